@@ -1,0 +1,10 @@
+"""Before anything of JAX: eight CPU devices, and shapes checked at run time by beartype."""
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
+
+from jaxtyping import install_import_hook
+
+install_import_hook("wave_jax", "beartype.beartype")

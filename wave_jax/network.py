@@ -1,0 +1,100 @@
+"""What every network of the house shares: its named stages, its checks of input, and how it is counted."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from wave_jax.numerics import layer_norm
+
+__all__ = ["Embedding", "LayerNorm", "ParameterCount", "Trace", "check_inputs", "count_parameters", "dropout"]
+
+
+class Trace(NamedTuple):
+    """The named stages of a forward pass, and of the derivatives that come back through it.
+
+    A stage that a network lacks is None; with several layers, w1 to x are tuples with one entry a layer.
+    A trace always holds all tokens.
+    """
+
+    w: Any = None  # (*batch, n, d) embedding + position
+    w1: Any = None  # (*batch, n, d) first variant, as the linear map made it
+    w2: Any = None  # (*batch, n, d) second variant
+    Z1: Any = None  # (*batch, n, d) complex
+    Z2: Any = None  # (*batch, n, d) complex
+    Z: Any = None  # (*batch, n, d) complex: the waves combined
+    x: Any = None  # (*batch, n, d or 2d) read out
+    h: Any = None  # (*batch, d) the text, pooled
+    logits: Any = None  # (*batch, c)
+
+
+class Embedding(nnx.Param):
+    """A table with one row per token or position: counted apart, and sharded by rows on many devices."""
+
+
+class LayerNorm(nnx.Module):
+    """`numerics.layer_norm` with its scale and bias."""
+
+    def __init__(self, d: int, eps: float):
+        self.eps = eps
+        self.scale = nnx.Param(jnp.ones(d))
+        self.bias = nnx.Param(jnp.zeros(d))
+
+    def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+        return layer_norm(x, self.scale[...], self.bias[...], self.eps)
+
+
+class ParameterCount(NamedTuple):
+    total: int
+    without_embeddings: int
+
+
+def count_parameters(model: nnx.Module) -> ParameterCount:
+    """All parameters, and those outside the embedding tables (of tokens, positions, token types)."""
+    total = tables = 0
+    for leaf in jax.tree.leaves(model, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable)):
+        size = sum(array.size for array in jax.tree.leaves(leaf))
+        total += size
+        tables += size if isinstance(leaf, Embedding) else 0
+    return ParameterCount(total, total - tables)
+
+
+def dropout(x: Float[Array, "*s"], rate: float, key: PRNGKeyArray | None) -> Float[Array, "*s"]:
+    """Each number kept with probability 1 - rate and scaled by 1 / (1 - rate); x itself without a key."""
+    if key is None or rate == 0:
+        return x
+    kept = jax.random.bernoulli(key, 1 - rate, x.shape)
+    return jnp.where(kept, x / (1 - rate), jnp.zeros_like(x))
+
+
+def check_inputs(
+    ids: Int[Array, "*batch n"], mask: Bool[Array, "*batch n"], segments: Int[Array, "*batch n"] | None, v: int
+) -> None:
+    """Raises ValueError for ids, mask or segments that no network can read.
+
+    Values are looked at only outside of jit; inside, an id beyond the table becomes NaN, which
+    training reports.
+    """
+    if ids.ndim < 1 or not jnp.issubdtype(ids.dtype, jnp.integer):
+        raise ValueError(f"ids must be integers of shape (*batch, n), got {ids.dtype}{ids.shape}.")
+    if mask.shape != ids.shape or mask.dtype != bool:
+        raise ValueError(
+            f"mask must be bool of the shape of ids {ids.shape}, got {mask.dtype}{mask.shape};"
+            " True marks a token, False padding."
+        )
+    if segments is not None and (
+        segments.shape != ids.shape or not jnp.issubdtype(segments.dtype, jnp.integer)
+    ):
+        raise ValueError(
+            f"segments must be integers of the shape of ids {ids.shape}, got {segments.dtype}{segments.shape}."
+        )
+    if ids.size and not isinstance(ids, jax.core.Tracer):
+        low, high = int(np.min(ids)), int(np.max(ids))
+        if low < 0 or high >= v:
+            raise ValueError(
+                f"ids must lie in 0..{v - 1}, the rows of the embedding table, got {low}..{high}:"
+                " use the tokenizer that the network was built for, or build it with a larger v."
+            )

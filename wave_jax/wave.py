@@ -1,0 +1,203 @@
+"""The papers' formulas on bare arrays: a token as a complex wave, and two ways for waves to meet.
+
+P1 is "Wave Network: An Ultra-Small Language Model" (arXiv 2411.02674), P2 "The Backpropagation of
+the Wave Network" (arXiv 2411.06989). `docs/maths.md` derives everything here.
+
+| code | symbol | shape | meaning |
+| --- | --- | --- | --- |
+| `w` | w | (*batch, n, d) | token vectors, real |
+| `G` | G | (*batch, d) | norm of a dimension over the whole text: global semantics |
+| `alpha` | α | (*batch, n, d) | a token's phase against G, in [0, π]: local semantics |
+| `s` | s | (*batch, n, d) | norm of all the *other* tokens, √(G² - w²) |
+| `Z` | Z | (*batch, n, d) | the wave G·exp(iα) = w + i·s, complex |
+| `w1, w2` | w, w' | (*batch, n, d) | two linear variants of the same tokens |
+| `Z1, Z2` | Z, Z' | (*batch, n, d) | their waves |
+| `x` | g(Z) | (*batch, n, d or 2d) | the wave read out as real numbers |
+| `h` | h | (*batch, d) | one vector for the text |
+| `logits` | | (*batch, c) | scores of the classes |
+
+Sizes: n tokens, d width, v vocabulary, c classes, b batch. The token axis is -2 and any leading axes
+work. A `mask` is True where a token stands and False on padding.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Complex, Float, Int
+
+from wave_jax.numerics import masked, safe_sqrt
+
+__all__ = [
+    "COMBINE",
+    "Combine",
+    "ReadOut",
+    "encode",
+    "interfere",
+    "magnitude",
+    "mix",
+    "modulate",
+    "phase",
+    "read_out",
+]
+
+Combine = Literal["interfere", "modulate"]
+ReadOut = Literal["real", "magnitude", "real_imag"]
+
+
+def encode(
+    w: Float[Array, "*batch n d"],
+    mask: Bool[Array, "*batch n"] | None = None,
+    segments: Int[Array, "*batch n"] | None = None,
+    rows: Sequence[int] | None = None,
+) -> Complex[Array, "*batch r d"]:
+    """Tokens to waves: Z_jk = w_jk + i·s_jk with s_jk = √(Σ_{m≠j} w_mk²).
+
+    In the papers' polar form Z = G·exp(iα), G_k = √(Σ_j w_jk²), α = arctan2(√(1 - (w/G)²), w/G) (P1
+    section 3.1). The real part is the token itself, the imaginary part the norm of all the others.
+
+    `segments` (ids in 0..n-1) restricts "the others" to the same segment: sentence-level G. `rows`
+    returns the waves of these positions only; G still counts every token. A masked row holds
+    0 + i·G. float16 and bfloat16 are computed in float32.
+
+    >>> encode(jnp.array([[3.0], [4.0]]))
+    Array([[3.+4.j],
+           [4.+3.j]], dtype=complex64)
+    """
+    if w.ndim < 2 or not jnp.issubdtype(w.dtype, jnp.floating):
+        raise ValueError(f"w must be real floating numbers of shape (*batch, n, d), got {w.dtype}{w.shape}.")
+    w = masked(w.astype(jnp.promote_types(w.dtype, jnp.float32)), mask)
+    if rows is None:
+        s2 = _others(w * w) if segments is None else _others_in_segment(w * w, segments)
+        return jax.lax.complex(w, safe_sqrt(s2))
+    rows = tuple(range(w.shape[-2])[r] for r in rows)  # -1 is the last; out of range raises
+    s2 = jnp.stack([_others_of_row(w * w, r, segments) for r in rows], axis=-2)
+    return jax.lax.complex(w[..., rows, :], safe_sqrt(s2))
+
+
+def _others(w2: Float[Array, "*batch n d"]) -> Float[Array, "*batch n d"]:
+    """Σ_{m≠j} w_m² for every j, without cancellation.
+
+    The plain G² - w_j² loses everything where w_j dominates. But at most one token of a dimension holds
+    more than half of G²: its others are added up, and for the rest the subtraction loses one bit at most.
+    """
+    top = jnp.arange(w2.shape[-2])[:, None] == jnp.argmax(w2, axis=-2, keepdims=True)
+    rest = jnp.sum(jnp.where(top, jnp.zeros_like(w2), w2), axis=-2, keepdims=True)
+    return jnp.where(top, rest, jnp.sum(w2, axis=-2, keepdims=True) - w2)
+
+
+def _others_in_segment(
+    w2: Float[Array, "*batch n d"], segments: Int[Array, "*batch n"]
+) -> Float[Array, "*batch n d"]:
+    """`_others` within each segment, in O(n d): sums by segment id, and the top token of each apart."""
+    n, d = w2.shape[-2:]
+
+    def one_text(w2: Array, segments: Array) -> Array:
+        def gathered(reduce, values):
+            return reduce(values, segments, num_segments=n)[segments]
+
+        position = jnp.arange(n)[:, None]
+        largest = w2 == gathered(jax.ops.segment_max, w2)
+        top = position == gathered(jax.ops.segment_min, jnp.where(largest, position, n))  # one per segment
+        rest = gathered(jax.ops.segment_sum, jnp.where(top, jnp.zeros_like(w2), w2))
+        return jnp.where(top, rest, gathered(jax.ops.segment_sum, w2) - w2)
+
+    flat = jax.vmap(one_text)(w2.reshape(-1, n, d), segments.reshape(-1, n))
+    return flat.reshape(w2.shape)
+
+
+def _others_of_row(
+    w2: Float[Array, "*batch n d"], row: int, segments: Int[Array, "*batch n"] | None
+) -> Float[Array, "*batch d"]:
+    """Σ_{m≠row} w_m² for one row: a plain sum, so nothing cancels."""
+    other = jnp.arange(w2.shape[-2]) != row
+    if segments is not None:
+        other = other & (segments == segments[..., row, None])
+    return jnp.sum(jnp.where(other[..., None], w2, jnp.zeros_like(w2)), axis=-2)
+
+
+def magnitude(Z: Complex[Array, "*s"]) -> Float[Array, "*s"]:
+    """|Z|, with zero gradient at Z = 0. For a wave fresh from `encode` it is G in every row.
+
+    >>> magnitude(jnp.array([3.0 + 4.0j]))
+    Array([5.], dtype=float32)
+    """
+    return safe_sqrt(Z.real**2 + Z.imag**2)
+
+
+def phase(Z: Complex[Array, "*s"]) -> Float[Array, "*s"]:
+    """α = arctan2(Im Z, Re Z); 0 with zero gradient at Z = 0. In [0, π] for a wave from `encode`.
+
+    >>> phase(jnp.array([1.0j]))
+    Array([1.5707964], dtype=float32)
+    """
+    zero = (Z.real == 0) & (Z.imag == 0)
+    return jnp.arctan2(Z.imag, jnp.where(zero, jnp.ones_like(Z.real), Z.real))
+
+
+def interfere(Z1: Complex[Array, "*s"], Z2: Complex[Array, "*s"]) -> Complex[Array, "*s"]:
+    """Wave interference Z + Z' = (w + w') + i(s + s') (P1 section 3.2).
+
+    |Z + Z'|² = G² + G'² + 2·G·G'·cos(α - α'): waves in step strengthen each other.
+    """
+    return Z1 + Z2
+
+
+def modulate(Z1: Complex[Array, "*s"], Z2: Complex[Array, "*s"]) -> Complex[Array, "*s"]:
+    """Wave modulation Z·Z' = (w·w' - s·s') + i(w·s' + w'·s) (P1 section 3.2).
+
+    Magnitudes multiply, |Z·Z'| = G·G', and phases add.
+    """
+    return Z1 * Z2
+
+
+def read_out(Z: Complex[Array, "*batch n d"], kind: ReadOut) -> Float[Array, "*batch n dx"]:
+    """The way g from a wave back to real vectors: "real", "magnitude", or "real_imag" side by side (2d).
+
+    What each can see (`docs/maths.md`): the real part of an interference holds no other token, the
+    magnitude of a modulation no phase; real and imaginary parts together lose nothing.
+
+    >>> read_out(jnp.array([[3.0 + 4.0j]]), "real_imag")
+    Array([[3., 4.]], dtype=float32)
+    """
+    match kind:
+        case "real":
+            return Z.real
+        case "magnitude":
+            return magnitude(Z)
+        case "real_imag":
+            return jnp.concatenate([Z.real, Z.imag], axis=-1)
+    raise ValueError(f"read_out is one of {', '.join(get_args(ReadOut))}, got {kind!r}.")
+
+
+COMBINE = {"interfere": interfere, "modulate": modulate}
+
+
+def mix(
+    w1: Float[Array, "*batch n d"],
+    w2: Float[Array, "*batch n d"],
+    mask: Bool[Array, "*batch n"] | None = None,
+    segments: Int[Array, "*batch n"] | None = None,
+    rows: Sequence[int] | None = None,
+    *,
+    combine: Combine,
+    read_out: ReadOut,
+) -> Float[Array, "*batch r dx"]:
+    """g(f(w, w')): encode both variants, let them meet, read out; the whole wave part of a layer.
+
+    `segments` makes Z1 sentence-level, Z2 keeps the whole text. For the backward pass only the arguments
+    are kept and the waves are made again: they are cheap to make and up to ten times the size of w.
+
+    >>> mix(jnp.ones((2, 3)), jnp.ones((2, 3)), combine="modulate", read_out="magnitude").shape
+    (2, 3)
+    """
+    rows = None if rows is None else tuple(rows)
+    return _mix(w1, w2, mask, segments, rows, combine, read_out)
+
+
+@partial(jax.checkpoint, static_argnums=(4, 5, 6))
+def _mix(w1, w2, mask, segments, rows, combine, kind):
+    Z1, Z2 = encode(w1, mask, segments, rows), encode(w2, mask, None, rows)
+    return read_out(COMBINE[combine](Z1, Z2), kind)
