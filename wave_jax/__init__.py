@@ -1,4 +1,4 @@
-"""wave_jax: the Wave Network in JAX and Flax. `import wave_jax as wj` is light: names load when first used."""
+"""The Wave Network in JAX and Flax. `import wave_jax as wj` is light: names load when first used."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

@@ -10,7 +10,18 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from wave_jax.numerics import layer_norm
 
-__all__ = ["Embedding", "LayerNorm", "ParameterCount", "Trace", "check_inputs", "count_parameters", "dropout"]
+__all__ = [
+    "Embedding",
+    "LayerNorm",
+    "ParameterCount",
+    "Trace",
+    "check_inputs",
+    "check_setting",
+    "count_parameters",
+    "dropout",
+    "lookup",
+    "sinusoidal",
+]
 
 
 class Trace(NamedTuple):
@@ -70,8 +81,32 @@ def dropout(x: Float[Array, "*s"], rate: float, key: PRNGKeyArray | None) -> Flo
     return jnp.where(kept, x / (1 - rate), jnp.zeros_like(x))
 
 
+def lookup(table: Embedding, ids: Int[Array, "*batch n"]) -> Float[Array, "*batch n d"]:
+    """The rows of a table; NaN for an id beyond it, which training reports, where plain indexing would
+    quietly take the last row."""
+    return table[...].at[ids].get(mode="fill", fill_value=jnp.nan)
+
+
+def sinusoidal(n: int, d: int) -> np.ndarray:
+    """Fixed positions: sin(j·f_k) in even dimensions, cos(j·f_k) in odd ones, f_k = 10000^(-2k/d).
+
+    >>> sinusoidal(2, 2).round(4).tolist()
+    [[0.0, 1.0], [0.8414999842643738, 0.5403000116348267]]
+    """
+    angle = np.arange(n)[:, None] * 10_000.0 ** (-2 * np.arange((d + 1) // 2) / d)
+    return np.stack([np.sin(angle), np.cos(angle)], axis=-1).reshape(n, -1)[:, :d].astype(np.float32)
+
+
+def check_setting(name: str, value: Any, valid: bool, allowed: str) -> None:
+    if not valid:
+        raise ValueError(f"{name} must be {allowed}, got {value!r}.")
+
+
 def check_inputs(
-    ids: Int[Array, "*batch n"], mask: Bool[Array, "*batch n"], segments: Int[Array, "*batch n"] | None, v: int
+    ids: Int[Array, "*batch n"],
+    mask: Bool[Array, "*batch n"],
+    segments: Int[Array, "*batch n"] | None,
+    v: int,
 ) -> None:
     """Raises ValueError for ids, mask or segments that no network can read.
 
@@ -89,10 +124,12 @@ def check_inputs(
         segments.shape != ids.shape or not jnp.issubdtype(segments.dtype, jnp.integer)
     ):
         raise ValueError(
-            f"segments must be integers of the shape of ids {ids.shape}, got {segments.dtype}{segments.shape}."
+            f"segments must be integers of the shape of ids {ids.shape},"
+            f" got {segments.dtype}{segments.shape}."
         )
     if ids.size and not isinstance(ids, jax.core.Tracer):
-        low, high = int(np.min(ids)), int(np.max(ids))
+        values = np.asarray(ids)
+        low, high = int(values.min()), int(values.max())
         if low < 0 or high >= v:
             raise ValueError(
                 f"ids must lie in 0..{v - 1}, the rows of the embedding table, got {low}..{high}:"

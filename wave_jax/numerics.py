@@ -25,7 +25,9 @@ def masked(x: Float[Array, "*batch n d"], mask: Bool[Array, "*batch n"] | None) 
     return x if mask is None else jnp.where(mask[..., None], x, jnp.zeros_like(x))
 
 
-def masked_mean(x: Float[Array, "*batch n d"], mask: Bool[Array, "*batch n"] | None) -> Float[Array, "*batch d"]:
+def masked_mean(
+    x: Float[Array, "*batch n d"], mask: Bool[Array, "*batch n"] | None
+) -> Float[Array, "*batch d"]:
     """Mean over the tokens that are no padding; 0 where all are padding.
 
     >>> masked_mean(jnp.array([[1.0], [3.0], [9.0]]), jnp.array([True, True, False]))

@@ -1,0 +1,228 @@
+"""The Wave Network: parameters round the formulas of `wave`, no maths of its own.
+
+ids -> w -> w1, w2 -> Z1, Z2 -> Z -> x -> feed forward, norm -> pool -> h -> logits
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from wave_jax import wave
+from wave_jax.network import (
+    Embedding,
+    LayerNorm,
+    Trace,
+    check_inputs,
+    check_setting,
+    dropout,
+    lookup,
+    sinusoidal,
+)
+from wave_jax.numerics import masked_mean
+
+__all__ = ["PAPER_INTERFERENCE", "PAPER_MODULATION", "SMALL", "WaveConfig", "WaveNetwork"]
+
+ACTIVATIONS = {"none": lambda x: x, "relu": jax.nn.relu, "gelu": jax.nn.gelu, "tanh": jnp.tanh}
+
+
+@dataclass(frozen=True)
+class WaveConfig:
+    """The settings of a Wave Network. Presets: PAPER_MODULATION, PAPER_INTERFERENCE, SMALL."""
+
+    d: int = 768
+    """Width of a token vector."""
+    combine: wave.Combine = "modulate"
+    """How the two waves of a token meet."""
+    read_out: wave.ReadOut = "real_imag"
+    """The way from a wave back to real numbers."""
+    pool: Literal["cls", "mean"] = "cls"
+    """One vector for the text: the first token's, or the mean over tokens."""
+    positions: Literal["none", "sinusoidal", "learned"] = "none"
+    """What is added to a token's embedding to tell its place."""
+    levels: Literal["input", "sentence"] = "input"
+    """Whose norm is G: the text's for both waves, or for Z1 that of the token's own sentence."""
+    layers: int = 1
+    """Wave layers. One stands bare (P1 figure 6); several are added to their input (P1 eq. 8)."""
+    dropout: float = 0.0
+    """Share of a layer's output set to 0 in training."""
+    activation: Literal["none", "relu", "gelu", "tanh"] = "none"
+    """After the feed forward's linear map."""
+    max_length: int = 128
+    """Tokens of a text that are read; also the rows of learned positions."""
+
+    def __post_init__(self):
+        check_setting("d", self.d, self.d >= 1, "at least 1")
+        check_setting("combine", self.combine, self.combine in wave.COMBINE, "interfere or modulate")
+        kinds = ("real", "magnitude", "real_imag")
+        check_setting("read_out", self.read_out, self.read_out in kinds, "real, magnitude or real_imag")
+        check_setting("pool", self.pool, self.pool in ("cls", "mean"), "cls or mean")
+        places = ("none", "sinusoidal", "learned")
+        check_setting("positions", self.positions, self.positions in places, "none, sinusoidal or learned")
+        check_setting("levels", self.levels, self.levels in ("input", "sentence"), "input or sentence")
+        check_setting("layers", self.layers, self.layers >= 1, "at least 1")
+        check_setting("dropout", self.dropout, 0 <= self.dropout < 1, "at least 0 and below 1")
+        check_setting("activation", self.activation, self.activation in ACTIVATIONS, ", ".join(ACTIVATIONS))
+        check_setting("max_length", self.max_length, self.max_length >= 2, "at least 2 ([CLS] and [SEP])")
+
+    def build(self, *, v: int, c: int, rngs: nnx.Rngs) -> "WaveNetwork":
+        """A network for v rows of vocabulary and c classes, with random parameters.
+
+        >>> SMALL.build(v=100, c=4, rngs=nnx.Rngs(0)).embedding.shape
+        (100, 64)
+        """
+        check_setting("v", v, v >= 1, "at least 1")
+        check_setting("c", c, c >= 2, "at least 2 classes")
+        return WaveNetwork(self, v, c, rngs)
+
+
+PAPER_MODULATION = WaveConfig(positions="sinusoidal")
+PAPER_INTERFERENCE = WaveConfig(positions="sinusoidal", combine="interfere")
+SMALL = WaveConfig(d=64, dropout=0.5, max_length=512)
+
+
+class WaveLayer(nnx.Module):
+    """Two variants, two waves, their meeting, read-out, feed forward and norm."""
+
+    def __init__(self, config: WaveConfig, rngs: nnx.Rngs):
+        d = config.d
+        self.config = config
+        self.variant1 = nnx.Linear(d, d, rngs=rngs)
+        self.variant2 = nnx.Linear(d, d, rngs=rngs)
+        self.feed_forward = nnx.Linear(2 * d if config.read_out == "real_imag" else d, d, rngs=rngs)
+        self.norm = LayerNorm(d, eps=1e-6)
+
+    def __call__(self, w: Array, mask: Array, segments: Array | None, rows: tuple[int, ...] | None) -> Array:
+        """The layer's output at `rows`, or everywhere: all waves made and forgotten inside `wave.mix`."""
+        config = self.config
+        x = wave.mix(
+            self.variant1(w),
+            self.variant2(w),
+            mask,
+            segments,
+            rows,
+            combine=config.combine,
+            read_out=config.read_out,
+        )
+        return self.output(x)
+
+    def output(self, x: Array) -> Array:
+        return self.norm(ACTIVATIONS[self.config.activation](self.feed_forward(x)))
+
+    def trace(self, w: Array, mask: Array, segments: Array | None, nudge: Trace) -> tuple[Trace, Array]:
+        """The same step by step, with every stage kept."""
+        w1 = _nudged(self.variant1(w), nudge.w1)
+        w2 = _nudged(self.variant2(w), nudge.w2)
+        Z1 = _nudged(wave.encode(w1, mask, segments), nudge.Z1)
+        Z2 = _nudged(wave.encode(w2, mask), nudge.Z2)
+        Z = _nudged(wave.COMBINE[self.config.combine](Z1, Z2), nudge.Z)
+        x = _nudged(wave.read_out(Z, self.config.read_out), nudge.x)
+        return Trace(w1=w1, w2=w2, Z1=Z1, Z2=Z2, Z=Z, x=x), self.output(x)
+
+
+class WaveNetwork(nnx.Module):
+    """The whole network. Call it for logits, `trace` it for everything on the way.
+
+    Without positions it is a function of the multiset of tokens behind [CLS]: word order is not seen.
+    """
+
+    def __init__(self, config: WaveConfig, v: int, c: int, rngs: nnx.Rngs):
+        self.config = config
+        self.v = v
+        normal = nnx.initializers.normal(0.02)
+        self.embedding = Embedding(normal(rngs.params(), (v, config.d)))
+        learned = config.positions == "learned"
+        self.positions = Embedding(normal(rngs.params(), (config.max_length, config.d))) if learned else None
+        self.layers = nnx.List([WaveLayer(config, rngs) for _ in range(config.layers)])
+        self.classifier = nnx.Linear(config.d, c, rngs=rngs)
+
+    def __call__(
+        self,
+        ids: Int[Array, "*batch n"],
+        mask: Bool[Array, "*batch n"],
+        segments: Int[Array, "*batch n"] | None = None,
+        key: PRNGKeyArray | None = None,
+    ) -> Float[Array, "*batch c"]:
+        """Logits. Without a key there is no dropout. With pool "cls" the last layer computes one row only."""
+        self._check(ids, mask, segments)
+        w = self._embed(ids)
+        for i, layer in enumerate(self.layers):
+            rows = (0,) if self._only_cls(i) else None
+            output = layer(w, mask, self._sentences(segments), rows)
+            w = self._join(w if rows is None else w[..., :1, :], output, key, i)
+        return self.classifier(self._pool(w, mask))
+
+    def trace(
+        self,
+        ids: Int[Array, "*batch n"],
+        mask: Bool[Array, "*batch n"],
+        segments: Int[Array, "*batch n"] | None = None,
+        key: PRNGKeyArray | None = None,
+        nudge: Trace | None = None,
+    ) -> Trace:
+        """Every named stage, for all tokens.
+
+        `nudge`, shaped like the trace, is added stage by stage on the way: the derivative with respect to
+        it, at 0, is the derivative by stage (`gradients.by_stage`).
+        """
+        self._check(ids, mask, segments)
+        nudge = nudge or Trace()
+        w = first = _nudged(self._embed(ids), nudge.w)
+        stages = []
+        for i, layer in enumerate(self.layers):
+            stage, output = layer.trace(w, mask, self._sentences(segments), _of_layer(nudge, i))
+            stages.append(stage)
+            if self._only_cls(i):  # so that dropout draws the numbers of the short way
+                w, output = w[..., :1, :], output[..., :1, :]
+            w = self._join(w, output, key, i)
+        h = _nudged(self._pool(w, mask), nudge.h)
+        logits = _nudged(self.classifier(h), nudge.logits)
+        inner = stages[0] if len(stages) == 1 else Trace(*zip(*stages, strict=True))
+        return inner._replace(w=first, h=h, logits=logits)
+
+    def _check(self, ids: Array, mask: Array, segments: Array | None) -> None:
+        check_inputs(ids, mask, segments, self.v)
+        if self.config.levels == "sentence" and segments is None:
+            raise ValueError('levels="sentence" needs segments: the sentence number of every token.')
+        if self.positions is not None and ids.shape[-1] > self.config.max_length:
+            raise ValueError(
+                f"a text of {ids.shape[-1]} tokens is longer than the {self.config.max_length} learned"
+                " positions: cut it, or build the network with a larger max_length."
+            )
+
+    def _embed(self, ids: Array) -> Array:
+        w = lookup(self.embedding, ids)
+        n = ids.shape[-1]
+        if self.positions is not None:
+            return w + self.positions[:n]
+        if self.config.positions == "sinusoidal":
+            return w + sinusoidal(n, self.config.d).astype(w.dtype)
+        return w
+
+    def _sentences(self, segments: Array | None) -> Array | None:
+        return segments if self.config.levels == "sentence" else None
+
+    def _only_cls(self, i: int) -> bool:
+        """Whether layer i is asked for the [CLS] row alone."""
+        return self.config.pool == "cls" and i == self.config.layers - 1
+
+    def _join(self, w: Array, output: Array, key: Array | None, i: int) -> Array:
+        """W + dropout(g(f(W))) (P1 eq. 8); a single layer stands without the sum (figure 6)."""
+        key = None if key is None else jax.random.fold_in(key, i)
+        output = dropout(output, self.config.dropout, key)
+        return output if self.config.layers == 1 else w + output
+
+    def _pool(self, w: Array, mask: Array) -> Array:
+        return w[..., 0, :] if self.config.pool == "cls" else masked_mean(w, mask)
+
+
+def _nudged(stage: Array, nudge: Array | None) -> Array:
+    return stage if nudge is None else stage + nudge
+
+
+def _of_layer(nudge: Trace, i: int) -> Trace:
+    """The nudges of layer i: with several layers each stage is a tuple."""
+    return Trace(*(stage[i] if isinstance(stage, tuple) else stage for stage in nudge))
