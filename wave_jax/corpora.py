@@ -1,0 +1,437 @@
+"""Rows from outside: files of comma-separated values, and published corpora through TFDS.
+
+TFDS is imported when a published corpus is asked for, here and nowhere else, and never needs
+TensorFlow: everything is kept as array_record and archives are opened without it.
+"""
+
+import contextlib
+import csv
+import functools
+import gzip
+import hashlib
+import itertools
+import os
+import re
+import tarfile
+import tempfile
+import threading
+import types
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+from tqdm.auto import tqdm
+
+__all__ = [
+    "CORPORA",
+    "Corpus",
+    "DataError",
+    "Rows",
+    "class_names",
+    "csv_file",
+    "data_folder",
+    "folder_classes",
+    "is_number",
+    "prepare",
+    "read_csv",
+]
+
+
+class DataError(ValueError):
+    """Data that cannot be had or read; the message says what, where and the cure."""
+
+
+class Rows(NamedTuple):
+    """Texts with labels as they were written, and where each row stands."""
+
+    texts: list[str]
+    values: list[str]
+    where: Callable[[int], str]  # number of a row -> "train.csv, line 7"
+    source: str
+    first: int = 0  # the smallest integer label; 1 in a file without header
+
+
+# Files of comma-separated values
+
+
+def is_number(value: str) -> bool:
+    """Whether a label is an integer as `str` writes it.
+
+    >>> [is_number(v) for v in ("0", "12", "-1", "012", "x")]
+    [True, True, False, False, False]
+    """
+    return re.fullmatch("0|[1-9][0-9]*", value) is not None
+
+
+def class_names(names: Sequence[str], source: str) -> tuple[str, ...]:
+    """Names of classes, refused where one is empty or stands twice.
+
+    >>> class_names(["no ", "yes"], "labels.txt")
+    ('no', 'yes')
+    """
+    stripped = tuple(name.strip() for name in names)
+    if not stripped:
+        raise DataError(f"{source} is empty: list the names of the classes, in the order of their numbers.")
+    for line, name in enumerate(stripped, 1):
+        if not name or name in stripped[: line - 1]:
+            raise DataError(f"{source}, line {line}: class {name!r} is empty or stands twice: correct it.")
+    return stripped
+
+
+def folder_classes(folder: Path) -> tuple[str, ...] | None:
+    """The names of a folder's labels.txt (or classes.txt, as Zhang et al. call it), if there is one."""
+    for path in (folder / "labels.txt", folder / "classes.txt"):
+        if path.exists():
+            with path.open("rb") as file:
+                return class_names(list(_lines(file, path)), str(path))
+    return None
+
+
+def csv_file(folder: Path, part: str) -> Path | None:
+    """The file of one split: part.csv or part.csv.gz, None where neither is there."""
+    found = [path for path in (folder / f"{part}.csv", folder / f"{part}.csv.gz") if path.exists()]
+    if len(found) > 1:
+        raise DataError(f"{folder} holds both {part}.csv and {part}.csv.gz: remove one of them.")
+    return found[0] if found else None
+
+
+def read_csv(path: Path) -> Rows:
+    """The rows of one CSV file, with the header `label,text` or in the form of Zhang et al. (2015).
+
+    That form has no header, a class number from 1 and then one or more texts, which are joined by a
+    space. Whatever is not as it should be is an error: nothing is skipped.
+    """
+    opened: Any = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rb") as file:
+        return _rows(_records(file, path), path)
+
+
+def _rows(records: Iterator[tuple[int, list[str]]], path: Path) -> Rows:
+    """Checked rows of (line, fields) records."""
+    _, head = next(records, (1, None))
+    if head is None:
+        raise DataError(f"{path}, line 1: the file is empty: give a header `label,text` and rows.")
+    names = [name.strip() for name in head]
+    headless = len(head) > 1 and is_number(names[0])
+    if headless:
+        records = itertools.chain([(1, head)], records)
+    elif sorted(names) != ["label", "text"]:
+        raise DataError(
+            f"{path}, line 1: columns {', '.join(names)[:80]!r}: begin with the header `label,text`, or with"
+            ' rows `"class from 1","title","text"`.'
+        )
+    at = 0 if headless else names.index("label")
+    texts, values, lines = [], [], []
+    for line, fields in records:
+        if len(fields) != len(head):
+            raise DataError(
+                f"{path}, line {line}: {len(fields)} fields where {len(head)} belong: put texts with commas,"
+                " quotes or line breaks in double quotes (inner quotes doubled) and remove blank lines."
+            )
+        lines.append(line)
+        values.append(fields.pop(at).strip())
+        texts.append(" ".join(fields))
+    if not texts:
+        raise DataError(f"{path}, line 2: there is a header but no row: add rows below it.")
+    return Rows(texts, values, lambda row: f"{path}, line {lines[row]}", str(path), int(headless))
+
+
+def _records(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[str]]]:
+    """CSV records, each with the number of the line it begins on."""
+    reader = csv.reader(_lines(file, path), strict=True)
+    while True:
+        line = reader.line_num + 1
+        limit = csv.field_size_limit(2**31 - 1)  # a setting of the whole process: put back at once
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise DataError(
+                f"{path}, line {line}: not comma-separated values ({error}): put texts with commas, quotes or"
+                " line breaks in double quotes, inner quotes doubled."
+            ) from None
+        finally:
+            csv.field_size_limit(limit)
+        yield line, fields
+
+
+def _lines(file: IO[bytes], path: Path) -> Iterator[str]:
+    """Decoded lines, cut at line feeds only, so that their count is that of an editor."""
+    for line in itertools.count(1):
+        try:
+            raw = file.readline()
+            text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            message = f"byte {error.start + 1} is not UTF-8: save the file as UTF-8"
+            raise DataError(f"{path}, line {line}: {message}.") from None
+        except (OSError, EOFError, zlib.error) as error:
+            message = f"the file is damaged or cut short ({error}): get or compress it again"
+            raise DataError(f"{path}, line {line}: {message}.") from None
+        if "\0" in text:
+            raise DataError(
+                f"{path}, line {line}: there is a NUL byte: remove it, or save the file as UTF-8."
+            )
+        if not text:
+            return
+        yield text
+
+
+# Published corpora
+
+
+class Corpus(NamedTuple):
+    """A published corpus: its TFDS builder, the fields that make the text, and its published rows."""
+
+    builder: str
+    fields: tuple[str, ...]
+    rows: dict[str, int]
+
+
+CORPORA = {
+    "ag_news": Corpus("ag_news_subset", ("title", "description"), {"train": 120_000, "test": 7_600}),
+    "imdb": Corpus("imdb_reviews", ("text",), {"train": 25_000, "test": 25_000}),
+    "dbpedia": Corpus("dbpedia14", ("title", "content"), {"train": 560_000, "test": 70_000}),
+}
+
+# The archive of Zhang et al. (2015), first a mirror of it that answers without cookies. Sizes and
+# checksums are those that Hugging Face `datasets` recorded for both in its dbpedia_14.
+DBPEDIA_ARCHIVES = {
+    "https://s3.amazonaws.com/fast-ai-nlp/dbpedia_csv.tgz": (
+        "dbpedia_csv.tgz",
+        68_341_743,
+        "42db5221ddedddb673a4cabcc5f3a7d869714c878bcfe4ba94b29d14aa38e417",
+    ),
+    "https://drive.google.com/uc?export=download&id=0Bz8a_Dbh9QhbQ2Vic1kxMmZZQ1k": (
+        "dbpedia_csv.tar.gz",
+        68_341_698,
+        "cad5773f85d7501bb2783833768bc624641cdddf7056000a06f12bcd0239a310",
+    ),
+}
+DBPEDIA_CLASSES = (
+    "Company EducationalInstitution Artist Athlete OfficeHolder MeanOfTransportation Building"
+    " NaturalPlace Village Animal Plant Album Film WrittenWork"
+)
+
+
+def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
+    """Where published corpora are kept: as given, else $WAVE_JAX_DATA, else the user's cache folder.
+
+    >>> data_folder("corpora").name
+    'corpora'
+    """
+    if given := given or os.environ.get("WAVE_JAX_DATA"):
+        return Path(given).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "wave_jax"
+
+
+class Prepared(NamedTuple):
+    """A corpus on disk, ready to be read."""
+
+    name: str
+    builder: Any
+    classes: tuple[str, ...]
+
+    def read(self, part: str) -> Rows:
+        """All rows of a split, counted against what TFDS wrote and what was published."""
+        corpus, written = CORPORA[self.name], self.builder.info.splits[part].num_examples
+        where = f"{self.name} {part}"
+        cure = f"delete {self.builder.data_path} and load {self.name} again"
+        try:
+            source = self.builder.as_data_source(split=part)
+            blocks = (range(i, min(i + 1024, len(source))) for i in range(0, len(source), 1024))
+            examples = [row for block in blocks for row in _plain(source.__getitems__(block), corpus.fields)]
+        except Exception as error:  # the reader of array_record raises whatever its C++ side does
+            raise DataError(f"{where} cannot be read ({_brief(error)}): {cure}.") from error
+        if not len(examples) == written == corpus.rows[part]:
+            raise DataError(
+                f"{where}: {len(examples):,} rows read and {written:,} written, but"
+                f" {corpus.rows[part]:,} published: {cure}."
+            )
+        texts, values = map(list, zip(*examples, strict=True))
+        return Rows(texts, values, lambda row: f"{where}, row {row}", where)
+
+
+def prepare(name: str, folder: Path) -> Prepared:
+    """A published corpus, downloaded and written as array_record the first time.
+
+    All is made in a temporary folder beside and moved to its place when complete. An archive that
+    the user has put into `folder/archives` is taken in place of a download.
+    """
+    builder = _builder(name, folder / "tfds")
+    if not builder.data_path.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".preparing-", dir=folder) as work:
+                _prepare(name, folder, Path(work), builder)
+        except OSError as error:
+            cure = "free space or set WAVE_JAX_DATA to another folder"
+            raise DataError(f"{name} cannot be written to {folder} ({_brief(error)}): {cure}.") from error
+        builder = _builder(name, folder / "tfds")
+    return Prepared(name, builder, tuple(builder.info.features["label"].names))
+
+
+def _prepare(name: str, folder: Path, work: Path, builder: Any) -> None:
+    """Archive to array_record in `work`, and that to where `builder` will look for it."""
+    import tensorflow_datasets as tfds
+
+    archive = _archive(name, builder.url_infos, folder / "archives", work)
+    ours = _builder(name, work / "tfds")
+    settings = tfds.download.DownloadConfig(manual_dir=archive.parent, try_download_gcs=False)
+    try:
+        with _without_tensorflow():
+            ours.download_and_prepare(download_dir=work / "downloads", download_config=settings)
+    except OSError:
+        raise
+    except Exception as error:
+        cure = f"put the published archive there, or {_OR_FOLDER}"
+        raise DataError(
+            f"{name}: {archive} has not the layout expected ({_brief(error)}): {cure}."
+        ) from error
+    builder.data_path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        ours.data_path.rename(builder.data_path)
+    except OSError:
+        if not builder.data_path.exists():  # otherwise another process was faster, and wrote the same
+            raise
+
+
+_OR_FOLDER = "give a folder of CSV files (train.csv, test.csv, labels.txt) in place of the name"
+
+
+def _archive(name: str, url_infos: dict[str, Any], manual: Path, work: Path) -> Path:
+    """The archive that the user put in place, or else a download of it."""
+    for info in url_infos.values():
+        if (path := manual / info.filename).exists():
+            _check(path, info)
+            return path
+    url, info = next(iter(url_infos.items()))
+    path = work / info.filename
+    try:
+        _download(url, path, info.size)
+        _check(path, info)
+    except Exception as error:
+        archives = " or ".join(
+            f"{i.filename} ({i.size:,} bytes, sha256 {i.checksum})" for i in url_infos.values()
+        )
+        raise DataError(
+            f"{name} could not be downloaded from {url} ({_brief(error)}). Either put {archives} into"
+            f" {manual} and load again, or {_OR_FOLDER}."
+        ) from error
+    return path
+
+
+def _check(path: Path, info: Any) -> None:
+    """An archive with the wrong content is refused before anything reads it."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != info.checksum:
+        raise DataError(
+            f"{path} has sha256 {found} ({path.stat().st_size:,} bytes), not {info.checksum}"
+            f" ({info.size:,} bytes): put the published archive there, or {_OR_FOLDER}."
+        )
+
+
+def _download(url: str, path: Path, size: int) -> None:
+    """The file of a URL, with a progress bar. TFDS would try in silence for minutes without a network."""
+    with _answer(url) as response, path.open("wb") as file:
+        response.raise_for_status()
+        with tqdm(total=size, desc=path.name, unit="B", unit_scale=True, disable=None) as bar:
+            for block in response.iter_content(1 << 20):
+                file.write(block)
+                bar.update(len(block))
+
+
+def _answer(url: str, seconds: float = 6) -> Any:
+    """The answer to a request, or a TimeoutError: a thread, because looking up a name may hang too."""
+    import requests  # comes with TFDS
+
+    answer: Future[Any] = Future()
+
+    def ask():
+        try:
+            answer.set_result(requests.get(url, stream=True, timeout=(seconds, 30)))
+        except Exception as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except TimeoutError:
+        raise TimeoutError(f"no answer within {seconds} seconds") from None
+
+
+@contextlib.contextmanager
+def _without_tensorflow() -> Iterator[None]:
+    """TFDS 4.9 opens archives through tf.io.gfile; for local files `open` does as well."""
+    from tensorflow_datasets.core.download import extractor
+
+    gfile = types.SimpleNamespace(GFile=open)
+    before = extractor.tf
+    extractor.tf = types.SimpleNamespace(
+        io=types.SimpleNamespace(gfile=gfile), compat=types.SimpleNamespace(as_text=str)
+    )
+    try:
+        yield
+    finally:
+        extractor.tf = before
+
+
+def _plain(examples: Sequence[dict[str, Any]], fields: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Text and label of TFDS examples."""
+    for example in examples:
+        yield " ".join(example[field].decode() for field in fields), str(int(example["label"]))
+
+
+def _brief(error: BaseException) -> str:
+    """One line about an error."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def _builder(name: str, folder: Path) -> Any:
+    """The TFDS builder of a corpus, on array_record: its parquet loses rows, its default needs TensorFlow."""
+    import tensorflow_datasets as tfds
+
+    if name == "dbpedia":
+        return _dbpedia()(data_dir=folder, file_format="array_record")
+    return tfds.builder(CORPORA[name].builder, data_dir=folder, file_format="array_record")
+
+
+@functools.cache
+def _dbpedia() -> Any:
+    """The builder that TFDS lacks. A class in a function, so that TFDS is imported when it is needed."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.checksums import UrlInfo
+
+    class Dbpedia14(tfds.core.GeneratorBasedBuilder):
+        """DBpedia ontology classification, Zhang, Zhao and LeCun (2015)."""
+
+        VERSION = tfds.core.Version("1.0.0")
+        url_infos = {  # noqa: RUF012 - a class attribute of TFDS too
+            url: UrlInfo(size=size, checksum=sha, filename=file)
+            for url, (file, size, sha) in DBPEDIA_ARCHIVES.items()
+        }
+
+        def _info(self):
+            label = tfds.features.ClassLabel(names=DBPEDIA_CLASSES.split(" "))
+            features = {"label": label, "title": tfds.features.Text(), "content": tfds.features.Text()}
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, dl_manager):
+            files = [dl_manager.manual_dir / file for file, _, _ in DBPEDIA_ARCHIVES.values()]
+            archive = Path(next(file for file in files if file.exists()))
+            return {part: self._generate_examples(archive, part) for part in CORPORA["dbpedia"].rows}
+
+        def _generate_examples(self, archive, part):
+            with tarfile.open(archive) as tar:  # read where it lies: nothing is unpacked
+                member = next((m for m in tar if m.isfile() and Path(m.name).name == f"{part}.csv"), None)
+                if member is None:
+                    raise ValueError(f"there is no {part}.csv inside")
+                file = cast(IO[bytes], tar.extractfile(member))
+                for line, fields in _records(file, archive / member.name):
+                    number, title, content = fields
+                    yield line, {"label": int(number) - 1, "title": title, "content": content}
+
+    return Dbpedia14
