@@ -1,0 +1,344 @@
+"""Tokenized splits as flat arrays, cached on disk, and the batches cut from them.
+
+A split is tokenized once and stays flat, without padding, in memory or as a whole on the device. A plan says
+which rows make which batch, as index arrays that depend on the seed and the epoch alone; `gather` cuts the
+batch out, by NumPy or inside of jit.
+"""
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from wave_jax.text import Tokenizer, write_whole
+
+__all__ = [
+    "Batch",
+    "Run",
+    "TokenArrays",
+    "after",
+    "buckets",
+    "epoch",
+    "evaluation",
+    "gather",
+    "padding",
+    "steps",
+    "to_device",
+    "tokenize",
+    "train_tokenizer",
+]
+
+_VERSION = 1  # of the cached files: another one is rebuilt, not read
+
+Array = np.ndarray | jax.Array
+
+
+class TokenArrays(NamedTuple):
+    """A tokenized split: text i is ids[offsets[i] : offsets[i + 1]]. NumPy's arrays or the device's."""
+
+    ids: Array  # (total,) uint16, or int32 for more than 65,536 rows
+    offsets: Array  # (texts + 1,) int64, on the device int32
+    labels: Array  # (texts,) int32; -1 for a text without a label
+    pad_id: int | Array = 0
+    segments: Array | None = None  # (total,) uint16: the sentence of each token
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each text, [CLS] and [SEP] included."""
+        return np.diff(np.asarray(self.offsets))
+
+
+class Batch(NamedTuple):
+    """What a network reads. A row of label -1 counts nothing; filler is [CLS] alone with that label."""
+
+    ids: Array  # (b, n) int32
+    mask: Array  # (b, n) bool: True at tokens, False at padding
+    labels: Array  # (b,) int32
+    segments: Array | None = None  # (b, n) int32: the sentence of each token, from 0
+
+
+class Run(NamedTuple):
+    """Batches of one shape that follow each other: `rows` of texts per step, -1 for filler."""
+
+    n: int
+    rows: np.ndarray  # (steps, b) int32
+
+
+# --- from texts to arrays -----------------------------------------------------------------------------------
+
+
+def tokenize(
+    texts: Sequence[str],
+    labels: Sequence[int] | np.ndarray | None,
+    tokenizer: Tokenizer,
+    max_length: int,
+    cache: str | os.PathLike[str] | None = None,
+    segments: bool = False,
+) -> TokenArrays:
+    """A split as flat arrays, from the folder `cache` where these texts have been tokenized before.
+
+    >>> tokenizer = Tokenizer.train(["a cat", "a dog"] * 2, v=40)
+    >>> tokenize(["a cat", "a"], [1, 0], tokenizer, max_length=16).lengths.tolist()
+    [4, 3]
+    """
+    if labels is not None and len(labels) != len(texts):
+        raise ValueError(f"There are {len(texts)} texts but {len(labels)} labels.")
+
+    def make() -> dict[str, np.ndarray]:
+        tokens = tokenizer.encode(texts, max_length, segments)._asdict()
+        return {name: array for name, array in tokens.items() if array is not None}
+
+    settings = ["tokens", tokenizer.digest, max_length, segments]
+    arrays = _cached(cache, lambda: _key(texts, settings), make)
+    known = np.full(len(texts), -1) if labels is None else labels
+    return TokenArrays(labels=np.asarray(known, np.int32), pad_id=tokenizer.pad_id, **arrays)
+
+
+def train_tokenizer(
+    texts: Sequence[str], v: int, cache: str | os.PathLike[str] | None = None, **settings: bool | int
+) -> Tokenizer:
+    """`Tokenizer.train`, from the folder `cache` where it has been trained on these texts before."""
+
+    def make() -> dict[str, np.ndarray]:
+        tokenizer = Tokenizer.train(texts, v, **settings)  # pyright: ignore[reportArgumentType]
+        return {"json": np.frombuffer(tokenizer.to_json().encode(), np.uint8)}
+
+    key = ["tokenizer", v, sorted(settings.items())]
+    arrays = _cached(cache, lambda: _key(texts, key), make)
+    return Tokenizer.from_json(arrays["json"].tobytes().decode())
+
+
+def _key(texts: Sequence[str], settings: list) -> str:
+    """SHA-256 of the texts and of what is made of them."""
+    key = hashlib.sha256(json.dumps([_VERSION, len(texts), *settings]).encode())
+    for i in range(0, len(texts), 1024):
+        part = [text.encode("utf-8", "surrogatepass") for text in texts[i : i + 1024]]
+        key.update(np.array([len(text) for text in part], np.int64).tobytes())
+        key.update(b"".join(part))
+    return key.hexdigest()
+
+
+def _cached(
+    folder: str | os.PathLike[str] | None,
+    key: Callable[[], str],
+    make: Callable[[], dict[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """The arrays of this key from the folder; made and put there where none are or they are damaged."""
+    if folder is None:
+        return make()
+    name = key()
+    path = Path(folder) / f"{name[:32]}.npz"
+    found = _load(path, name)
+    if found is not None:
+        return found
+    arrays = make()
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, checksum=_checksum(name, arrays), **arrays)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content.getbuffer())
+    except OSError as error:
+        raise OSError(f"The cache folder {folder} cannot be written ({error}): name another one.") from None
+    return arrays
+
+
+def _load(path: Path, key: str) -> dict[str, np.ndarray] | None:
+    """The arrays of a cached file, or None where it is missing or not what was written under this key."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        checksum = arrays.pop("checksum")
+    except Exception:  # a damaged archive raises nearly anything, and is made again in any case
+        return None
+    return arrays if np.array_equal(checksum, _checksum(key, arrays)) else None
+
+
+def _checksum(key: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    digest = hashlib.sha256(key.encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return np.frombuffer(digest.digest(), np.uint8)
+
+
+# --- from arrays to batches ---------------------------------------------------------------------------------
+
+
+def to_device(tokens: TokenArrays) -> TokenArrays:
+    """The whole split on the device, flat: `gather` then cuts batches there, inside of jit or a scan."""
+    if len(tokens.ids) >= 2**31:
+        raise ValueError(
+            f"{len(tokens.ids):,} tokens are more than 32-bit offsets reach on the device:"
+            " use shorter texts, or gather on the host."
+        )
+    offsets = np.asarray(tokens.offsets, np.int32)
+    return jax.tree.map(jnp.asarray, tokens._replace(offsets=offsets, pad_id=np.int32(tokens.pad_id)))
+
+
+def gather(tokens: TokenArrays, rows: Array, n: int) -> Batch:
+    """The batch of these rows, (b,), padded to n tokens; row -1 is filler. Works in NumPy and inside of jit.
+
+    >>> tokens = TokenArrays(np.array([2, 7, 3, 2, 3]), np.array([0, 3, 5]), np.array([1, 0]))
+    >>> gather(tokens, np.array([1, -1]), 4)[:3]
+    (array([[2, 3, 0, 0], [2, 0, 0, 0]], dtype=int32),
+     array([[ True,  True, False, False], [ True, False, False, False]]),
+     array([ 0, -1], dtype=int32))
+    """
+    xp = np if isinstance(tokens.ids, np.ndarray) else jnp
+    row, place = xp.maximum(rows, 0), xp.arange(n)
+    start = tokens.offsets[row]
+    length = xp.where(rows < 0, 1, tokens.offsets[row + 1] - start)
+    mask = place < length[:, None]
+    at = start[:, None] + xp.where(mask, place, 0)
+    labels = xp.where(rows < 0, -1, tokens.labels[row]).astype(xp.int32)
+    ids = xp.where(mask, tokens.ids[at], tokens.pad_id).astype(xp.int32)
+    if tokens.segments is None:
+        return Batch(ids, mask, labels)
+    return Batch(ids, mask, labels, xp.where(mask, tokens.segments[at], 0).astype(xp.int32))
+
+
+def steps(tokens: TokenArrays, plan: Iterable[Run]) -> Iterator[Batch]:
+    """The batches of a plan, one by one."""
+    for n, rows in plan:
+        for row in rows:
+            yield gather(tokens, row, n)
+
+
+def buckets(lengths: np.ndarray, most: int = 4, multiple: int = 8) -> tuple[int, ...]:
+    """At most `most` lengths to pad to: those that leave the least padding over all texts of these lengths.
+
+    Each is a multiple of `multiple`, the last covers the longest text.
+
+    >>> buckets(np.array([3, 5, 8, 30, 31, 64]), most=3)
+    (8, 32, 64)
+    """
+    if not len(lengths):
+        return ()
+    size = -(-np.asarray(lengths) // multiple)
+    count = np.concatenate([[0], np.cumsum(np.bincount(size))])  # texts of fewer than i units
+    cover = np.arange(len(count) - 1)
+    # cost[j]: least padded area of all texts of at most j units, j itself being a bucket
+    cost, cuts = cover * count[1:].astype(float), []
+    for _ in range(most - 1):
+        table = cost[:, None] + cover * (count[1:] - count[1:, None])
+        table[cover[:, None] >= cover] = np.inf
+        best = np.argmin(table, axis=0)
+        cuts.append(np.where(table[best, cover] < cost, best, -1))
+        cost = np.minimum(cost, table[best, cover])
+    ends = [len(cover) - 1]
+    for cut in reversed(cuts):
+        if cut[ends[-1]] >= 0:
+            ends.append(int(cut[ends[-1]]))
+    return tuple(multiple * end for end in reversed(ends))
+
+
+def _bucket_of(lengths: np.ndarray, shapes: Sequence[int]) -> np.ndarray:
+    if len(lengths) and max(lengths) > max(shapes):
+        raise ValueError(
+            f"A text of {max(lengths)} tokens fits in none of the buckets {tuple(shapes)}:"
+            " choose them from the lengths of all splits."
+        )
+    return np.searchsorted(np.asarray(shapes), lengths)
+
+
+def _steps_of(rows: np.ndarray, b: int) -> np.ndarray:
+    """Rows as (steps, b), the last step filled up with -1."""
+    full = np.full(-(-len(rows) // b) * b, -1, np.int32)
+    full[: len(rows)] = rows
+    return full.reshape(-1, b)
+
+
+def _shuffled(count: int, *key: int) -> np.ndarray:
+    """0..count-1 in an order that depends on the key alone: NumPy promises raw bits for all versions, but
+    not the order that `Generator.permutation` makes of them."""
+    return np.argsort(np.random.PCG64(list(key)).random_raw(count), kind="stable")
+
+
+def epoch(
+    tokens: TokenArrays,
+    b: int,
+    seed: int,
+    epoch: int,
+    shapes: Sequence[int] | None = None,
+    together: int = 1,
+) -> list[Run]:
+    """One epoch of training: every text once, in an order that is a function of (seed, epoch) alone.
+
+    All texts are shuffled and dealt to their buckets; a bucket is cut into runs of `together` batches, and
+    the runs are shuffled. What does not fill a run moves on to the next longer bucket; of the longest, the
+    rest goes out in single steps, the last one with filler. So there is one shape per bucket and one more,
+    and the single bias is that texts of a batch, and of a run, are about as long as each other.
+
+    >>> tokens = TokenArrays(np.zeros(27), np.cumsum([0, 3, 9, 3, 3, 9]), np.zeros(5))
+    >>> [(run.n, run.rows.tolist()) for run in epoch(tokens, 2, seed=0, epoch=1)]
+    [(16, [[1, -1]]), (16, [[3, 4]]), (8, [[2, 0]])]
+    """
+    _check_batch(b, together)
+    lengths = tokens.lengths
+    shapes = buckets(lengths) if shapes is None else shapes
+    order = _shuffled(len(lengths), seed, epoch, 0)
+    bucket = _bucket_of(lengths, shapes)[order]
+    runs, rest = [], np.zeros(0, np.int64)
+    for k, n in enumerate(shapes):
+        rows = np.concatenate([rest, order[bucket == k]])
+        full = len(rows) - len(rows) % (b * together)
+        runs += [Run(n, run) for run in rows[:full].astype(np.int32).reshape(-1, together, b)]
+        rest = rows[full:]
+    runs += [Run(shapes[-1], step[None]) for step in _steps_of(rest, b)] if len(rest) else []
+    return [runs[i] for i in _shuffled(len(runs), seed, epoch, 1)]
+
+
+def after(plan: Sequence[Run], done: int) -> list[Run]:
+    """What is left of a plan after `done` steps.
+
+    >>> after([Run(8, np.zeros((4, 2))), Run(16, np.zeros((4, 2)))], 6)[0].rows.shape
+    (2, 2)
+    """
+    left = []
+    for n, rows in plan:
+        if done < len(rows):
+            left.append(Run(n, rows[done:]))
+        done = max(0, done - len(rows))
+    return left
+
+
+def evaluation(tokens: TokenArrays, b: int, shapes: Sequence[int] | None = None) -> list[Run]:
+    """Every text once, bucket by bucket and in order within; the last batch of each is filled up.
+
+    A bucket is one run. `run.rows` says which text each prediction belongs to, -1 none.
+
+    >>> tokens = TokenArrays(np.zeros(18), np.cumsum([0, 3, 9, 3, 3]), np.zeros(4))
+    >>> [(run.n, run.rows.tolist()) for run in evaluation(tokens, 2)]
+    [(8, [[0, 2], [3, -1]]), (16, [[1, -1]])]
+    """
+    _check_batch(b, 1)
+    lengths = tokens.lengths
+    shapes = buckets(lengths) if shapes is None else shapes
+    bucket = _bucket_of(lengths, shapes)
+    rows = [np.flatnonzero(bucket == k) for k in range(len(shapes))]
+    return [Run(n, _steps_of(row, b)) for n, row in zip(shapes, rows, strict=True) if len(row)]
+
+
+def padding(tokens: TokenArrays, plan: Iterable[Run]) -> float:
+    """The share of a plan's places that hold padding or filler.
+
+    >>> padding(TokenArrays(np.zeros(12), np.array([0, 4, 12]), np.zeros(2)), [Run(8, np.array([[0, 1]]))])
+    0.25
+    """
+    lengths, places, full = tokens.lengths, 0, 0
+    for n, rows in plan:
+        places += n * rows.size
+        full += int(lengths[rows[rows >= 0]].sum())
+    return 1 - full / places if places else 0.0
+
+
+def _check_batch(b: int, together: int) -> None:
+    if b < 1 or together < 1:
+        raise ValueError(f"A batch needs at least one row and a run one step, got {b} and {together}.")
