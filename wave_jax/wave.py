@@ -70,42 +70,38 @@ def encode(
         raise ValueError(f"w must be real floating numbers of shape (*batch, n, d), got {w.dtype}{w.shape}.")
     w = masked(w.astype(jnp.promote_types(w.dtype, jnp.float32)), mask)
     if rows is None:
-        s2 = _others(w * w) if segments is None else _others_in_segment(w * w, segments)
-        return jax.lax.complex(w, safe_sqrt(s2))
+        return jax.lax.complex(w, safe_sqrt(_others(w * w, segments)))
     rows = tuple(range(w.shape[-2])[r] for r in rows)  # -1 is the last; out of range raises
     s2 = jnp.stack([_others_of_row(w * w, r, segments) for r in rows], axis=-2)
     return jax.lax.complex(w[..., rows, :], safe_sqrt(s2))
 
 
-def _others(w2: Float[Array, "*batch n d"]) -> Float[Array, "*batch n d"]:
-    """Σ_{m≠j} w_m² for every j, without cancellation.
-
-    The plain G² - w_j² loses everything where w_j dominates. But at most one token of a dimension holds
-    more than half of G²: its others are added up, and for the rest the subtraction loses one bit at most.
-    """
-    top = jnp.arange(w2.shape[-2])[:, None] == jnp.argmax(w2, axis=-2, keepdims=True)
-    rest = jnp.sum(jnp.where(top, jnp.zeros_like(w2), w2), axis=-2, keepdims=True)
-    return jnp.where(top, rest, jnp.sum(w2, axis=-2, keepdims=True) - w2)
-
-
-def _others_in_segment(
-    w2: Float[Array, "*batch n d"], segments: Int[Array, "*batch n"]
+def _others(
+    w2: Float[Array, "*batch n d"], segments: Int[Array, "*batch n"] | None
 ) -> Float[Array, "*batch n d"]:
-    """`_others` within each segment, in O(n d): sums by segment id, and the top token of each apart."""
-    n, d = w2.shape[-2:]
+    """Σ_{m≠j} w_m² for every j, over the text or over j's segment, without cancellation.
 
-    def one_text(w2: Array, segments: Array) -> Array:
-        def gathered(reduce, values):
-            return reduce(values, segments, num_segments=n)[segments]
+    The plain G² - w_j² loses everything where w_j dominates. But at most one token of a dimension holds more
+    than half of G²: its others are added up, and for the rest the subtraction loses one bit at most.
+    """
+    total = _sum_of_peers(w2, segments)
+    dominates = w2 + w2 > total
+    rest = _sum_of_peers(jnp.where(dominates, jnp.zeros_like(w2), w2), segments)
+    return jnp.where(dominates, rest, total - w2)
 
-        position = jnp.arange(n)[:, None]
-        largest = w2 == gathered(jax.ops.segment_max, w2)
-        top = position == gathered(jax.ops.segment_min, jnp.where(largest, position, n))  # one per segment
-        rest = gathered(jax.ops.segment_sum, jnp.where(top, jnp.zeros_like(w2), w2))
-        return jnp.where(top, rest, gathered(jax.ops.segment_sum, w2) - w2)
 
-    flat = jax.vmap(one_text)(w2.reshape(-1, n, d), segments.reshape(-1, n))
-    return flat.reshape(w2.shape)
+def _sum_of_peers(
+    x: Float[Array, "*batch n d"], segments: Int[Array, "*batch n"] | None
+) -> Float[Array, "*batch n_or_1 d"]:
+    """Σ_m x_m over all tokens, or for every token over those of its segment; O(n·d) both."""
+    if segments is None:
+        return jnp.sum(x, axis=-2, keepdims=True)
+    n, d = x.shape[-2:]
+
+    def one_text(x: Array, segments: Array) -> Array:
+        return jax.ops.segment_sum(x, segments, num_segments=n)[segments]
+
+    return jax.vmap(one_text)(x.reshape(-1, n, d), segments.reshape(-1, n)).reshape(x.shape)
 
 
 def _others_of_row(
@@ -134,7 +130,8 @@ def phase(Z: Complex[Array, "*s"]) -> Float[Array, "*s"]:
     Array([1.5707964], dtype=float32)
     """
     zero = (Z.real == 0) & (Z.imag == 0)
-    return jnp.arctan2(Z.imag, jnp.where(zero, jnp.ones_like(Z.real), Z.real))
+    real = jnp.where(zero, jnp.ones_like(Z.real), Z.real)
+    return jnp.arctan2(jnp.where(zero, jnp.zeros_like(Z.imag), Z.imag), real)
 
 
 def interfere(Z1: Complex[Array, "*s"], Z2: Complex[Array, "*s"]) -> Complex[Array, "*s"]:

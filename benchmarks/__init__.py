@@ -1,0 +1,1 @@
+"""Speed and memory, one file per question, run as `python -m benchmarks.NAME`."""

@@ -1,0 +1,67 @@
+"""How every benchmark measures and writes: interleaved runs, medians, one Markdown table with its origin on top."""
+
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import jax
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def interleaved(runs_of: Mapping[str, Callable], runs: int = 5) -> dict[str, float]:
+    """Median seconds of each function, run in turn A B C A B C ..., so that a machine's moods hit all alike."""
+    for function in runs_of.values():  # compile
+        jax.block_until_ready(function())
+    seconds: dict[str, list[float]] = {name: [] for name in runs_of}
+    for _ in range(runs):
+        for name, function in runs_of.items():
+            start = time.perf_counter()
+            jax.block_until_ready(function())
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def device() -> str:
+    import os
+
+    first = jax.devices()[0]
+    return f"{os.cpu_count()}-core {platform.machine()} CPU" if first.platform == "cpu" else first.device_kind
+
+
+def origin(command: str) -> str:
+    """Command, commit, versions, device and date, as one Markdown line."""
+    from importlib.metadata import version
+
+    head = ["git", "describe", "--always", "--dirty"]
+    commit = subprocess.run(head, cwd=RESULTS, capture_output=True, text=True).stdout.strip() or "unknown"
+    packages = ", ".join(f"{name} {version(name)}" for name in ("jax", "flax", "numpy"))
+    return f"`{command}` · commit {commit} · Python {platform.python_version()}, {packages} · {device()} · {date.today()}"
+
+
+def markdown(rows: Sequence[Mapping[str, object]]) -> str:
+    """
+    >>> print(markdown([{"a": 1, "b": 2}]))
+    | a | b |
+    | --- | --- |
+    | 1 | 2 |
+    """
+    columns = list(rows[0])
+    lines = [columns, ["---"] * len(columns), *([str(row[c]) for c in columns] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def write(name: str, title: str, rows: Sequence[Mapping[str, object]], notes: str = "") -> None:
+    """Prints one table and keeps it in benchmarks/results/NAME.md."""
+    command = " ".join(["python -m", f"benchmarks.{name}", *sys.argv[1:]])
+    page = f"# {title}\n\n{origin(command)}\n\n{markdown(rows)}\n"
+    if notes:
+        page += f"\n{notes}\n"
+    print(page)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.md").write_text(page)
