@@ -211,7 +211,7 @@ def steps(tokens: TokenArrays, plan: Iterable[Run]) -> Iterator[Batch]:
             yield gather(tokens, row, n)
 
 
-def buckets(lengths: np.ndarray, most: int = 4, multiple: int = 8) -> tuple[int, ...]:
+def buckets(lengths: np.ndarray, most: int = 5, multiple: int = 8) -> tuple[int, ...]:
     """At most `most` lengths to pad to: those that leave the least padding over all texts of these lengths.
 
     Each is a multiple of `multiple`, the last covers the longest text.

@@ -34,31 +34,28 @@ _KEPT_WORDS, _KEPT_LENGTH = 2**18, 40  # what is remembered between calls: at mo
 _log = logging.getLogger(__name__)
 
 # A tag only where the name is one of HTML's: <Bush> and the ticker <GOOG.O> are text. News feeds hold tags
-# whose brackets are entities themselves, and entities that have lost their ampersand (#39;).
-_NAMES = (
-    "abbr|a|big|blockquote|br|b|center|cite|code|div|em|font|h[1-6]|hr|img|i|li|nobr|ol|pre|p|small|span"
-    "|strike|strong|sub|sup|s|table|tbody|td|th|tr|tt|ul|u"
+# whose brackets are entities themselves, and entities that have lost their ampersand (#39;). Each branch
+# starts with a character of its own, which lets `re` skip to the next candidate.
+_TAG = (
+    r"/?(?:abbr|a|big|blockquote|br|b|center|cite|code|div|em|font|h[1-6]|hr|img|i|li|nobr|ol|pre|p|small|span"
+    r"|strike|strong|sub|sup|s|table|tbody|td|th|tr|tt|ul|u)(?=[\s/>&])(?:(?!&[lg]t;)[^<>])*(?:>|&gt;)"
 )
+_NUMBER = r"#(?:x[0-9a-f]{1,6}|[0-9]{1,7});"
 _DEBRIS = re.compile(
-    rf"(?P<tag>(?:<|&lt;)/?(?:{_NAMES})(?=[\s/>&])(?:(?!&[lg]t;)[^<>])*(?:>|&gt;))"
-    r"|&?(?:amp;)*(?P<number>#(?:x[0-9a-f]{1,6}|[0-9]{1,7});)"
-    r"|&(?:amp;)*(?P<name>[a-z][a-z0-9]{1,31};)"
-    r"|(?P<backslash>\\)",
-    re.IGNORECASE,
+    rf"<{_TAG}|&lt;{_TAG}|&(?:amp;)*({_NUMBER}|[a-z][a-z0-9]{{1,31}};)|({_NUMBER})|\\", re.IGNORECASE
 )
 _LONE = re.compile("[\ud800-\udfff]")  # half a surrogate pair is no character that UTF-8 can hold
 _SENTENCE = re.compile(
-    r"(?<!\b[a-z])(?<!\b(?:mr|ms|dr|st|vs|jr|sr|co))"
-    r"(?<!\b(?:mrs|inc|ltd|gen|sen|rep|gov|jan|feb|aug|sep|oct|nov|dec))(?<!\b(?:corp|sept|prof))"
-    r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+[”’」』]*",
+    r"[.!?…。！？](?:(?<=[。！？])|(?<!\b[a-z].)(?<!\b(?:mr|ms|dr|st|vs|jr|sr|co).)"
+    r"(?<!\b(?:mrs|inc|ltd|gen|sen|rep|gov|jan|feb|aug|sep|oct|nov|dec).)(?<!\b(?:corp|sept|prof).)"
+    r"[.!?…]*[\"'”’)\]]*(?=\s))",
     re.IGNORECASE,
 )
 
 
 def _replacement(match: re.Match[str]) -> str:
-    if match["tag"] or match["backslash"]:
-        return " "
-    return html.unescape("&" + (match["number"] or match["name"]))
+    entity = match[1] or match[2]
+    return html.unescape("&" + entity) if entity else " "
 
 
 def clean(text: str) -> str:
@@ -160,11 +157,14 @@ class _Words(dict[str, bytes]):
     def __missing__(self, word: str) -> bytes:
         return next(self._tokenize([word]))
 
-    def learn(self, words: set[str]) -> None:
-        new = [word for word in words if word not in self]
+    def learn(self, words: set[str]) -> list[str]:
+        """Tokenizes the words that are not known yet, and returns those."""
+        new = [word for word in words if word not in self]  # set.difference would walk through all of self
         self.update(zip(new, self._tokenize(new), strict=True))
+        return new
 
-    def forget(self, words: set[str]) -> None:
+    def forget(self, words: list[str]) -> None:
+        """Drops what would take too much memory."""
         if len(self) > _KEPT_WORDS:
             self.clear()
         for word in words:
@@ -211,6 +211,7 @@ class Tokenizer:
         self._rust.normalizer = rules.normalizer()
         self._rust.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         self._words = _Words(self._rust, self._dtype)
+        self._cls, self._sep = (np.array(id, self._dtype).tobytes() for id in (self.cls_id, self.sep_id))
 
     def __repr__(self) -> str:
         return f"Tokenizer(v={self.v:,}, {self.rules})"
@@ -309,36 +310,28 @@ class Tokenizer:
         _check(texts)
         if max_length < 3:
             raise ValueError(f"max_length must be at least 3, [CLS] and [SEP] being two, got {max_length}.")
-        blocks = [texts[i : i + _BLOCK] for i in range(0, len(texts), _BLOCK)]
-        rows, counts = [], []
-        for block in blocks:
-            for row, count in self._rows(block, (max_length - 2) * self._dtype.itemsize, segments):
-                rows.append(row)
-                counts.append(count)
-        return self._pack(rows, counts if segments else None)
-
-    def _rows(self, texts: Sequence[str], size: int, segments: bool) -> Iterator[tuple[bytes, list[int]]]:
-        """Each text's ids as at most `size` bytes, and the tokens in each of its sentences."""
-        prepared = [self.rules.prepare(text) for text in texts]
-        parts = [[part.split(" ") for part in (sentences(text) if segments else [text])] for text in prepared]
-        words = {word for text in parts for part in text for word in part}
-        self._words.learn(words)
-        ids = self._words.__getitem__
-        for text in parts:
-            pieces = [b"".join(map(ids, part)) for part in text]
-            yield b"".join(pieces)[:size], [len(piece) // self._dtype.itemsize for piece in pieces if piece]
-        self._words.forget(words)
-
-    def _pack(self, rows: list[bytes], counts: list[list[int]] | None) -> Tokens:
-        cls, sep = (np.array(id, self._dtype).tobytes() for id in (self.cls_id, self.sep_id))
-        offsets = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum([len(row) // self._dtype.itemsize + 2 for row in rows], out=offsets[1:])
-        ids = np.frombuffer(b"".join(part for row in rows for part in (cls, row, sep)), self._dtype)
-        if counts is None:
+        room, rows, counts = max_length - 2, [], []
+        for i in range(0, len(texts), _BLOCK):
+            for row, sizes in self._rows(texts[i : i + _BLOCK], segments):
+                rows += [self._cls, row[: room * self._dtype.itemsize], self._sep]
+                counts.append(_with_ends(sizes, room))
+        ids = np.frombuffer(b"".join(rows), self._dtype)
+        offsets = np.zeros(len(texts) + 1, np.int64)
+        np.cumsum([sum(sizes) for sizes in counts], out=offsets[1:])
+        if not segments:
             return Tokens(ids, offsets)
-        lengths = np.diff(offsets).tolist()
-        sentence = [_sentence_of(count, n) for count, n in zip(counts, lengths, strict=True)]
-        return Tokens(ids, offsets, np.concatenate([np.zeros(0, np.uint16), *sentence]))
+        numbers = np.array([k for sizes in counts for k in range(len(sizes))], np.uint16)
+        return Tokens(ids, offsets, np.repeat(numbers, [size for sizes in counts for size in sizes]))
+
+    def _rows(self, texts: Sequence[str], segments: bool) -> Iterator[tuple[bytes, list[int]]]:
+        """Each text's ids as bytes, and how many tokens each of its sentences has."""
+        prepared = map(self.rules.prepare, texts)
+        parts = [[part.split(" ") for part in (sentences(text) if segments else [text])] for text in prepared]
+        new = self._words.learn(set().union(*(words for text in parts for words in text)))
+        for text in parts:
+            pieces = [b"".join(map(self._words.__getitem__, words)) for words in text]
+            yield b"".join(pieces), [len(piece) // self._dtype.itemsize for piece in pieces if piece]
+        self._words.forget(new)
 
     def explain(self, text: str, max_length: int) -> list[Piece]:
         """The tokens of one text, [CLS] and [SEP] included, each with its place in the text as given.
@@ -378,10 +371,21 @@ def _check(texts: Any) -> None:
             raise TypeError(f"texts[{i}] must be str, got {type(text).__name__}: {text!r:.60}.")
 
 
-def _sentence_of(counts: list[int], n: int) -> np.ndarray:
-    """The sentence of each of n tokens, [CLS] and [SEP] round sentences of these many tokens."""
-    inner = np.repeat(np.arange(len(counts), dtype=np.uint16), counts)[: n - 2]
-    return inner[np.clip(np.arange(-1, n - 1), 0, n - 3)] if n > 2 else np.zeros(n, np.uint16)
+def _with_ends(sizes: list[int], room: int) -> list[int]:
+    """Sentences cut to `room` tokens in all, [CLS] then counted to the first and [SEP] to the last.
+
+    >>> _with_ends([3, 2, 5], 4)
+    [4, 2]
+    """
+    kept = []
+    for size in sizes:
+        if room:
+            kept.append(min(size, room))
+            room -= kept[-1]
+    kept = kept or [0]
+    kept[0] += 1
+    kept[-1] += 1
+    return kept
 
 
 def _alphabet(texts: list[str], rules: Rules, room: int, min_frequency: int) -> list[str]:
