@@ -5,19 +5,16 @@ which rows make which batch, as index arrays that depend on the seed and the epo
 batch out, by NumPy or inside of jit.
 """
 
-import hashlib
-import io
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wave_jax.text import Tokenizer, write_whole
+from wave_jax.disk import cached, key_of
+from wave_jax.text import Tokenizer
 
 __all__ = [
     "Batch",
@@ -34,8 +31,6 @@ __all__ = [
     "tokenize",
     "train_tokenizer",
 ]
-
-_VERSION = 1  # of the cached files: another one is rebuilt, not read
 
 Array = np.ndarray | jax.Array
 
@@ -95,77 +90,27 @@ def tokenize(
         tokens = tokenizer.encode(texts, max_length, segments)._asdict()
         return {name: array for name, array in tokens.items() if array is not None}
 
-    settings = ["tokens", tokenizer.digest, max_length, segments]
-    arrays = _cached(cache, lambda: _key(texts, settings), make)
+    if cache is None:
+        arrays = make()
+    else:
+        key = key_of(texts, "tokens", tokenizer.digest, max_length, segments)
+        arrays = cached(cache, key, make)
     known = np.full(len(texts), -1) if labels is None else labels
     return TokenArrays(labels=np.asarray(known, np.int32), pad_id=tokenizer.pad_id, **arrays)
 
 
 def train_tokenizer(
-    texts: Sequence[str], v: int, cache: str | os.PathLike[str] | None = None, **settings: bool | int
+    texts: Sequence[str], v: int, cache: str | os.PathLike[str] | None = None, **settings: bool
 ) -> Tokenizer:
     """`Tokenizer.train`, from the folder `cache` where it has been trained on these texts before."""
+    if cache is None:
+        return Tokenizer.train(texts, v, **settings)
 
     def make() -> dict[str, np.ndarray]:
-        tokenizer = Tokenizer.train(texts, v, **settings)  # pyright: ignore[reportArgumentType]
-        return {"json": np.frombuffer(tokenizer.to_json().encode(), np.uint8)}
+        return {"json": np.frombuffer(Tokenizer.train(texts, v, **settings).to_json().encode(), np.uint8)}
 
-    key = ["tokenizer", v, sorted(settings.items())]
-    arrays = _cached(cache, lambda: _key(texts, key), make)
+    arrays = cached(cache, key_of(texts, "tokenizer", v, sorted(settings.items())), make)
     return Tokenizer.from_json(arrays["json"].tobytes().decode())
-
-
-def _key(texts: Sequence[str], settings: list) -> str:
-    """SHA-256 of the texts and of what is made of them."""
-    key = hashlib.sha256(json.dumps([_VERSION, len(texts), *settings]).encode())
-    for i in range(0, len(texts), 1024):
-        part = [text.encode("utf-8", "surrogatepass") for text in texts[i : i + 1024]]
-        key.update(np.array([len(text) for text in part], np.int64).tobytes())
-        key.update(b"".join(part))
-    return key.hexdigest()
-
-
-def _cached(
-    folder: str | os.PathLike[str] | None,
-    key: Callable[[], str],
-    make: Callable[[], dict[str, np.ndarray]],
-) -> dict[str, np.ndarray]:
-    """The arrays of this key from the folder; made and put there where none are or they are damaged."""
-    if folder is None:
-        return make()
-    name = key()
-    path = Path(folder) / f"{name[:32]}.npz"
-    found = _load(path, name)
-    if found is not None:
-        return found
-    arrays = make()
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, checksum=_checksum(name, arrays), **arrays)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content.getbuffer())
-    except OSError as error:
-        raise OSError(f"The cache folder {folder} cannot be written ({error}): name another one.") from None
-    return arrays
-
-
-def _load(path: Path, key: str) -> dict[str, np.ndarray] | None:
-    """The arrays of a cached file, or None where it is missing or not what was written under this key."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        checksum = arrays.pop("checksum")
-    except Exception:  # a damaged archive raises nearly anything, and is made again in any case
-        return None
-    return arrays if np.array_equal(checksum, _checksum(key, arrays)) else None
-
-
-def _checksum(key: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
-    digest = hashlib.sha256(key.encode())
-    for name, array in sorted(arrays.items()):
-        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return np.frombuffer(digest.digest(), np.uint8)
 
 
 # --- from arrays to batches ---------------------------------------------------------------------------------
@@ -271,10 +216,10 @@ def epoch(
 ) -> list[Run]:
     """One epoch of training: every text once, in an order that is a function of (seed, epoch) alone.
 
-    All texts are shuffled and dealt to their buckets; a bucket is cut into runs of `together` batches, and
-    the runs are shuffled. What does not fill a run moves on to the next longer bucket; of the longest, the
-    rest goes out in single steps, the last one with filler. So there is one shape per bucket and one more,
-    and the single bias is that texts of a batch, and of a run, are about as long as each other.
+    All texts are shuffled and dealt to their buckets; a bucket is cut into batches, these into runs of at
+    most `together`, and the runs are shuffled. Texts that do not fill a batch move on to the next longer
+    bucket, so that only one batch of an epoch has filler. The one bias is that texts of a batch, and of a
+    run, are about as long as each other.
 
     >>> tokens = TokenArrays(np.zeros(27), np.cumsum([0, 3, 9, 3, 3, 9]), np.zeros(5))
     >>> [(run.n, run.rows.tolist()) for run in epoch(tokens, 2, seed=0, epoch=1)]
@@ -288,10 +233,10 @@ def epoch(
     runs, rest = [], np.zeros(0, np.int64)
     for k, n in enumerate(shapes):
         rows = np.concatenate([rest, order[bucket == k]])
-        full = len(rows) - len(rows) % (b * together)
-        runs += [Run(n, run) for run in rows[:full].astype(np.int32).reshape(-1, together, b)]
+        full = len(rows) if k == len(shapes) - 1 else len(rows) - len(rows) % b
+        batches = _steps_of(rows[:full], b)
+        runs += [Run(n, batches[i : i + together]) for i in range(0, len(batches), together)]
         rest = rows[full:]
-    runs += [Run(shapes[-1], step[None]) for step in _steps_of(rest, b)] if len(rest) else []
     return [runs[i] for i in _shuffled(len(runs), seed, epoch, 1)]
 
 

@@ -5,15 +5,12 @@ BERT's rules never look across a space, so the ids are those of the whole text, 
 """
 
 import hashlib
-import html
 import json
 import logging
 import os
 import re
-import tempfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -21,90 +18,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tokenizers
-from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-__all__ = ["Piece", "Rules", "Tokenizer", "Tokens", "clean", "sentences", "write_whole"]
+from wave_jax import wordpiece
+from wave_jax.cleaning import clean_with_spans, sentences
+from wave_jax.disk import write_whole
+from wave_jax.wordpiece import SPECIAL, Rules
 
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+__all__ = ["Piece", "Rules", "Tokenizer", "Tokens"]
+
 _NEEDED = SPECIAL[:4]
-_VERSION = 1  # of `clean` and `sentences`: a change of either makes other ids of the same text
+_VERSION = 1  # of cleaning and sentences: another version may make other ids of the same text
 _BLOCK = 512  # texts at a time, which bounds memory
 _KEPT_WORDS, _KEPT_LENGTH = 2**18, 40  # what is remembered between calls: at most about 60 MB
 
 _log = logging.getLogger(__name__)
 
-# A tag only where the name is one of HTML's: <Bush> and the ticker <GOOG.O> are text. News feeds hold tags
-# whose brackets are entities themselves, and entities that have lost their ampersand (#39;). Each branch
-# starts with a character of its own, which lets `re` skip to the next candidate.
-_TAG = (
-    r"/?(?:abbr|a|big|blockquote|br|b|center|cite|code|div|em|font|h[1-6]|hr|img|i|li|nobr|ol|pre|p|small|span"
-    r"|strike|strong|sub|sup|s|table|tbody|td|th|tr|tt|ul|u)(?=[\s/>&])(?:(?!&[lg]t;)[^<>])*(?:>|&gt;)"
-)
-_NUMBER = r"#(?:x[0-9a-f]{1,6}|[0-9]{1,7});"
-_DEBRIS = re.compile(
-    rf"<{_TAG}|&lt;{_TAG}|&(?:amp;)*({_NUMBER}|[a-z][a-z0-9]{{1,31}};)|({_NUMBER})|\\", re.IGNORECASE
-)
 _LONE = re.compile("[\ud800-\udfff]")  # half a surrogate pair is no character that UTF-8 can hold
-_SENTENCE = re.compile(
-    r"[.!?…。！？](?:(?<=[。！？])|(?<!\b[a-z].)(?<!\b(?:mr|ms|dr|st|vs|jr|sr|co).)"
-    r"(?<!\b(?:mrs|inc|ltd|gen|sen|rep|gov|jan|feb|aug|sep|oct|nov|dec).)(?<!\b(?:corp|sept|prof).)"
-    r"[.!?…]*[\"'”’)\]]*(?=\s))",
-    re.IGNORECASE,
-)
-
-
-def _replacement(match: re.Match[str]) -> str:
-    entity = match[1] or match[2]
-    return html.unescape("&" + entity) if entity else " "
-
-
-def clean(text: str) -> str:
-    r"""HTML entities read, HTML tags and backslashes made a space.
-
-    >>> clean(r"Wal-Mart#39;s next\month: &lt;b&gt;up&lt;/b&gt; 5 &amp;amp; rising<br />&lt;WMT.N&gt;")
-    "Wal-Mart's next month:  up  5 & rising <WMT.N>"
-    """
-    return _DEBRIS.sub(_replacement, text)
-
-
-def _clean_with_spans(text: str) -> tuple[str, list[int], list[int]]:
-    """`clean(text)`, and for each of its characters where in the text it begins and ends."""
-    parts, begin, end, at = [], [], [], 0
-    for match in _DEBRIS.finditer(text):
-        new = _replacement(match)
-        parts += [text[at : match.start()], new]
-        begin += [*range(at, match.start()), *[match.start()] * len(new)]
-        end += [*range(at + 1, match.start() + 1), *[match.end()] * len(new)]
-        at = match.end()
-    rest = range(at, len(text))
-    return "".join([*parts, text[at:]]), [*begin, *rest], [*end, *(i + 1 for i in rest)]
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences of a text, which joined give the text again.
-
-    A sentence ends with . ! or ? before white space, except after a single letter or a common abbreviation,
-    and with 。！？ anywhere.
-
-    >>> sentences("Mr. Ho left the U.S. today. Why? He won't say.")
-    ['Mr. Ho left the U.S. today.', ' Why?', " He won't say."]
-    """
-    cuts = [0, *(match.end() for match in _SENTENCE.finditer(text)), len(text)]
-    return [text[a:b] for a, b in pairwise(cuts) if a < b]
-
-
-def write_whole(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
-    """Write a file beside its place, then rename: whoever reads it finds the old one or the new one."""
-    path = Path(path)
-    handle, beside = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(beside, 0o644)  # mkstemp's files are for the owner alone
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
 
 
 class Tokens(NamedTuple):
@@ -122,29 +51,6 @@ class Piece(NamedTuple):
     token: str
     start: int
     end: int
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How a text becomes words; the names but the first are Hugging Face's."""
-
-    clean: bool = False
-    lowercase: bool = True
-    strip_accents: bool | None = None  # None: where lowercase
-    clean_text: bool = True
-    handle_chinese_chars: bool = True
-    max_input_chars_per_word: int = 100
-
-    def normalizer(self) -> normalizers.BertNormalizer:
-        return normalizers.BertNormalizer(
-            clean_text=self.clean_text,
-            handle_chinese_chars=self.handle_chinese_chars,
-            strip_accents=self.strip_accents,
-            lowercase=self.lowercase,
-        )
-
-    def prepare(self, text: str) -> str:
-        return clean(text) if self.clean else text
 
 
 class _Words(dict[str, bytes]):
@@ -192,24 +98,19 @@ class Tokenizer:
     ([0, 4, 11], 'the cat')
     """
 
-    def __init__(self, vocabulary: dict[str, int], rules: Rules = Rules()):
+    def __init__(self, vocabulary: dict[str, int], rules: Rules):
         missing = [token for token in _NEEDED if token not in vocabulary]
         if missing:
             raise ValueError(
                 f"The vocabulary lacks {', '.join(missing)}; a tokenizer of BERT's kind has them."
             )
+        if len(set(vocabulary.values())) < len(vocabulary) or min(vocabulary.values()) < 0:
+            raise ValueError("Each token of a vocabulary needs a row of its own, counted from 0.")
         self.vocabulary, self.rules = vocabulary, rules
         self.v = max(vocabulary.values()) + 1
         self.pad_id, self.unk_id, self.cls_id, self.sep_id = (vocabulary[token] for token in _NEEDED)
         self._dtype = np.dtype(np.uint16 if self.v <= 2**16 else np.int32)
-        # Special tokens are unknown to this one, so that a [SEP] written in a text stays text.
-        self._rust = tokenizers.Tokenizer(
-            models.WordPiece(
-                vocabulary, unk_token="[UNK]", max_input_chars_per_word=rules.max_input_chars_per_word
-            )
-        )
-        self._rust.normalizer = rules.normalizer()
-        self._rust.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        self._rust = wordpiece.model(vocabulary, rules)
         self._words = _Words(self._rust, self._dtype)
         self._cls, self._sep = (np.array(id, self._dtype).tobytes() for id in (self.cls_id, self.sep_id))
 
@@ -251,10 +152,7 @@ class Tokenizer:
         _check(texts)
         rules = Rules(clean=clean, lowercase=lowercase)
         texts = [_LONE.sub("\ufffd", rules.prepare(text)) for text in texts]
-        alphabet = _alphabet(texts, rules, (v - len(SPECIAL)) // 4, min_frequency)
-        if not alphabet:
-            raise ValueError(f"No character occurs {min_frequency} times in the texts: nothing to train on.")
-        tokenizer = cls(_vocabulary(texts, rules, alphabet, v, min_frequency), rules)
+        tokenizer = cls(wordpiece.train_vocabulary(texts, rules, v, min_frequency), rules)
         if tokenizer.v < v:
             _log.warning("The texts yield %d of the %d rows asked for.", tokenizer.v, v)
         return tokenizer
@@ -273,7 +171,7 @@ class Tokenizer:
         except UnicodeDecodeError as error:
             raise ValueError(f"{path} is not UTF-8 (byte {error.start}): is it a tokenizer file?") from None
         try:
-            parse = _parse_json if path.suffix == ".json" else _parse_lines
+            parse = wordpiece.parse_json if path.suffix == ".json" else wordpiece.parse_lines
             return cls(*parse(content))
         except ValueError as error:
             raise ValueError(f"{path} cannot be read as a tokenizer: {error}") from None
@@ -284,23 +182,12 @@ class Tokenizer:
 
     def to_json(self) -> str:
         """What `save` writes."""
-        rust = tokenizers.Tokenizer.from_str(self._rust.to_str())
-        rust.add_special_tokens([token for token in SPECIAL if token in self.vocabulary])
-        rust.decoder = decoders.WordPiece()
-        rust.post_processor = processors.TemplateProcessing(
-            single="[CLS] $A [SEP]",
-            pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-            special_tokens=[("[CLS]", self.cls_id), ("[SEP]", self.sep_id)],
-        )
-        content = json.loads(rust.to_str())
-        if self.rules.clean:  # an entry that only we know, so that no one else reads texts uncleaned
-            content["wave_jax"] = {"clean": True}
-        return json.dumps(content, ensure_ascii=False, indent=1)
+        return wordpiece.dump_json(self.vocabulary, self.rules)
 
     @classmethod
     def from_json(cls, content: str) -> "Tokenizer":
         """The tokenizer that `to_json` wrote."""
-        return cls(*_parse_json(content))
+        return cls(*wordpiece.parse_json(content))
 
     def encode(self, texts: Sequence[str], max_length: int, segments: bool = False) -> Tokens:
         """The ids of each text between [CLS] and [SEP], at most `max_length` with them.
@@ -341,7 +228,7 @@ class Tokenizer:
         >>> [(piece.token, text[piece.start : piece.end]) for piece in tokenizer.explain(text, 9)]
         [('[CLS]', ''), ('cats', 'cats'), ('&', '&amp;'), ('[SEP]', '')]
         """
-        cleaned, begin, end = _clean_with_spans(text) if self.rules.clean else (text, (), ())
+        cleaned, begin, end = clean_with_spans(text) if self.rules.clean else (text, (), ())
         found = self._rust.encode(_LONE.sub("\ufffd", cleaned), add_special_tokens=False)
         spans = [(begin[a], end[b - 1]) if begin else (a, b) for a, b in found.offsets]
         pieces = [Piece(i, t, *span) for i, t, span in zip(found.ids, found.tokens, spans, strict=True)]
@@ -386,69 +273,3 @@ def _with_ends(sizes: list[int], room: int) -> list[int]:
     kept[0] += 1
     kept[-1] += 1
     return kept
-
-
-def _alphabet(texts: list[str], rules: Rules, room: int, min_frequency: int) -> list[str]:
-    """The characters that get tokens of their own: the `room` most frequent as the normalizer leaves them."""
-    counts = np.zeros(0x110000, np.int64)
-    for i in range(0, len(texts), _BLOCK):
-        codes = np.frombuffer("".join(texts[i : i + _BLOCK]).encode("utf-32-le"), np.uint32)
-        counts += np.bincount(codes, minlength=len(counts))
-    normalizer, normal = rules.normalizer(), Counter()
-    for code in np.flatnonzero(counts).tolist():
-        for char in normalizer.normalize_str(chr(code)):
-            normal[char] += int(counts[code])
-    frequent = [char for char in normal if normal[char] >= min_frequency and not char.isspace()]
-    return sorted(sorted(frequent, key=lambda char: (-normal[char], char))[:room])
-
-
-def _vocabulary(
-    texts: list[str], rules: Rules, alphabet: list[str], v: int, min_frequency: int
-) -> dict[str, int]:
-    """The trainer breaks ties by the order in which it met the ##c, which is random: so they come first,
-    those alone that stand inside of words (punctuation and Chinese characters are words of their own)."""
-    normalizer, splitter = rules.normalizer(), pre_tokenizers.BertPreTokenizer()
-    inner = [c for c in alphabet if len(splitter.pre_tokenize_str(normalizer.normalize_str(f"a{c}a"))) == 1]
-    rust = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    rust.normalizer, rust.pre_tokenizer = normalizer, splitter
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=v,
-        min_frequency=min_frequency,
-        show_progress=False,
-        initial_alphabet=alphabet,
-        limit_alphabet=len(alphabet),
-        special_tokens=[*SPECIAL, *("##" + char for char in inner)],
-    )
-    rust.train_from_iterator(texts, trainer, length=len(texts))
-    return rust.get_vocab()
-
-
-def _parse_lines(content: str) -> tuple[dict[str, int], Rules]:
-    """A vocab.txt. Lines end with a line feed alone: other separators may be tokens."""
-    lines = [line.removesuffix("\r") for line in content.removesuffix("\n").split("\n")]
-    vocabulary = {}
-    for row, token in enumerate(lines):
-        if token in vocabulary:
-            raise ValueError(f"line {row + 1} repeats {token!r} of line {vocabulary[token] + 1}.")
-        vocabulary[token] = row
-    cased = any(token != token.lower() for token in lines if not token.startswith("["))
-    return vocabulary, Rules(lowercase=not cased)
-
-
-def _parse_json(content: str) -> tuple[dict[str, int], Rules]:
-    try:
-        parts = json.loads(content)
-        model, normalizer, splitter = (parts[name] for name in ("model", "normalizer", "pre_tokenizer"))
-        kinds = tuple((part or {}).get("type") for part in (model, normalizer, splitter))
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"it is damaged or no tokenizer.json ({type(error).__name__}: {error}).") from None
-    if kinds != ("WordPiece", "BertNormalizer", "BertPreTokenizer"):
-        raise ValueError(f"it is built of {kinds}, not of WordPiece, BertNormalizer and BertPreTokenizer.")
-    if model["unk_token"] != "[UNK]" or model["continuing_subword_prefix"] != "##":
-        raise ValueError("only [UNK] for unknown words and ## for their continuation are read.")
-    added = [token["content"] for token in parts.get("added_tokens", ()) if not token["special"]]
-    if added:
-        raise ValueError(f"it adds tokens outside of WordPiece, which are not read: {', '.join(added[:4])}.")
-    names = {field.name for field in fields(Rules)}
-    rules = {**normalizer, **model, **parts.get("wave_jax", {})}
-    return model["vocab"], Rules(**{name: value for name, value in rules.items() if name in names})

@@ -1,0 +1,81 @@
+"""Files that are whole or not there: written beside and renamed, and arrays cached by their origin."""
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["cached", "key_of", "write_whole"]
+
+_VERSION = 1  # of the cached files, and of what makes them: files of another version are not read
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
+    """Write a file beside its place, then rename: whoever reads it finds the old one or the new one."""
+    path = Path(path)
+    handle, beside = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(beside, 0o644)  # mkstemp's files are for the owner alone
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise
+
+
+def key_of(texts: Sequence[str], *settings: object) -> str:
+    """SHA-256 of texts and settings.
+
+    >>> key_of(["ab", "c"], 8) == key_of(["a", "bc"], 8)
+    False
+    """
+    key = hashlib.sha256(json.dumps([_VERSION, len(texts), *settings]).encode())
+    for i in range(0, len(texts), 1024):
+        part = [text.encode("utf-8", "surrogatepass") for text in texts[i : i + 1024]]
+        key.update(np.array([len(text) for text in part], "<i8").tobytes())
+        key.update(b"".join(part))
+    return key.hexdigest()
+
+
+def cached(
+    folder: str | os.PathLike[str], key: str, make: Callable[[], dict[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """The arrays of this key from the folder; made and put there where they are missing or damaged."""
+    path = Path(folder) / f"{key}.npz"
+    arrays = _load(path, key)
+    if arrays is not None:
+        return arrays
+    arrays = make()
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, checksum=_checksum(key, arrays), **arrays)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content.getbuffer())
+    except OSError as error:
+        raise OSError(f"The cache folder {folder} cannot be written ({error}): name another one.") from None
+    return arrays
+
+
+def _load(path: Path, key: str) -> dict[str, np.ndarray] | None:
+    """The arrays of a cached file, or None where it is missing or not what was written under this key."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        checksum = arrays.pop("checksum")
+    except Exception:  # a damaged archive raises nearly anything, and is made again in any case
+        return None
+    return arrays if np.array_equal(checksum, _checksum(key, arrays)) else None
+
+
+def _checksum(key: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    digest = hashlib.sha256(key.encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return np.frombuffer(digest.digest(), np.uint8)

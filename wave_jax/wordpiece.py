@@ -1,0 +1,134 @@
+"""WordPiece vocabularies: trained so that every run finds the same one; read from files, and written."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, fields
+
+import numpy as np
+import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from wave_jax.cleaning import clean
+
+__all__ = ["SPECIAL", "Rules", "dump_json", "model", "parse_json", "parse_lines", "train_vocabulary"]
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a text becomes words; the names but the first are Hugging Face's."""
+
+    clean: bool = False
+    lowercase: bool = True
+    strip_accents: bool | None = None  # None: where lowercase
+    clean_text: bool = True
+    handle_chinese_chars: bool = True
+    max_input_chars_per_word: int = 100
+
+    def normalizer(self) -> normalizers.BertNormalizer:
+        return normalizers.BertNormalizer(
+            clean_text=self.clean_text,
+            handle_chinese_chars=self.handle_chinese_chars,
+            strip_accents=self.strip_accents,
+            lowercase=self.lowercase,
+        )
+
+    def prepare(self, text: str) -> str:
+        return clean(text) if self.clean else text
+
+
+def model(vocabulary: dict[str, int], rules: Rules) -> tokenizers.Tokenizer:
+    """Words to ids. Special tokens are unknown to it, so a [SEP] written in a text stays text."""
+    longest = rules.max_input_chars_per_word
+    word_piece = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=longest)
+    rust = tokenizers.Tokenizer(word_piece)
+    rust.normalizer, rust.pre_tokenizer = rules.normalizer(), pre_tokenizers.BertPreTokenizer()
+    return rust
+
+
+def train_vocabulary(texts: list[str], rules: Rules, v: int, min_frequency: int) -> dict[str, int]:
+    """At most v tokens: the special ones, all frequent characters, and what WordPiece joins of them."""
+    alphabet = _alphabet(texts, rules, (v - len(SPECIAL)) // 4, min_frequency)
+    if not alphabet:
+        raise ValueError(f"No character occurs {min_frequency} times in the texts: nothing to train on.")
+    # The trainer breaks ties by the order in which it met the ##c, and that is random: so they go first. Only
+    # those that stand inside of words are needed: punctuation and Chinese characters are words of their own.
+    normalizer, splitter = rules.normalizer(), pre_tokenizers.BertPreTokenizer()
+    inner = [c for c in alphabet if len(splitter.pre_tokenize_str(normalizer.normalize_str(f"a{c}a"))) == 1]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=v,
+        min_frequency=min_frequency,
+        show_progress=False,
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
+        special_tokens=[*SPECIAL, *("##" + char for char in inner)],
+    )
+    rust = model({"[UNK]": 0}, rules)
+    rust.train_from_iterator(texts, trainer, length=len(texts))
+    return rust.get_vocab()
+
+
+def _alphabet(texts: list[str], rules: Rules, room: int, min_frequency: int) -> list[str]:
+    """The characters that get tokens of their own: the `room` most frequent as the normalizer leaves them."""
+    counts = np.zeros(0x110000, np.int64)
+    for i in range(0, len(texts), 1024):
+        codes = np.frombuffer("".join(texts[i : i + 1024]).encode("utf-32-le"), np.uint32)
+        counts += np.bincount(codes, minlength=len(counts))
+    normalizer, normal = rules.normalizer(), Counter()
+    for code in np.flatnonzero(counts).tolist():
+        for char in normalizer.normalize_str(chr(code)):
+            normal[char] += int(counts[code])
+    frequent = [char for char in normal if normal[char] >= min_frequency and not char.isspace()]
+    return sorted(sorted(frequent, key=lambda char: (-normal[char], char))[:room])
+
+
+def parse_lines(content: str) -> tuple[dict[str, int], Rules]:
+    """A vocab.txt. Lines end with a line feed alone: other separators may be tokens."""
+    lines = [line.removesuffix("\r") for line in content.removesuffix("\n").split("\n")]
+    vocabulary = {}
+    for row, token in enumerate(lines):
+        if token in vocabulary:
+            raise ValueError(f"line {row + 1} repeats {token!r} of line {vocabulary[token] + 1}.")
+        vocabulary[token] = row
+    cased = any(token != token.lower() for token in lines if not token.startswith("["))
+    return vocabulary, Rules(lowercase=not cased)
+
+
+def dump_json(vocabulary: dict[str, int], rules: Rules) -> str:
+    """A tokenizer.json in the form of Hugging Face's `tokenizers`."""
+    rust = model(vocabulary, rules)
+    rust.add_special_tokens([token for token in SPECIAL if token in vocabulary])
+    rust.decoder = decoders.WordPiece()
+    rust.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")],
+    )
+    parts = json.loads(rust.to_str())
+    if rules.clean:  # an entry that no one else knows, so that no one else reads texts uncleaned
+        parts["wave_jax"] = {"clean": True}
+    return json.dumps(parts, ensure_ascii=False, indent=1)
+
+
+def parse_json(content: str) -> tuple[dict[str, int], Rules]:
+    """What `dump_json` wrote, or Hugging Face's for a model of BERT's kind."""
+    try:
+        parts = json.loads(content)
+        kinds = [(parts[name] or {})["type"] for name in ("model", "normalizer", "pre_tokenizer")]
+        word_piece, normalizer, ours = parts["model"], parts["normalizer"], parts.get("wave_jax", {})
+        vocabulary = word_piece.get("vocab")
+        added = [token["content"] for token in parts.get("added_tokens", ()) if not token["special"]]
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is damaged or no tokenizer.json ({type(error).__name__}: {error}).") from None
+    if kinds != ["WordPiece", "BertNormalizer", "BertPreTokenizer"]:
+        raise ValueError(
+            f"it is made of {kinds}, where ['WordPiece', 'BertNormalizer', 'BertPreTokenizer'] is read."
+        )
+    if (word_piece["unk_token"], word_piece["continuing_subword_prefix"]) != ("[UNK]", "##"):
+        raise ValueError("only [UNK] for unknown words and ## for the parts of words are read.")
+    if added:
+        raise ValueError(f"it adds tokens outside of WordPiece, which are not read: {', '.join(added[:4])}.")
+    known = {field.name for field in fields(Rules)}
+    rules = {name: value for name, value in {**normalizer, **word_piece, **ours}.items() if name in known}
+    return vocabulary, Rules(**rules)
