@@ -22,7 +22,7 @@ __all__ = ["NAMES", "DataError", "Dataset", "Split", "cut", "load"]
 
 NAMES = (*corpora.CORPORA, "planted")
 
-Labels = Sequence[int] | Sequence[str] | np.ndarray
+Column = Sequence[object] | np.ndarray  # of texts or labels in memory, checked one by one
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -110,11 +110,11 @@ class Dataset:
     @classmethod
     def from_texts(
         cls,
-        texts: Sequence[str],
-        labels: Labels,
+        texts: Column,
+        labels: Column,
         *,
-        test: tuple[Sequence[str], Labels] | None = None,
-        valid: tuple[Sequence[str], Labels] | None = None,
+        test: tuple[Column, Column] | None = None,
+        valid: tuple[Column, Column] | None = None,
         classes: Sequence[str] | None = None,
         seed: int = 0,
         share: float = 0.2,
@@ -159,7 +159,7 @@ def load(
         corpus = corpora.prepare(name, corpora.data_folder(data_dir))
         train, read_test = corpus.read("train"), partial(corpus.read, "test")
         return _dataset(name, corpus.classes, train, None, read_test, valid, seed)
-    if not Path(name).is_dir():
+    if not name or not Path(name).is_dir():
         raise DataError(f"{name!r} is neither a folder of CSV files nor one of {', '.join(NAMES)}.")
     return _from_folder(Path(name), valid, seed)
 
@@ -209,17 +209,17 @@ def _from_folder(folder: Path, share: float, seed: int) -> Dataset:
     return _dataset(folder.resolve().name, corpora.folder_classes(folder), train, dev, read_test, share, seed)
 
 
-def _in_memory(part: str, texts: Sequence[str], labels: Labels) -> Rows:
+def _in_memory(part: str, texts: Column, labels: Column) -> Rows:
     """Texts and labels of a caller as rows, checked one by one."""
-    if isinstance(texts, str) or len(texts) != len(labels):
+    if isinstance(texts, str) or len(texts) != len(labels) or len(texts) == 0:
         raise DataError(f"{part}: {len(texts)} texts and {len(labels)} labels; give lists of equal length.")
-    values = labels.tolist() if isinstance(labels, np.ndarray) else labels
-    for row, (text, value) in enumerate(zip(texts, values, strict=True)):
-        if not isinstance(text, str) or not text.encode(errors="ignore").decode() == text:
+    plain, values = (x.tolist() if isinstance(x, np.ndarray) else list(x) for x in (texts, labels))
+    for row, (text, label) in enumerate(zip(plain, values, strict=True)):
+        if not isinstance(text, str) or text.encode(errors="ignore").decode() != text:
             raise DataError(f"{part}, text {row} is no text that UTF-8 can hold: give decoded strings.")
-        if isinstance(value, bool) or not isinstance(value, int | str | np.integer):
-            raise DataError(f"{part}, label {row} is {value!r}: give integers from 0 or names of classes.")
-    return Rows(list(texts), [str(v) for v in values], lambda row: f"{part}, row {row}", f"{part} split")
+        if isinstance(label, bool) or not isinstance(label, int | str | np.integer):
+            raise DataError(f"{part}, label {row} is {label!r}: give integers from 0 or names of classes.")
+    return Rows(plain, [str(label) for label in values], lambda row: f"{part}, row {row}", f"{part} split")
 
 
 def _dataset(

@@ -68,26 +68,27 @@ HEADLINES = (
     "new _ for _ brings _ closer to _",
 )
 SENTENCES = (
-    "the _ of _ said on monday that one _ and its _ would be part of the _ near _",
-    "officials in _ told the _ council that every _, _ and _ had been counted before the _",
-    "after a week of talks, the _ asked _ to keep the _ and the _ apart from _ and _",
-    "in a letter to the _, the people of _ said the _ was more about _ than about _ or _",
-    "a spokesman for _ said the _ had found one _ with some _ under the old _ on the road to _",
-    "for the third time this year, _ and _ agreed to share the _, the _ and the _ with _",
-    "the long wait for one _ ended on friday when _ sent its _ and one _ to the _ in _",
-    "there was little sign of _ in _, where the _, one _ and two kinds of _ drew the smaller _",
+    "the _ of _ said that one _ and its _ would join the _ near _",
+    "officials in _ told the _ that every _, _ and _ was counted before the _",
+    "after talks, the _ asked _ to keep the _ and the _ apart from _ and _",
+    "in a letter to _, the people of _ put the _ before the _, the _ and _",
+    "a spokesman for _ said the _ had found one _ with some _ under the old _ of _",
+    "this year _ and _ agreed to share the _, the _ and the _ with _",
+    "the wait for one _ ended on Friday as _ sent its _ and one _ to the _ in _",
+    "there was little _ in _, where the _, one _ and two kinds of _ met the _",
 )
 ENDINGS = (
-    "the _ is expected to reach _ by the end of the week, with one _, some _ and one _ for each _",
-    "nobody in _ would say whether the _ or the _ came first, but the _ of _ called it the better _",
-    "it was the first _ of its kind since _ lost one _ and one _ to the _ in _",
-    "a report due next month will say how much _ the _ of _ can take before the _, the _ and the _ run out",
-    "_ has not seen one _ like this in years, said one _ who asked that the _, the _ and _ not be named",
-    "others point to the _, which left _ without one _ last winter and gave the _ one _ and one more _",
-    "still, the _ in _ hopes that more _ and less _ will bring the _ back to its _",
-    "the two sides meet again in _ on tuesday to settle the _, the _, one _, the _ and what is left of _",
+    "the _ may reach _ within days, with one _, some _ and one _ for each _",
+    "nobody in _ knows whether the _ or the _ came first, but the _ of _ called it the better _",
+    "it was the first _ since _ lost one _ and one _ to the _ in _",
+    "a report will say how much _ the _ of _ can take before the _, the _ and the _ run out",
+    "_ has not seen such _ in years, said one _ who asked that the _, the _ and _ not be named",
+    "others point to the _, which left _ without one _ and gave the _ one _ and one more _",
+    "still, the _ in _ hopes that more _ and less _ will bring the _ to _",
+    "the two sides meet in _ to settle the _, the _, one _, the _ and what is left of _",
 )
-HEAD, LAST, PLACES, LEANING_PLACES = 4, 10, 16, 5  # places of a headline, before the last sentence, ...
+HEAD, LAST, PLACES = 4, 10, 16  # places of a headline, before the last sentence, in all
+LEANING_PLACES = 5
 
 
 class Planted(NamedTuple):
