@@ -1,0 +1,430 @@
+"""Training: settings, state, one pure step, and `fit`, a generator of (state, record).
+
+    for state, record in fit(network, train, SMALL, valid=valid):
+        print(record)                                   # save, plot or stop here: the loop is yours
+
+Everything random is a function of the seed and of the step or epoch, so a state needs no key: given to `fit`,
+it goes on bit for bit as the run that was not interrupted, from the middle of an epoch too.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax.sharding import Mesh
+from jaxtyping import Array
+
+from wave_jax import batches, parallel
+from wave_jax.batches import Batch, Run, TokenArrays
+from wave_jax.evaluate import evaluate
+from wave_jax.network import Embedding, check_setting
+from wave_jax.objective import Score, score
+
+__all__ = [
+    "PAPER",
+    "PAPER_BERT",
+    "SMALL",
+    "NonFinite",
+    "Record",
+    "TrainConfig",
+    "TrainState",
+    "drop_tokens",
+    "fit",
+    "init",
+    "rate",
+    "step",
+]
+
+_TOGETHER = 16  # batches of one length in a row; part of the order of batches, so changing it changes runs
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The settings of a training run. Presets: PAPER, PAPER_BERT, SMALL."""
+
+    epochs: int = 4
+    """How often every text is seen."""
+    steps: int | None = None
+    """Batches in all; where given, it overrules epochs."""
+    batch: int = 64
+    """Texts of a step."""
+    rate: float = 1e-3
+    """Peak learning rate of Adam."""
+    warm_up: float = 0.0
+    """Share of all steps in which the rate rises to its peak."""
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    """How the rate falls after its peak; cosine and linear end at 0."""
+    weight_decay: float = 0.0
+    """Pull of every parameter to 0, times the rate (AdamW)."""
+    decay_spares: Literal["nothing", "vectors", "embeddings"] = "vectors"
+    """What weight decay leaves alone: biases and norms (vectors), or these and the embedding tables."""
+    clip: float | None = None
+    """Largest norm of the gradient of all parameters; a longer one is scaled down."""
+    smoothing: float = 0.0
+    """Share of the target that label smoothing spreads over all classes."""
+    drop_tokens: float = 0.0
+    """Share of the tokens of a text, but never [CLS], that each epoch leaves out at random."""
+    patience: int | None = None
+    """Epochs without a better validation accuracy after which training stops."""
+    seed: int = 0
+    """Of the order of texts, of dropout and of dropped tokens."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What linear maps compute in; parameters, waves and the optimizer stay float32."""
+
+    def __post_init__(self):
+        check_setting("epochs", self.epochs, self.epochs >= 1, "at least 1")
+        check_setting("steps", self.steps, self.steps is None or self.steps >= 1, "None or at least 1")
+        check_setting("batch", self.batch, self.batch >= 1, "at least 1")
+        check_setting("rate", self.rate, 0 < self.rate < math.inf, "above 0 and finite")
+        check_setting("warm_up", self.warm_up, 0 <= self.warm_up < 1, "at least 0 and below 1")
+        schedules = ("constant", "cosine", "linear")
+        check_setting("schedule", self.schedule, self.schedule in schedules, "constant, cosine or linear")
+        finite = 0 <= self.weight_decay < math.inf
+        check_setting("weight_decay", self.weight_decay, finite, "at least 0 and finite")
+        spares = ("nothing", "vectors", "embeddings")
+        check_setting(
+            "decay_spares", self.decay_spares, self.decay_spares in spares, "nothing, vectors or embeddings"
+        )
+        check_setting("clip", self.clip, self.clip is None or self.clip > 0, "None or above 0")
+        check_setting("smoothing", self.smoothing, 0 <= self.smoothing < 1, "at least 0 and below 1")
+        check_setting("drop_tokens", self.drop_tokens, 0 <= self.drop_tokens < 1, "at least 0 and below 1")
+        patient = self.patience is None or self.patience >= 1
+        check_setting("patience", self.patience, patient, "None or at least 1")
+        check_setting("seed", self.seed, 0 <= self.seed < 2**32, "in 0..2³²-1")
+        check_setting("dtype", self.dtype, self.dtype in ("float32", "bfloat16"), "float32 or bfloat16")
+
+    def steps_for(self, texts: int) -> int:
+        """Steps of a whole run over so many texts.
+
+        >>> PAPER.steps_for(100)
+        8
+        """
+        return self.steps or self.epochs * -(-texts // self.batch)
+
+
+PAPER = TrainConfig()
+PAPER_BERT = TrainConfig(rate=2e-5, batch=32)
+SMALL = TrainConfig(epochs=8, rate=3e-3, schedule="cosine", weight_decay=0.01, smoothing=0.1, drop_tokens=0.6)
+
+
+class TrainState(NamedTuple):
+    """All that a run needs to go on."""
+
+    step: Any
+    """Steps done; with the seed and the data it says what comes next."""
+    network: Any
+    optimizer: Any
+    """Adam's moments, networks themselves (`optax.ScaleByAdamState`)."""
+    best: Any
+    """Best validation accuracy so far, -1 before the first."""
+    stale: Any
+    """Validations since the best one; 0 where this state is the best so far."""
+
+
+class Record(NamedTuple):
+    """What happened since the record before."""
+
+    step: int
+    """Steps done."""
+    epoch: int
+    """The epoch of the last step, from 1."""
+    loss: float
+    """Mean over texts, label smoothing and dropout included."""
+    accuracy: float
+    rate: float
+    """Learning rate of the last step."""
+    gradient_norm: float
+    """Of all parameters, before clipping; mean over steps."""
+    texts_per_second: float
+    valid: Score | None = None
+    """At the end of an epoch and of the run, where validation texts were given."""
+
+
+class NonFinite(FloatingPointError):
+    """Training met a loss or gradient that is NaN or infinite. `state` is from before that step."""
+
+    def __init__(self, state: TrainState, step: int, names: Sequence[str]):
+        self.state, self.step, self.names = state, step, tuple(names)
+        where = f"in {', '.join(names)}" if names else "in the loss or the norm of the gradient"
+        super().__init__(
+            f"Step {step} met NaN or infinite numbers {where}; the state before it is kept in `.state`:"
+            " try a lower rate, warm-up or clipping."
+        )
+
+    def __reduce__(self):
+        return NonFinite, (self.state, self.step, self.names)
+
+
+# --- one step -----------------------------------------------------------------------------------------------
+
+
+_ADAM = optax.scale_by_adam()
+
+
+def init(network: Any) -> TrainState:
+    """The state before the first step. The network's arrays are copied: training leaves them alone."""
+    network = jax.tree.map(jnp.copy, network)
+    return TrainState(jnp.int32(0), network, _ADAM.init(network), jnp.float32(-1), jnp.int32(0))
+
+
+def rate(config: TrainConfig, step: Any, steps: int) -> Array:
+    """The learning rate of a step, counted from 0, in a run of `steps`.
+
+    >>> config = TrainConfig(rate=1.0, warm_up=0.5, schedule="linear")
+    >>> [float(rate(config, step, 4)) for step in range(4)]
+    [0.5, 1.0, 1.0, 0.5]
+    """
+    warm_up = round(config.warm_up * steps)
+    rising = jnp.minimum(1.0, (step + 1) / max(warm_up, 1))
+    past = jnp.clip((step - warm_up) / max(steps - warm_up, 1), 0.0, 1.0)
+    falling = {"constant": 1.0, "linear": 1 - past, "cosine": (1 + jnp.cos(jnp.pi * past)) / 2}
+    return config.rate * rising * falling[config.schedule]
+
+
+@partial(jax.jit, static_argnames=("config", "steps"), donate_argnums=0)
+def step(state: TrainState, batch: Batch, config: TrainConfig, steps: int) -> tuple[TrainState, Score]:
+    """One step of a run of `steps`; the state given is used up."""
+    state, score, _ = _step(state, batch, config, steps)
+    return state, score
+
+
+def _step(state: TrainState, batch: Batch, config: TrainConfig, steps: int):
+    gradient, score = _gradient(state, batch, config)
+    norm = optax.global_norm(gradient)
+    if config.clip is not None:
+        shrink = jnp.minimum(1.0, config.clip / norm)
+        gradient = jax.tree.map(lambda g: shrink * g, gradient)
+    direction, optimizer = _ADAM.update(gradient, state.optimizer)
+    now = rate(config, state.step, steps)
+    network = jax.tree.map(
+        lambda p, u, decay: p - now * (u + decay * p), state.network, direction, _decay(state.network, config)
+    )
+    return state._replace(step=state.step + 1, network=network, optimizer=optimizer), score, norm
+
+
+def _gradient(state: TrainState, batch: Batch, config: TrainConfig) -> tuple[Any, Score]:
+    key = jax.random.fold_in(jax.random.key(config.seed), state.step)
+
+    def loss(network):
+        result = score(_computing_in(network, config.dtype), batch, key, config.smoothing)
+        return result.mean_loss, result
+
+    return jax.grad(loss, has_aux=True)(state.network)
+
+
+def _computing_in(network: Any, dtype: str) -> Any:
+    """The network with linear maps that compute in `dtype`: their parameters and sums of gradients over
+    tokens stay float32."""
+    if dtype == "float32":
+        return network
+    network = jax.tree.map(lambda x: x, network)
+    for _, module in nnx.iter_modules(network):
+        if isinstance(module, nnx.Linear):
+            module.dtype = jnp.dtype(dtype)
+    return network
+
+
+def _decay(network: Any, config: TrainConfig) -> Any:
+    """The weight decay of every parameter, as a network."""
+
+    def of(parameter: nnx.Variable) -> Any:
+        vector = config.decay_spares != "nothing" and jnp.ndim(parameter[...]) < 2
+        table = config.decay_spares == "embeddings" and isinstance(parameter, Embedding)
+        return jax.tree.map(lambda _: 0.0 if vector or table else config.weight_decay, parameter)
+
+    return jax.tree.map(of, network, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))
+
+
+# --- a run --------------------------------------------------------------------------------------------------
+
+
+class _Sums(NamedTuple):
+    """What happened since the last record, and whether all of it was finite."""
+
+    score: Score
+    norm: Any  # of the gradient, summed over steps
+    steps: Any
+    finite: Any
+
+
+_NOTHING = _Sums(Score(np.float32(0), np.int32(0), np.int32(0)), np.float32(0), np.int32(0), np.bool_(True))
+
+
+def fit(
+    start: Any,
+    train: TokenArrays,
+    config: TrainConfig,
+    *,
+    valid: TokenArrays | None = None,
+    every: int = _TOGETHER,
+    mesh: Mesh | None = None,
+    shard_tables: bool = False,
+) -> Iterator[tuple[TrainState, Record]]:
+    """Train a network, or go on from a state; a record after every `every` steps and at the end of an epoch.
+
+    The state is valid until the next turn of the loop, which uses it up: save it or copy it there. What is
+    given is copied first. Raises `NonFinite` where a loss or gradient is.
+
+    With `mesh` (`parallel.data_mesh()`), a batch is cut over its devices; with `shard_tables` each of them
+    holds only its rows of the embedding tables.
+    """
+    check_setting("every", every, every >= 1, "at least 1")
+    if config.patience is not None and valid is None:
+        raise ValueError(f"patience={config.patience} needs validation texts: give valid=, or patience=None.")
+    if not len(train.labels):
+        raise ValueError("There are no texts to train on.")
+    parallel.check_batch(config.batch, mesh)
+    state = jax.tree.map(jnp.copy, start) if isinstance(start, TrainState) else init(start)
+    return _fit(parallel.place(state, mesh, shard_tables), train, config, valid, every, mesh, shard_tables)
+
+
+def _fit(state, train, config, valid, every, mesh, shard_tables):
+    per_epoch, steps = -(-len(train.labels) // config.batch), config.steps_for(len(train.labels))
+    shapes = _shapes(train, config)
+    done = int(state.step)
+    for epoch in range(done // per_epoch, -(-steps // per_epoch)):
+        if config.patience is not None and int(state.stale) >= config.patience:
+            return
+        sums, clock = _NOTHING, time.perf_counter()
+        tokens = drop_tokens(train, config.drop_tokens, config.seed, epoch)
+        plan = batches.epoch(tokens, config.batch, config.seed, epoch, shapes, _TOGETHER)
+        on_device = parallel.place(batches.to_device(tokens), mesh)
+        end = min(steps, (epoch + 1) * per_epoch)
+        for n, rows in _pieces(batches.after(plan, done - epoch * per_epoch), done, end, every):
+            padded = np.full((_TOGETHER, config.batch), -1, np.int32)
+            padded[: len(rows)] = rows
+            state, sums = _run(
+                state, sums, on_device, padded, len(rows), n, config, steps, mesh, shard_tables
+            )
+            done += len(rows)
+            if done % every and done < end:
+                continue
+            total = jax.device_get(sums)
+            if not total.finite:
+                bad = batches.after(plan, int(state.step) - epoch * per_epoch)
+                raise _non_finite(state, next(batches.steps(tokens, bad)), config, mesh)
+            record = _record(total, done, epoch, config, steps, time.perf_counter() - clock)
+            if done == end and valid is not None:
+                score = evaluate(state.network, valid, mesh=mesh).score
+                state, record = _validated(state, score), record._replace(valid=score)
+            yield state, record
+            sums, clock = _NOTHING, time.perf_counter()
+
+
+def _record(total: _Sums, done: int, epoch: int, config: TrainConfig, steps: int, seconds: float) -> Record:
+    return Record(
+        step=done,
+        epoch=epoch + 1,
+        loss=float(total.score.mean_loss),
+        accuracy=float(total.score.accuracy),
+        rate=float(rate(config, done - 1, steps)),
+        gradient_norm=float(total.norm / total.steps),
+        texts_per_second=float(total.score.count) / seconds,
+    )
+
+
+def _validated(state: TrainState, score: Score) -> TrainState:
+    accuracy = np.float32(score.accuracy)
+    better = bool(accuracy > np.asarray(state.best))
+    best = accuracy if better else np.asarray(state.best)
+    stale = np.int32(0 if better else np.asarray(state.stale) + 1)
+    return state._replace(
+        best=jax.device_put(best, state.best.sharding), stale=jax.device_put(stale, state.stale.sharding)
+    )
+
+
+def _pieces(plan: Sequence[Run], done: int, end: int, every: int) -> Iterator[Run]:
+    """The runs of a plan up to step `end`, cut where a record is due."""
+    for n, rows in plan:
+        while len(rows) and done < end:
+            count = min(len(rows), _TOGETHER, every - done % every, end - done)
+            yield Run(n, rows[:count])
+            rows, done = rows[count:], done + count
+
+
+@partial(
+    jax.jit, static_argnames=("n", "config", "steps", "mesh", "shard_tables"), donate_argnames=("state",)
+)
+def _run(
+    state: TrainState,
+    sums: _Sums,
+    tokens: TokenArrays,
+    rows: Any,
+    count: Any,
+    n: int,
+    config: TrainConfig,
+    steps: int,
+    mesh: Mesh | None,
+    shard_tables: bool,
+) -> tuple[TrainState, _Sums]:
+    """The first `count` batches of `rows`, one step each, on the device; none any more after a bad one.
+
+    The number of steps is no constant of the program: a run that is cut by a record or a resumption
+    executes the same code, so it gives the same bits, and there is one program per text length.
+    """
+
+    def body(i, carry):
+        state, sums = carry
+        batch = parallel.cut(batches.gather(tokens, rows[i], n), mesh)
+        new, score, norm = _step(state, batch, config, steps)
+        finite = sums.finite & jnp.isfinite(score.loss) & jnp.isfinite(norm)
+        state = jax.tree.map(partial(jnp.where, finite), new, state)
+        sums = _Sums(sums.score + score, sums.norm + norm, sums.steps + 1, finite)
+        return parallel.keep(state, mesh, shard_tables), sums
+
+    return jax.lax.fori_loop(0, count, body, (state, sums))
+
+
+def _non_finite(state: TrainState, batch: Batch, config: TrainConfig, mesh: Mesh | None) -> NonFinite:
+    gradient, _ = jax.jit(_gradient, static_argnums=2)(state, parallel.place(batch, mesh), config)
+    named, _ = jax.tree_util.tree_flatten_with_path(gradient)
+    names = [
+        jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")
+        for path, array in named
+        if not jnp.isfinite(array).all()
+    ]
+    return NonFinite(state, int(state.step), names)
+
+
+def drop_tokens(tokens: TokenArrays, share: float, seed: int, epoch: int) -> TokenArrays:
+    """The texts with each token but the first, [CLS], left out with probability `share`.
+
+    The texts get shorter, and training faster. A function of (seed, epoch) alone.
+
+    >>> tokens = TokenArrays(np.arange(8), np.array([0, 5, 8]), np.array([0, 1]))
+    >>> kept = drop_tokens(tokens, 0.5, seed=0, epoch=0)
+    >>> kept.ids.tolist(), kept.offsets.tolist()
+    ([0, 2, 4, 5], [0, 3, 4])
+    """
+    if share == 0:
+        return tokens
+    total = len(tokens.ids)
+    raw = np.random.PCG64([seed, epoch, 2]).random_raw(-(-total // 4)).astype("<u8").view("<u2")[:total]
+    kept = raw >= round(share * 2**16)
+    kept[np.asarray(tokens.offsets)[:-1]] = True
+    offsets = np.concatenate([[0], np.cumsum(kept)])[tokens.offsets]
+    segments = None if tokens.segments is None else _dense(np.asarray(tokens.segments)[kept], offsets)
+    return tokens._replace(ids=np.asarray(tokens.ids)[kept], offsets=offsets, segments=segments)
+
+
+def _dense(segments: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Sentence numbers without gaps: `wave.encode` wants them below the length of the text."""
+    new = np.diff(segments, prepend=0) != 0
+    new[offsets[:-1]] = False
+    number = np.cumsum(new)
+    return (number - np.repeat(number[offsets[:-1]], np.diff(offsets))).astype(segments.dtype)
+
+
+def _shapes(train: TokenArrays, config: TrainConfig) -> tuple[int, ...]:
+    """The lengths to pad to, the same in every epoch: those of the first one, and the longest text's."""
+    first = drop_tokens(train, config.drop_tokens, config.seed, 0)
+    longest = batches.buckets(train.lengths, most=1)
+    return tuple(sorted({*batches.buckets(first.lengths, most=4), *longest}))
