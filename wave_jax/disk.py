@@ -13,6 +13,7 @@ import numpy as np
 __all__ = ["cached", "key_of", "write_whole"]
 
 _VERSION = 1  # of the cached files, and of what makes them: files of another version are not read
+_SIZE = 32  # bytes of the checksum that ends a cached file
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
@@ -52,30 +53,34 @@ def cached(
     if arrays is not None:
         return arrays
     arrays = make()
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, checksum=_checksum(key, arrays), **arrays)
+    archive = io.BytesIO()
+    np.savez(archive, allow_pickle=False, **arrays)
+    archive.write(_checksum(key, archive.getbuffer()))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content.getbuffer())
+        write_whole(path, archive.getbuffer())
     except OSError as error:
         raise OSError(f"The cache folder {folder} cannot be written ({error}): name another one.") from None
     return arrays
 
 
 def _load(path: Path, key: str) -> dict[str, np.ndarray] | None:
-    """The arrays of a cached file, or None where it is missing or not what was written under this key."""
+    """The arrays of a cached file, or None where it is missing or not what was written under this key.
+
+    Nothing is parsed before the checksum at the end of the file holds.
+    """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        checksum = arrays.pop("checksum")
-    except Exception:  # a damaged archive raises nearly anything, and is made again in any case
+        content = memoryview(path.read_bytes())
+    except OSError:
         return None
-    return arrays if np.array_equal(checksum, _checksum(key, arrays)) else None
+    archive, checksum = content[:-_SIZE], content[-_SIZE:]
+    if checksum != _checksum(key, archive):
+        return None
+    with np.load(io.BytesIO(archive), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
-def _checksum(key: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
+def _checksum(key: str, content: memoryview) -> bytes:
     digest = hashlib.sha256(key.encode())
-    for name, array in sorted(arrays.items()):
-        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return np.frombuffer(digest.digest(), np.uint8)
+    digest.update(content)
+    return digest.digest()

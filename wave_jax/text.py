@@ -195,8 +195,7 @@ class Tokenizer:
         With `segments`, also the sentence of each token; [CLS] belongs to the first, [SEP] to the last.
         """
         _check(texts)
-        if max_length < 3:
-            raise ValueError(f"max_length must be at least 3, [CLS] and [SEP] being two, got {max_length}.")
+        _check_length(max_length)
         room, rows, counts = max_length - 2, [], []
         for i in range(0, len(texts), _BLOCK):
             for row, sizes in self._rows(texts[i : i + _BLOCK], segments):
@@ -228,6 +227,7 @@ class Tokenizer:
         >>> [(piece.token, text[piece.start : piece.end]) for piece in tokenizer.explain(text, 9)]
         [('[CLS]', ''), ('cats', 'cats'), ('&', '&amp;'), ('[SEP]', '')]
         """
+        _check_length(max_length)
         cleaned, begin, end = clean_with_spans(text) if self.rules.clean else (text, (), ())
         found = self._rust.encode(_LONE.sub("\ufffd", cleaned), add_special_tokens=False)
         spans = [(begin[a], end[b - 1]) if begin else (a, b) for a, b in found.offsets]
@@ -256,6 +256,13 @@ def _check(texts: Any) -> None:
     for i, text in enumerate(texts):
         if not isinstance(text, str):
             raise TypeError(f"texts[{i}] must be str, got {type(text).__name__}: {text!r:.60}.")
+
+
+def _check_length(max_length: int) -> None:
+    if not 3 <= max_length <= 2**16:
+        raise ValueError(
+            f"max_length must be 3 to 65,536 tokens, [CLS] and [SEP] included, got {max_length}."
+        )
 
 
 def _with_ends(sizes: list[int], room: int) -> list[int]:
