@@ -30,7 +30,7 @@ ACTIVATIONS = {
     "relu": jax.nn.relu,
 }
 
-# What config.json may say of a BERT that computes something else than this module.
+# Where config.json says otherwise, the model is not the one computed here.
 FIXED = {"model_type": "bert", "position_embedding_type": "absolute", "is_decoder": False}
 
 
@@ -257,28 +257,33 @@ def _read(folder: str | Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, n
     try:
         with safe_open(file, framework="np") as stored:
             names = {_plain(name): name for name in stored.keys()}  # noqa: SIM118 (no dict)
-            wrong = []
-            for name, shape in shapes.items():
-                found = tuple(stored.get_slice(names[name]).get_shape()) if name in names else "missing"
-                if found != shape:
-                    wrong.append(f"{name} must be {shape}, is {found}")
-            if wrong:
-                more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-                raise ValueError(
-                    f"{file} does not fit the config.json beside it: {'; '.join(wrong[:3])}{more}."
-                    " Take both from the same BERT model."
-                )
+            found = {name: tuple(stored.get_slice(at).get_shape()) for name, at in names.items()}
+            _check_shapes(file, shapes, found)
             return {name: stored.get_tensor(names[name]).astype(np.float32) for name in shapes}
     except SafetensorError as error:
         raise ValueError(f"{file} is damaged ({error}): download it again.") from None
 
 
+def _check_shapes(
+    file: Path, expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]
+) -> None:
+    wrong = [
+        f"{name} must be {shape}, is {found.get(name, 'missing')}"
+        for name, shape in expected.items()
+        if found.get(name) != shape
+    ]
+    if wrong:
+        more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise ValueError(
+            f"{file} does not fit the config.json beside it: {'; '.join(wrong[:3])}{more}."
+            " Take both from the same BERT model."
+        )
+
+
 def _plain(name: str) -> str:
     """A weight's name without the model's prefix, and with the newer names for a norm's scale and bias."""
     name = name.removeprefix("bert.")
-    for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
-        name = name.removesuffix(old) + new if name.endswith(old) else name
-    return name
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
 def _file(folder: str | Path, name: str) -> Path:
