@@ -151,6 +151,15 @@ def test_rows_lost_on_the_disk_are_noticed(fault, archive, tmp_path):
         datasets.load("ag_news", data_dir=tmp_path)
 
 
+def test_a_prepared_folder_that_lacks_a_file_is_named(archive, tmp_path):
+    archive("imdb")
+    datasets.load("imdb", data_dir=tmp_path)
+    (found,) = tmp_path.glob("tfds/**/dataset_info.json")
+    found.unlink()
+    with pytest.raises(DataError, match=r"delete .*plain_text.1\.0\.0 and load imdb again"):
+        datasets.load("imdb", data_dir=tmp_path)
+
+
 def test_the_test_split_is_not_read_before_it_is_asked_for(archive, tmp_path):
     archive("ag_news")
     datasets.load("ag_news", data_dir=tmp_path)

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -156,3 +157,9 @@ def test_the_additive_bound_holds_for_every_score_of_one_pair():
 def test_size_is_for_the_planted_corpus_only(tmp_path):
     with pytest.raises(datasets.DataError, match="size=5 is for the planted corpus only"):
         datasets.load(tmp_path, size=5)
+
+
+def test_the_document_states_what_is_derived():
+    document = (Path(__file__).parents[1] / "docs" / "datasets.md").read_text()
+    for accuracy in planted.accuracies():
+        assert f"{accuracy:.2%}".replace("%", " %") in document

@@ -24,7 +24,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 __all__ = [
     "CORPORA",
@@ -85,7 +85,7 @@ def class_names(names: Sequence[str], source: str) -> tuple[str, ...]:
 def folder_classes(folder: Path) -> tuple[str, ...] | None:
     """The names of a folder's labels.txt (or classes.txt, as Zhang et al. call it), if there is one."""
     for path in (folder / "labels.txt", folder / "classes.txt"):
-        if path.exists():
+        if path.is_file():
             with path.open("rb") as file:
                 return class_names(list(_lines(file, path)), str(path))
     return None
@@ -93,7 +93,7 @@ def folder_classes(folder: Path) -> tuple[str, ...] | None:
 
 def csv_file(folder: Path, part: str) -> Path | None:
     """The file of one split: part.csv or part.csv.gz, None where neither is there."""
-    found = [path for path in (folder / f"{part}.csv", folder / f"{part}.csv.gz") if path.exists()]
+    found = [path for path in (folder / f"{part}.csv", folder / f"{part}.csv.gz") if path.is_file()]
     if len(found) > 1:
         raise DataError(f"{folder} holds both {part}.csv and {part}.csv.gz: remove one of them.")
     return found[0] if found else None
@@ -241,14 +241,14 @@ class Prepared(NamedTuple):
 
     def read(self, part: str) -> Rows:
         """All rows of a split, counted against what TFDS wrote and what was published."""
-        corpus, written = CORPORA[self.name], self.builder.info.splits[part].num_examples
-        where = f"{self.name} {part}"
+        corpus, where = CORPORA[self.name], f"{self.name} {part}"
         cure = f"delete {self.builder.data_path} and load {self.name} again"
         try:
+            written = self.builder.info.splits[part].num_examples
             records = self.builder.as_data_source(split=part).data_source
             blocks = (range(i, min(i + 1024, len(records))) for i in range(0, len(records), 1024))
             examples = [_plain(row, corpus.fields) for rows in blocks for row in records.__getitems__(rows)]
-        except Exception as error:  # the reader of array_record raises whatever its C++ side does
+        except Exception as error:  # TFDS and the C++ reader of array_record raise all kinds
             raise DataError(f"{where} cannot be read ({_brief(error)}): {cure}.") from error
         if not len(examples) == written == corpus.rows[part]:
             raise DataError(
@@ -389,7 +389,8 @@ def _plain(record: bytes, fields: tuple[str, ...]) -> tuple[str, str]:
     """Text and label of a record. TFDS decodes through NumPy, field by field, in four times the time."""
     from tensorflow_datasets.proto import tf_example_pb2
 
-    features = tf_example_pb2.Example.FromString(record).features.feature
+    example: Any = tf_example_pb2.Example.FromString(record)  # pyright: ignore[reportAttributeAccessIssue]
+    features = example.features.feature
     texts = (features[field].bytes_list.value[0].decode() for field in fields)
     return " ".join(texts), str(features["label"].int64_list.value[0])
 

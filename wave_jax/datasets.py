@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int32
@@ -213,7 +214,8 @@ def _in_memory(part: str, texts: Column, labels: Column) -> Rows:
     """Texts and labels of a caller as rows, checked one by one."""
     if isinstance(texts, str) or len(texts) != len(labels) or len(texts) == 0:
         raise DataError(f"{part}: {len(texts)} texts and {len(labels)} labels; give lists of equal length.")
-    plain, values = (x.tolist() if isinstance(x, np.ndarray) else list(x) for x in (texts, labels))
+    plain: list[Any] = texts.tolist() if isinstance(texts, np.ndarray) else list(texts)
+    values: list[Any] = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
     for row, (text, label) in enumerate(zip(plain, values, strict=True)):
         if not isinstance(text, str) or text.encode(errors="ignore").decode() != text:
             raise DataError(f"{part}, text {row} is no text that UTF-8 can hold: give decoded strings.")
