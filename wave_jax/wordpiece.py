@@ -49,7 +49,7 @@ def model(vocabulary: dict[str, int], rules: Rules) -> tokenizers.Tokenizer:
 
 def train_vocabulary(texts: list[str], rules: Rules, v: int, min_frequency: int) -> dict[str, int]:
     """At most v tokens: the special ones, all frequent characters, and what WordPiece joins of them."""
-    alphabet = _alphabet(texts, rules, (v - len(SPECIAL)) // 4, min_frequency)
+    alphabet = _alphabet(texts, rules, (v - len(SPECIAL)) // 2, min_frequency)
     if not alphabet:
         raise ValueError(f"No character occurs {min_frequency} times in the texts: nothing to train on.")
     # The trainer breaks ties by the order in which it met the ##c, and that is random: so they go first. Only
