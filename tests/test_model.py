@@ -10,22 +10,12 @@ import paper
 import pytest
 from conftest import unchecked
 from flax import nnx
+from networks import BATCH, TINY, build
 
 from wave_jax.model import PAPER_INTERFERENCE, PAPER_MODULATION, SMALL, WaveConfig
 from wave_jax.network import Trace, count_parameters
 
-TINY = WaveConfig(d=6, max_length=16)
-IDS = jnp.array([[2, 5, 7, 5, 3, 1], [2, 9, 4, 0, 0, 0]])
-MASK = jnp.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]]) == 1
-SEGMENTS = jnp.array([[0, 0, 0, 1, 1, 1], [0, 1, 1, 0, 0, 0]])
-
-
-def build(config, v=11, c=3, seed=0):
-    """A network whose every parameter is random: zero biases and unit scales would hide mistakes."""
-    network, key = config.build(v=v, c=c, rngs=nnx.Rngs(seed)), jax.random.key(seed)
-    leaves, structure = jax.tree.flatten(network)
-    keys = jax.random.split(key, len(leaves))
-    return structure.unflatten([jax.random.normal(k, x.shape) for k, x in zip(keys, leaves, strict=True)])
+IDS, MASK, SEGMENTS = BATCH.ids, BATCH.mask, BATCH.segments
 
 
 @jax.jit

@@ -26,6 +26,10 @@ def test_safe_sqrt_has_zero_value_and_derivatives_of_every_order_at_and_below_ze
     assert not np.isfinite(jax.grad(jnp.sqrt)(jnp.float32(0)))  # what it guards against
 
 
+def test_safe_sqrt_does_not_swallow_nan():
+    assert np.isnan(safe_sqrt(jnp.float32(np.nan)))
+
+
 def test_layer_norm_against_numpy_and_its_derivatives():
     rng = np.random.default_rng(0)
     x, scale, bias = rng.normal(size=(3, 5)), rng.normal(size=5), rng.normal(size=5)

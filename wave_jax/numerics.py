@@ -16,8 +16,8 @@ def safe_sqrt(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     >>> safe_sqrt(jnp.array([4.0, 0.0]))
     Array([2., 0.], dtype=float32)
     """
-    positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, jnp.ones_like(x))), jnp.zeros_like(x))
+    nothing = x <= 0  # not `x > 0` the other way round: NaN must stay NaN
+    return jnp.where(nothing, jnp.zeros_like(x), jnp.sqrt(jnp.where(nothing, jnp.ones_like(x), x)))
 
 
 def masked(x: Float[Array, "*batch n d"], mask: Bool[Array, "*batch n"] | None) -> Float[Array, "*batch n d"]:
