@@ -157,6 +157,8 @@ def test_the_additive_bound_holds_for_every_score_of_one_pair():
 def test_size_is_for_the_planted_corpus_only(tmp_path):
     with pytest.raises(datasets.DataError, match="size=5 is for the planted corpus only"):
         datasets.load(tmp_path, size=5)
+    with pytest.raises(datasets.DataError, match="at least 1 training text, not size=0"):
+        datasets.load("planted", size=0)
 
 
 def test_the_document_states_what_is_derived():

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32
 
-from wave_jax import corpora, planted
-from wave_jax.corpora import DataError, Rows
+from wave_jax import corpora, folders, planted
+from wave_jax.folders import DataError, Rows
 
 __all__ = ["NAMES", "DataError", "Dataset", "Split", "cut", "load"]
 
@@ -130,7 +130,7 @@ class Dataset:
         train = _in_memory("train", texts, labels)
         dev = valid and _in_memory("valid", *valid)
         read_test = test and partial(_in_memory, "test", *test)
-        names = None if classes is None else corpora.class_names([str(c) for c in classes], "classes")
+        names = None if classes is None else folders.class_names([str(c) for c in classes], "classes")
         return _dataset("texts", names, train, dev, read_test, share, seed)
 
 
@@ -178,8 +178,9 @@ def cut(split: Split, share: float = 0.2, seed: int = 0) -> tuple[Split, Split]:
     """
     if not 0 < share < 1:
         raise DataError(f"The share of validation texts must lie between 0 and 1, not be {share}.")
-    key = f"valid {seed}".encode()
-    order = np.argsort([hashlib.blake2b(t.encode(), digest_size=8, key=key).digest() for t in split.texts])
+    keyed = partial(hashlib.blake2b, digest_size=8, key=f"valid {seed}".encode())
+    numbers = [int.from_bytes(keyed(text.encode()).digest(), "big") for text in split.texts]
+    order = np.argsort(np.array(numbers, np.uint64), kind="stable")
     held = np.zeros(len(split), bool)
     for label in np.unique(split.labels):
         rows = order[split.labels[order] == label]
@@ -191,8 +192,10 @@ def cut(split: Split, share: float = 0.2, seed: int = 0) -> tuple[Split, Split]:
 
 def _planted(seed: int, size: int) -> Dataset:
     """The planted corpus: its splits are drawn apart, the test split when it is asked for."""
+    if size < 1:
+        raise DataError(f"The planted corpus needs at least 1 training text, not size={size}.")
 
-    def draw(part: str) -> Split:
+    def draw(part: planted.Part) -> Split:
         drawn = planted.generate(seed, part, size if part == "train" else max(1, size // 5))
         return Split(drawn.texts, drawn.labels, drawn.topics, drawn.evidence)
 
@@ -201,13 +204,13 @@ def _planted(seed: int, size: int) -> Dataset:
 
 def _from_folder(folder: Path, share: float, seed: int) -> Dataset:
     """The data set of a folder: train.csv, and as they are there dev.csv, test.csv and class names."""
-    files = {part: corpora.csv_file(folder, part) for part in ("train", "dev", "test")}
+    files = {part: folders.csv_file(folder, part) for part in ("train", "dev", "test")}
     if files["train"] is None:
         raise DataError(f"{folder} holds neither train.csv nor train.csv.gz: put the training texts there.")
-    train = corpora.read_csv(files["train"])
-    dev = files["dev"] and corpora.read_csv(files["dev"])
-    read_test = files["test"] and partial(corpora.read_csv, files["test"])
-    return _dataset(folder.resolve().name, corpora.folder_classes(folder), train, dev, read_test, share, seed)
+    train = folders.read_csv(files["train"])
+    dev = files["dev"] and folders.read_csv(files["dev"])
+    read_test = files["test"] and partial(folders.read_csv, files["test"])
+    return _dataset(folder.resolve().name, folders.folder_classes(folder), train, dev, read_test, share, seed)
 
 
 def _in_memory(part: str, texts: Column, labels: Column) -> Rows:
@@ -248,7 +251,7 @@ def _dataset(
 
 def _infer_classes(rows: Rows) -> tuple[str, ...]:
     """The names of classes that the labels give: themselves, sorted, or all integers up to the largest."""
-    numbers = [corpora.is_number(value) for value in rows.values]
+    numbers = [folders.is_number(value) for value in rows.values]
     if any(numbers) != all(numbers):
         odd = numbers.index(not numbers[0])
         raise DataError(
@@ -272,13 +275,14 @@ def _split(rows: Rows, classes: tuple[str, ...], complete: bool) -> Split:
     numbers = {str(i + rows.first): i for i in range(len(classes))}
     names = {name: i for i, name in enumerate(classes)}
     # Without a header labels are integers; where a name looks like an integer, labels are names.
-    lookup = numbers if rows.first else names if any(map(corpora.is_number, classes)) else numbers | names
+    lookup = numbers if rows.first else names if any(map(folders.is_number, classes)) else numbers | names
     labels = np.array([lookup.get(value, -1) for value in rows.values], np.int32)
     if (labels < 0).any():
         row = int(np.argmax(labels < 0))
+        known = ", ".join(list(numbers if rows.first else names)[:20])
         raise DataError(
-            f"{rows.where(row)}: label {rows.values[row]!r} is outside the {len(classes)} classes"
-            f" ({', '.join(list(lookup)[:20])}): correct it, or add its class to labels.txt and to train."
+            f"{rows.where(row)}: label {rows.values[row]!r} is outside the {len(classes)} classes ({known}):"
+            " correct it, or add its class to labels.txt and to train."
         )
     absent = sorted(set(range(len(classes))) - set(labels.tolist()))
     if complete and absent:

@@ -22,7 +22,7 @@ uniform numbers are used, so a seed gives the same texts everywhere.
 
 import functools
 import itertools
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int32
@@ -34,12 +34,14 @@ __all__ = [
     "MATERIALS",
     "SIZE",
     "Accuracies",
+    "Part",
     "Planted",
     "Spans",
     "accuracies",
     "generate",
 ]
 
+Part = Literal["train", "valid", "test"]
 Spans = tuple[tuple[tuple[int, int], ...], ...]
 
 SIZE = 20_000  # training texts
@@ -112,14 +114,14 @@ class Accuracies(NamedTuple):
     bag_of_words: float
 
 
-def generate(seed: int = 0, part: str = "train", size: int = SIZE) -> Planted:
+def generate(seed: int = 0, part: Part = "train", size: int = SIZE) -> Planted:
     """The texts of one part (train, valid or test), a pure function of the arguments.
 
     >>> corpus = generate(size=1)
     >>> [corpus.texts[0][start:end] for start, end in corpus.evidence[0]]
     ['defender', 'race', 'bench', 'season', 'sprint']
     """
-    path = np.random.SeedSequence([seed, ("train", "valid", "test").index(part)])
+    path = np.random.SeedSequence([seed, get_args(Part).index(part)])
     draw = np.random.Generator(np.random.PCG64(path)).random
     topics = _pick(draw(size), 4)
     ids, carries = _fill(draw, topics)

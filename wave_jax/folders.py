@@ -1,0 +1,162 @@
+"""Labelled rows, and the folders of CSV files that hold them.
+
+The only reader of comma-separated values; it knows for every row the line it stands on.
+"""
+
+import csv
+import gzip
+import io
+import itertools
+import re
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+__all__ = [
+    "DataError",
+    "Rows",
+    "class_names",
+    "csv_file",
+    "folder_classes",
+    "is_number",
+    "read_csv",
+    "records",
+]
+
+
+class DataError(ValueError):
+    """Data that cannot be had or read; the message says what, where and the cure."""
+
+
+class Rows(NamedTuple):
+    """Texts with labels as they were written, and where each row stands."""
+
+    texts: list[str]
+    values: list[str]
+    where: Callable[[int], str]  # number of a row -> "train.csv, line 7"
+    source: str
+    first: int = 0  # the smallest integer label; 1 in a file without header
+
+
+def is_number(value: str) -> bool:
+    """Whether a label is an integer as `str` writes it.
+
+    >>> [is_number(v) for v in ("0", "12", "-1", "012", "x")]
+    [True, True, False, False, False]
+    """
+    return re.fullmatch("0|[1-9][0-9]*", value) is not None
+
+
+def class_names(names: Sequence[str], source: str) -> tuple[str, ...]:
+    """Names of classes, refused where one is empty or stands twice.
+
+    >>> class_names(["no ", "yes"], "labels.txt")
+    ('no', 'yes')
+    """
+    stripped = tuple(name.strip() for name in names)
+    if not stripped:
+        raise DataError(f"{source} is empty: list the names of the classes, in the order of their numbers.")
+    for line, name in enumerate(stripped, 1):
+        if not name or name in stripped[: line - 1]:
+            raise DataError(f"{source}, line {line}: class {name!r} is empty or stands twice: correct it.")
+    return stripped
+
+
+def folder_classes(folder: Path) -> tuple[str, ...] | None:
+    """The names of a folder's labels.txt (or classes.txt, as Zhang et al. call it), if there is one."""
+    for path in (folder / "labels.txt", folder / "classes.txt"):
+        if path.is_file():
+            with path.open("rb") as file:
+                return class_names(list(_lines(file, path)), str(path))
+    return None
+
+
+def csv_file(folder: Path, part: str) -> Path | None:
+    """The file of one split: part.csv or part.csv.gz, None where neither is there."""
+    found = [path for path in (folder / f"{part}.csv", folder / f"{part}.csv.gz") if path.is_file()]
+    if len(found) > 1:
+        raise DataError(f"{folder} holds both {part}.csv and {part}.csv.gz: remove one of them.")
+    return found[0] if found else None
+
+
+def read_csv(path: Path) -> Rows:
+    """The rows of one CSV file, with the header `label,text` or in the form of Zhang et al. (2015).
+
+    That form has no header, a class number from 1 and then one or more texts, which are joined by a
+    space. Whatever is not as it should be is an error: nothing is skipped.
+    """
+    opened: Any = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rb") as file:
+        return _rows(records(file, path), path)
+
+
+def _rows(found: Iterator[tuple[int, list[str]]], path: Path) -> Rows:
+    """Checked rows of (line, fields) records."""
+    _, head = next(found, (1, None))
+    if head is None:
+        raise DataError(f"{path}, line 1: the file is empty: give a header `label,text` and rows.")
+    names = [name.strip() for name in head]
+    headless = len(head) > 1 and is_number(names[0])
+    if headless:
+        found = itertools.chain([(1, head)], found)
+    elif sorted(names) != ["label", "text"]:
+        raise DataError(
+            f"{path}, line 1: columns {', '.join(names)[:80]!r}: begin with the header `label,text`, or with"
+            ' rows `"class from 1","title","text"`.'
+        )
+    at = 0 if headless else names.index("label")
+    width, texts, values, lines = len(head), [], [], []
+    for line, fields in found:
+        if len(fields) != width:
+            raise DataError(
+                f"{path}, line {line}: {len(fields)} fields where {width} belong: put texts with commas,"
+                " quotes or line breaks in double quotes (inner quotes doubled) and remove blank lines."
+            )
+        lines.append(line)
+        values.append(fields.pop(at).strip())
+        texts.append(" ".join(fields))
+    if not texts:
+        raise DataError(f"{path}, line 2: there is a header but no row: add rows below it.")
+    return Rows(texts, values, lambda row: f"{path}, line {lines[row]}", str(path), int(headless))
+
+
+def records(file: io.BufferedIOBase, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """CSV records, each with the number of the line it begins on."""
+    reader = csv.reader(_lines(file, path), strict=True)
+    while True:
+        line = reader.line_num + 1
+        limit = csv.field_size_limit(2**31 - 1)  # a setting of the whole process: put back at once
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise DataError(
+                f"{path}, line {line}: not comma-separated values ({error}): put texts with commas, quotes or"
+                " line breaks in double quotes, inner quotes doubled."
+            ) from None
+        finally:
+            csv.field_size_limit(limit)
+        yield line, fields
+
+
+def _lines(file: io.BufferedIOBase, path: Path) -> Iterator[str]:
+    """Decoded lines, cut at line feeds only, so that their count is that of an editor."""
+    for line in itertools.count(1):
+        try:
+            raw = file.readline()
+            text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            message = f"byte {error.start + 1} is not UTF-8: save the file as UTF-8"
+            raise DataError(f"{path}, line {line}: {message}.") from None
+        except (OSError, EOFError, zlib.error) as error:
+            message = f"the file is damaged or cut short ({error}): get or compress it again"
+            raise DataError(f"{path}, line {line}: {message}.") from None
+        if "\0" in text:
+            raise DataError(
+                f"{path}, line {line}: there is a NUL byte: remove it, or save the file as UTF-8."
+            )
+        if not text:
+            return
+        yield text
