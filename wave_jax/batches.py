@@ -184,22 +184,6 @@ def buckets(lengths: np.ndarray, most: int = 5, multiple: int = 8) -> tuple[int,
     return tuple(multiple * end for end in reversed(ends))
 
 
-def _bucket_of(lengths: np.ndarray, shapes: Sequence[int]) -> np.ndarray:
-    if len(lengths) and max(lengths) > max(shapes):
-        raise ValueError(
-            f"A text of {max(lengths)} tokens fits in none of the buckets {tuple(shapes)}:"
-            " choose them from the lengths of all splits."
-        )
-    return np.searchsorted(np.asarray(shapes), lengths)
-
-
-def _steps_of(rows: np.ndarray, b: int) -> np.ndarray:
-    """Rows as (steps, b), the last step filled up with -1."""
-    full = np.full(-(-len(rows) // b) * b, -1, np.int32)
-    full[: len(rows)] = rows
-    return full.reshape(-1, b)
-
-
 def _shuffled(count: int, *key: int) -> np.ndarray:
     """0..count-1 in an order that depends on the key alone: NumPy promises raw bits for all versions, but
     not the order that `Generator.permutation` makes of them."""
@@ -216,27 +200,19 @@ def epoch(
 ) -> list[Run]:
     """One epoch of training: every text once, in an order that is a function of (seed, epoch) alone.
 
-    All texts are shuffled and dealt to their buckets; a bucket is cut into batches, these into runs of at
-    most `together`, and the runs are shuffled. Texts that do not fill a batch move on to the next longer
-    bucket, so that only one batch of an epoch has filler. The one bias is that texts of a batch, and of a
-    run, are about as long as each other.
+    All texts are shuffled, dealt to their buckets, the longest first, and cut into batches, these into runs
+    of at most `together`, and the runs are shuffled. A bucket's last batch is filled up with texts of the
+    next shorter one, so that only one batch of an epoch has filler, the shortest. The one bias is that texts
+    of a batch, and of a run, are about as long as each other.
 
     >>> tokens = TokenArrays(np.zeros(27), np.cumsum([0, 3, 9, 3, 3, 9]), np.zeros(5))
     >>> [(run.n, run.rows.tolist()) for run in epoch(tokens, 2, seed=0, epoch=1)]
-    [(16, [[1, -1]]), (16, [[3, 4]]), (8, [[2, 0]])]
+    [(16, [[4, 1]]), (8, [[3, -1]]), (8, [[2, 0]])]
     """
     _check_batch(b, together)
     lengths = tokens.lengths
     shapes = buckets(lengths) if shapes is None else shapes
-    order = _shuffled(len(lengths), seed, epoch, 0)
-    bucket = _bucket_of(lengths, shapes)[order]
-    runs, rest = [], np.zeros(0, np.int64)
-    for k, n in enumerate(shapes):
-        rows = np.concatenate([rest, order[bucket == k]])
-        full = len(rows) if k == len(shapes) - 1 else len(rows) - len(rows) % b
-        batches = _steps_of(rows[:full], b)
-        runs += [Run(n, batches[i : i + together]) for i in range(0, len(batches), together)]
-        rest = rows[full:]
+    runs = _runs(lengths, _shuffled(len(lengths), seed, epoch, 0), b, shapes, together)
     return [runs[i] for i in _shuffled(len(runs), seed, epoch, 1)]
 
 
@@ -255,20 +231,36 @@ def after(plan: Sequence[Run], done: int) -> list[Run]:
 
 
 def evaluation(tokens: TokenArrays, b: int, shapes: Sequence[int] | None = None) -> list[Run]:
-    """Every text once, bucket by bucket and in order within; the last batch of each is filled up.
+    """Every text once, in a fixed order and one run per shape; only one batch has filler.
 
-    A bucket is one run. `run.rows` says which text each prediction belongs to, -1 none.
+    `run.rows` says which text each prediction belongs to, -1 none.
 
     >>> tokens = TokenArrays(np.zeros(18), np.cumsum([0, 3, 9, 3, 3]), np.zeros(4))
     >>> [(run.n, run.rows.tolist()) for run in evaluation(tokens, 2)]
-    [(8, [[0, 2], [3, -1]]), (16, [[1, -1]])]
+    [(8, [[2, 3]]), (16, [[1, 0]])]
     """
     _check_batch(b, 1)
     lengths = tokens.lengths
     shapes = buckets(lengths) if shapes is None else shapes
-    bucket = _bucket_of(lengths, shapes)
-    rows = [np.flatnonzero(bucket == k) for k in range(len(shapes))]
-    return [Run(n, _steps_of(row, b)) for n, row in zip(shapes, rows, strict=True) if len(row)]
+    return _runs(lengths, np.arange(len(lengths)), b, shapes, together=len(lengths))
+
+
+def _runs(lengths: np.ndarray, order: np.ndarray, b: int, shapes: Sequence[int], together: int) -> list[Run]:
+    """Texts in this order, but the longest bucket first, cut into batches, and these into runs."""
+    if len(lengths) and max(lengths) > max(shapes):
+        raise ValueError(
+            f"A text of {max(lengths)} tokens fits in none of the buckets {tuple(shapes)}:"
+            " choose them from the lengths of all splits."
+        )
+    bucket = np.searchsorted(np.asarray(shapes), lengths)
+    rows = np.full(-(-len(order) // b) * b, -1, np.int32)
+    rows[: len(order)] = order[np.argsort(-bucket[order], kind="stable")]
+    rows = rows.reshape(-1, b)
+    runs = []
+    for k, n in enumerate(shapes):
+        of_bucket = rows[bucket[rows[:, 0]] == k]
+        runs += [Run(n, of_bucket[i : i + together]) for i in range(0, len(of_bucket), together)]
+    return runs
 
 
 def padding(tokens: TokenArrays, plan: Iterable[Run]) -> float:
