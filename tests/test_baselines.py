@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from wave_jax.baselines import BagConfig, TransformerConfig
-from wave_jax.network import Trace, count_parameters, sinusoidal
+from wave_jax.network import count_parameters, sinusoidal
 
 V, C, N = 20, 3, 6
 TINY = TransformerConfig(d=8, heads=2, width=12, max_length=10)
@@ -29,11 +29,6 @@ def build(config):
     return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0.1, 0.4, leaf.shape), leaf.dtype), shapes)
 
 
-@pytest.fixture(params=["cls", "mean", "bag"])
-def model(request):
-    return build(CONFIGS[request.param])
-
-
 def batch(*lead):
     """Full texts, in which id 0 does not occur."""
     ids = np.random.default_rng(1).integers(1, V, (*lead, N))
@@ -48,18 +43,6 @@ def logits_of(model, ids, mask, key=None):
 def padded(ids, mask, by=3):
     wider = [(0, 0)] * (ids.ndim - 1) + [(0, by)]
     return jnp.pad(ids, wider), jnp.pad(mask, wider)
-
-
-@jax.jit
-def by_parameter_and_stage(model, ids, mask):
-    """((a loss, the trace), its gradients)."""
-
-    def loss(model, nudge):
-        trace = model.trace(ids, mask, nudge=nudge)
-        return jnp.sum(trace.logits**3), trace
-
-    nudge = jax.tree.map(lambda stage: jnp.zeros(stage.shape), jax.eval_shape(model.trace, ids, mask))
-    return jax.value_and_grad(loss, (0, 1), has_aux=True)(model, nudge)
 
 
 def close(a, b, tolerance=2e-6):
@@ -124,46 +107,6 @@ def test_bag_is_its_formula():
     mean = np.mean(np.asarray(model.embedding[...], np.float64)[ids[:N]], axis=0)
     expected = mean @ np.asarray(model.classifier.kernel[...]) + np.asarray(model.classifier.bias[...])
     close(logits_of(model, ids, mask), expected)
-
-
-def test_padding_changes_neither_values_nor_gradients(model):
-    model.embedding[...] = model.embedding[...].at[0].set(jnp.nan)  # the row of padding is never read
-    found, expected = (by_parameter_and_stage(model, *texts) for texts in (padded(*batch(4)), batch(4)))
-    (loss, trace), (gradient, stages) = found
-    assert not gradient.embedding[0].any()
-    assert not stages.w[:, N:].any()
-    trace, stages = (part._replace(w=part.w[:, :N]) for part in (trace, stages))
-    close((loss, trace), expected[0])
-    close((gradient, stages), expected[1])
-
-
-def test_a_text_of_padding_alone_stays_finite(model):
-    ids, mask = batch(4)
-    found = by_parameter_and_stage(model, ids, mask.at[1].set(False))
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
-
-
-def test_one_token(model):
-    assert np.isfinite(logits_of(model, jnp.array([3]), jnp.array([True]))).all()
-
-
-def test_jit_is_no_jit_and_vmap_is_batch(model):
-    ids, mask = padded(*batch(2, 2))
-    logits = model(ids, mask, segments=jnp.ones_like(ids))
-    assert logits.shape == (2, 2, C)
-    close(logits_of(model, ids, mask), logits)
-    close(jax.jit(jax.vmap(jax.vmap(logits_of, (None, 0, 0)), (None, 0, 0)))(model, ids, mask), logits)
-    close(logits_of(model, ids[1, 0], mask[1, 0]), logits[1, 0])
-
-
-def test_nudges_give_the_derivatives_by_stage(model):
-    """At the logits in closed form; at w, added up by id, they are the gradient of the embedding."""
-    ids, mask = batch(4)
-    (_, trace), (by_parameter, by_stage) = by_parameter_and_stage(model, ids, mask)
-    assert [stage is None for stage in trace] == [name not in ("w", "h", "logits") for name in Trace._fields]
-    close(by_stage.logits, 3 * trace.logits**2)
-    close(by_stage.h, by_stage.logits @ model.classifier.kernel[...].T)
-    close(jnp.zeros((V, 8)).at[ids].add(by_stage.w), by_parameter.embedding[...])
 
 
 @pytest.mark.parametrize("name", ["cls", "bag"])
@@ -246,13 +189,6 @@ def test_sizes_outside_their_range_are_named(config):
         config.build(v=0, c=C, rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match="c must be at least 2 classes, got 1"):
         config.build(v=V, c=1, rngs=nnx.Rngs(0))
-
-
-def test_an_id_beyond_the_vocabulary_is_refused_and_under_jit_becomes_nan(model):
-    ids, mask = batch(4)
-    with pytest.raises(ValueError, match=r"ids must lie in 0\.\.19"):
-        model(ids + V, mask)
-    assert np.isnan(logits_of(model, ids + V, mask)).all()
 
 
 def test_a_text_longer_than_the_learned_positions_is_refused():

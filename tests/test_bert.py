@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from wave_jax import bert
 from wave_jax.bert import BERT_BASE, BertConfig
-from wave_jax.network import Trace, count_parameters
+from wave_jax.network import count_parameters
 
 GOLDEN = np.load(make_bert.FILE)
 WEIGHTS = make_bert.weights()
@@ -126,39 +126,6 @@ def test_half_precision_weights_become_float32(tmp_path):
 def test_word_embeddings_alone(folder):
     table = bert.word_embeddings(folder)
     np.testing.assert_array_equal(table, WEIGHTS["embeddings.word_embeddings.weight"])
-
-
-def test_padding_changes_neither_values_nor_gradients(model):
-    found = by_parameter_and_stage(model, *(jnp.pad(part, [(0, 0), (0, 3)]) for part in (IDS, MASK)))
-    cut = functools.partial(jax.tree.map, lambda stage: stage[:, :8])
-    (loss, trace), (gradient, stages) = found
-    found = (loss, trace._replace(w=cut(trace.w))), (gradient, stages._replace(w=cut(stages.w)))
-    close(found, by_parameter_and_stage(model, IDS, MASK))
-    assert not stages.w[:, 8:].any()
-    other_ids = jnp.where(MASK, IDS, 7)  # whatever stands in padding
-    close(by_parameter_and_stage(model, other_ids, MASK), by_parameter_and_stage(model, IDS, MASK), 0)
-
-
-def test_a_text_of_padding_alone_stays_finite(model):
-    found = by_parameter_and_stage(model, IDS, MASK.at[1].set(False))
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
-
-
-def test_nudges_give_the_derivatives_by_stage(model):
-    (_, trace), (by_parameter, by_stage) = by_parameter_and_stage(model, IDS, MASK)
-    assert [stage is None for stage in trace] == [name not in ("w", "h", "logits") for name in Trace._fields]
-    close(by_stage.logits, (jax.nn.softmax(trace.logits) - jax.nn.one_hot(LABELS, 4)) / 3)
-    close(by_stage.h, by_stage.logits @ model.classifier.kernel[...].T)
-    close(jnp.zeros((50, 16)).at[IDS].add(by_stage.w), by_parameter.embedding[...])
-    assert not by_stage.w[~MASK].any()
-
-
-def test_jit_is_no_jit_and_vmap_is_batch(shallow):
-    logits = shallow(IDS, MASK, segments=jnp.ones_like(IDS))
-    close(logits_of(shallow, IDS, MASK), logits)
-    close(jax.jit(jax.vmap(logits_of, (None, 0, 0)))(shallow, IDS, MASK), logits)
-    close(logits_of(shallow, IDS[None], MASK[None]), logits[None])
-    close(logits_of(shallow, IDS[1], MASK[1]), logits[1])
 
 
 def test_dropout_needs_a_key_and_follows_it(shallow):

@@ -4,7 +4,6 @@ ids -> w -> (attention, feed forward) x layers -> pool -> h -> logits
 ids -> w -> mean -> h -> logits
 """
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,10 +17,13 @@ from wave_jax.network import (
     Embedding,
     LayerNorm,
     Trace,
+    attend,
     check_inputs,
     check_setting,
     dropout,
+    fold,
     lookup,
+    nudged,
     sinusoidal,
 )
 from wave_jax.numerics import masked, masked_mean
@@ -101,22 +103,14 @@ class BagConfig:
 
 
 class Attention(nnx.Module):
-    """softmax(Q·Kᵀ / √(d/heads))·V in every head, over the tokens that are no padding; then a linear map."""
+    """`network.attend` between linear maps."""
 
     def __init__(self, d: int, heads: int, rngs: nnx.Rngs):
         self.heads = heads
         self.query, self.key, self.value, self.output = (nnx.Linear(d, d, rngs=rngs) for _ in range(4))
 
     def __call__(self, x: Float[Array, "*batch n d"], mask: Bool[Array, "*batch n"]) -> Array:
-        Q, K, V = (self._by_head(linear(x)) for linear in (self.query, self.key, self.value))
-        scores = jnp.einsum("...nhe,...mhe->...hnm", Q, K) / math.sqrt(Q.shape[-1])
-        # Not -inf: where all is padding, softmax would be NaN.
-        scores = jnp.where(mask[..., None, None, :], scores, jnp.finfo(scores.dtype).min)
-        met = jnp.einsum("...hnm,...mhe->...nhe", jax.nn.softmax(scores), V)
-        return self.output(met.reshape(x.shape))
-
-    def _by_head(self, x: Array) -> Array:
-        return x.reshape(*x.shape[:-1], self.heads, -1)
+        return self.output(attend(self.query(x), self.key(x), self.value(x), mask, self.heads))
 
 
 class TransformerLayer(nnx.Module):
@@ -132,8 +126,8 @@ class TransformerLayer(nnx.Module):
 
     def __call__(self, x: Array, mask: Array, key: Array | None) -> Array:
         rate = self.config.dropout
-        x = x + dropout(self.attention(self.attention_norm(x), mask), rate, _key(key, 0))
-        return x + dropout(self.down(jax.nn.gelu(self.up(self.norm(x)))), rate, _key(key, 1))
+        x = x + dropout(self.attention(self.attention_norm(x), mask), rate, fold(key, 0))
+        return x + dropout(self.down(jax.nn.gelu(self.up(self.norm(x)))), rate, fold(key, 1))
 
 
 class Transformer(nnx.Module):
@@ -174,15 +168,15 @@ class Transformer(nnx.Module):
         """w, h and logits; `nudge`, shaped like the trace, is added to them on the way."""
         check_inputs(ids, mask, segments, self.v)
         nudge = nudge or Trace()
-        w = _nudged(masked(self._embed(ids), mask), nudge.w)
+        w = nudged(masked(self._embed(ids), mask), nudge.w)
         rate = self.config.dropout
-        x = dropout(w, rate, _key(key, 0))
+        x = dropout(w, rate, fold(key, 0))
         for i, layer in enumerate(self.layers):
-            x = layer(x, mask, _key(key, 2 + i))
+            x = layer(x, mask, fold(key, 2 + i))
         x = self.norm(x)
         h = x[..., 0, :] if self.config.pool == "cls" else masked_mean(x, mask)
-        h = _nudged(dropout(h, rate, _key(key, 1)), nudge.h)
-        return Trace(w=w, h=h, logits=_nudged(self.classifier(h), nudge.logits))
+        h = nudged(dropout(h, rate, fold(key, 1)), nudge.h)
+        return Trace(w=w, h=h, logits=nudged(self.classifier(h), nudge.logits))
 
     def _embed(self, ids: Array) -> Array:
         w, n = lookup(self.embedding, ids), ids.shape[-1]
@@ -228,15 +222,6 @@ class Bag(nnx.Module):
         """w, h and logits; `nudge`, shaped like the trace, is added to them on the way."""
         check_inputs(ids, mask, segments, self.v)
         nudge = nudge or Trace()
-        w = _nudged(masked(lookup(self.embedding, ids), mask), nudge.w)
-        h = _nudged(dropout(masked_mean(w, mask), self.config.dropout, key), nudge.h)
-        return Trace(w=w, h=h, logits=_nudged(self.classifier(h), nudge.logits))
-
-
-def _nudged(stage: Array, nudge: Array | None) -> Array:
-    return stage if nudge is None else stage + nudge
-
-
-def _key(key: Array | None, i: int) -> Array | None:
-    """The i-th key made from this one; none from none."""
-    return None if key is None else jax.random.fold_in(key, i)
+        w = nudged(masked(lookup(self.embedding, ids), mask), nudge.w)
+        h = nudged(dropout(masked_mean(w, mask), self.config.dropout, key), nudge.h)
+        return Trace(w=w, h=h, logits=nudged(self.classifier(h), nudge.logits))

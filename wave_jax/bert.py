@@ -6,7 +6,6 @@ A folder holds `config.json` and `model.safetensors`, as Hugging Face writes the
 """
 
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import partial
@@ -19,7 +18,18 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from safetensors import SafetensorError, safe_open
 
-from wave_jax.network import Embedding, LayerNorm, Trace, check_inputs, check_setting, dropout, lookup
+from wave_jax.network import (
+    Embedding,
+    LayerNorm,
+    Trace,
+    attend,
+    check_inputs,
+    check_setting,
+    dropout,
+    fold,
+    lookup,
+    nudged,
+)
 from wave_jax.numerics import masked
 
 __all__ = ["BERT_BASE", "Bert", "BertConfig", "load", "word_embeddings"]
@@ -135,22 +145,13 @@ class BertLayer(nnx.Module):
     def __call__(
         self, x: Float[Array, "*batch n d"], mask: Bool[Array, "*batch n"], key: PRNGKeyArray | None
     ) -> Float[Array, "*batch n d"]:
-        rate, activation = self.config.hidden_dropout_prob, ACTIVATIONS[self.config.hidden_act]
-        met = self.output(self._attend(x, mask, _key(key, 0)))
-        x = self.attention_norm(x + dropout(met, rate, _key(key, 1)))
-        return self.norm(x + dropout(self.down(activation(self.up(x))), rate, _key(key, 2)))
-
-    def _attend(self, x: Array, mask: Array, key: Array | None) -> Array:
-        """softmax(Q·Kᵀ / √(d/heads))·V in every head, over the tokens that are no padding."""
-        heads = self.config.num_attention_heads
-        Q, K, V = (
-            linear(x).reshape(*x.shape[:-1], heads, -1) for linear in (self.query, self.key, self.value)
-        )
-        scores = jnp.einsum("...nhe,...mhe->...hnm", Q, K) / math.sqrt(Q.shape[-1])
-        # Not -inf: where all is padding, softmax would be NaN.
-        scores = jnp.where(mask[..., None, None, :], scores, jnp.finfo(scores.dtype).min)
-        shares = dropout(jax.nn.softmax(scores), self.config.attention_probs_dropout_prob, key)
-        return jnp.einsum("...hnm,...mhe->...nhe", shares, V).reshape(x.shape)
+        config, activation = self.config, ACTIVATIONS[self.config.hidden_act]
+        rate = config.hidden_dropout_prob
+        heads, rate_of_shares = config.num_attention_heads, config.attention_probs_dropout_prob
+        Q, K, V = self.query(x), self.key(x), self.value(x)
+        met = self.output(attend(Q, K, V, mask, heads, rate_of_shares, fold(key, 0)))
+        x = self.attention_norm(x + dropout(met, rate, fold(key, 1)))
+        return self.norm(x + dropout(self.down(activation(self.up(x))), rate, fold(key, 2)))
 
 
 class Bert(nnx.Module):
@@ -192,13 +193,13 @@ class Bert(nnx.Module):
         check_inputs(ids, mask, segments, self.v)
         nudge = nudge or Trace()
         config = self.config
-        w = _nudged(masked(self._embed(ids), mask), nudge.w)
-        x = dropout(self.norm(w), config.hidden_dropout_prob, _key(key, 0))
+        w = nudged(masked(self._embed(ids), mask), nudge.w)
+        x = dropout(self.norm(w), config.hidden_dropout_prob, fold(key, 0))
         for i, layer in enumerate(self.layers):
-            x = layer(x, mask, _key(key, 2 + i))
+            x = layer(x, mask, fold(key, 2 + i))
         rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
-        h = _nudged(dropout(jnp.tanh(self.pooler(x[..., 0, :])), rate, _key(key, 1)), nudge.h)
-        return Trace(w=w, h=h, logits=_nudged(self.classifier(h), nudge.logits))
+        h = nudged(dropout(jnp.tanh(self.pooler(x[..., 0, :])), rate, fold(key, 1)), nudge.h)
+        return Trace(w=w, h=h, logits=nudged(self.classifier(h), nudge.logits))
 
     def _embed(self, ids: Array) -> Array:
         n, longest = ids.shape[-1], self.config.max_position_embeddings
@@ -298,12 +299,3 @@ def _file(folder: str | Path, name: str) -> Path:
 
 def _linear(config: BertConfig, rngs: nnx.Rngs) -> partial[nnx.Linear]:
     return partial(nnx.Linear, kernel_init=nnx.initializers.normal(config.initializer_range), rngs=rngs)
-
-
-def _nudged(stage: Array, nudge: Array | None) -> Array:
-    return stage if nudge is None else stage + nudge
-
-
-def _key(key: Array | None, i: int) -> Array | None:
-    """The i-th key made from this one; none from none."""
-    return None if key is None else jax.random.fold_in(key, i)

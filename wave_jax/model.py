@@ -19,7 +19,9 @@ from wave_jax.network import (
     check_inputs,
     check_setting,
     dropout,
+    fold,
     lookup,
+    nudged,
     sinusoidal,
 )
 from wave_jax.numerics import masked_mean
@@ -114,12 +116,12 @@ class WaveLayer(nnx.Module):
 
     def trace(self, w: Array, mask: Array, segments: Array | None, nudge: Trace) -> tuple[Trace, Array]:
         """The same step by step, with every stage kept."""
-        w1 = _nudged(self.variant1(w), nudge.w1)
-        w2 = _nudged(self.variant2(w), nudge.w2)
-        Z1 = _nudged(wave.encode(w1, mask, segments), nudge.Z1)
-        Z2 = _nudged(wave.encode(w2, mask), nudge.Z2)
-        Z = _nudged(wave.COMBINE[self.config.combine](Z1, Z2), nudge.Z)
-        x = _nudged(wave.read_out(Z, self.config.read_out), nudge.x)
+        w1 = nudged(self.variant1(w), nudge.w1)
+        w2 = nudged(self.variant2(w), nudge.w2)
+        Z1 = nudged(wave.encode(w1, mask, segments), nudge.Z1)
+        Z2 = nudged(wave.encode(w2, mask), nudge.Z2)
+        Z = nudged(wave.COMBINE[self.config.combine](Z1, Z2), nudge.Z)
+        x = nudged(wave.read_out(Z, self.config.read_out), nudge.x)
         return Trace(w1=w1, w2=w2, Z1=Z1, Z2=Z2, Z=Z, x=x), self.output(x)
 
 
@@ -170,7 +172,7 @@ class WaveNetwork(nnx.Module):
         """
         self._check(ids, mask, segments)
         nudge = nudge or Trace()
-        w = first = _nudged(self._embed(ids), nudge.w)
+        w = first = nudged(self._embed(ids), nudge.w)
         stages = []
         for i, layer in enumerate(self.layers):
             stage, output = layer.trace(w, mask, self._sentences(segments), _of_layer(nudge, i))
@@ -178,8 +180,8 @@ class WaveNetwork(nnx.Module):
             if self._only_cls(i):  # so that dropout draws the numbers of the short way
                 w, output = w[..., :1, :], output[..., :1, :]
             w = self._join(w, output, key, i)
-        h = _nudged(self._pool(w, mask), nudge.h)
-        logits = _nudged(self.classifier(h), nudge.logits)
+        h = nudged(self._pool(w, mask), nudge.h)
+        logits = nudged(self.classifier(h), nudge.logits)
         inner = stages[0] if len(stages) == 1 else Trace(*zip(*stages, strict=True))
         return inner._replace(w=first, h=h, logits=logits)
 
@@ -211,16 +213,11 @@ class WaveNetwork(nnx.Module):
 
     def _join(self, w: Array, output: Array, key: Array | None, i: int) -> Array:
         """W + dropout(g(f(W))) (P1 eq. 8); a single layer stands without the sum (figure 6)."""
-        key = None if key is None else jax.random.fold_in(key, i)
-        output = dropout(output, self.config.dropout, key)
+        output = dropout(output, self.config.dropout, fold(key, i))
         return output if self.config.layers == 1 else w + output
 
     def _pool(self, w: Array, mask: Array) -> Array:
         return w[..., 0, :] if self.config.pool == "cls" else masked_mean(w, mask)
-
-
-def _nudged(stage: Array, nudge: Array | None) -> Array:
-    return stage if nudge is None else stage + nudge
 
 
 def _of_layer(nudge: Trace, i: int) -> Trace:

@@ -1,5 +1,6 @@
 """What every network of the house shares: its named stages, its checks of input, and how it is counted."""
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -15,11 +16,14 @@ __all__ = [
     "LayerNorm",
     "ParameterCount",
     "Trace",
+    "attend",
     "check_inputs",
     "check_setting",
     "count_parameters",
     "dropout",
+    "fold",
     "lookup",
+    "nudged",
     "sinusoidal",
 ]
 
@@ -95,6 +99,35 @@ def sinusoidal(n: int, d: int) -> np.ndarray:
     """
     angle = np.arange(n)[:, None] * 10_000.0 ** (-2 * np.arange((d + 1) // 2) / d)
     return np.stack([np.sin(angle), np.cos(angle)], axis=-1).reshape(n, -1)[:, :d].astype(np.float32)
+
+
+def attend(
+    Q: Float[Array, "*batch n d"],
+    K: Float[Array, "*batch n d"],
+    V: Float[Array, "*batch n d"],
+    mask: Bool[Array, "*batch n"],
+    heads: int,
+    rate: float = 0.0,
+    key: PRNGKeyArray | None = None,
+) -> Float[Array, "*batch n d"]:
+    """softmax(Q·Kᵀ / √(d/heads))·V in every head, over the tokens that are no padding."""
+    split = (*Q.shape[:-1], heads, Q.shape[-1] // heads)
+    Q, K, V = Q.reshape(split), K.reshape(split), V.reshape(split)
+    scores = jnp.einsum("...nhe,...mhe->...hnm", Q, K) / math.sqrt(split[-1])
+    # Not -inf: where all is padding, softmax would be NaN.
+    scores = jnp.where(mask[..., None, None, :], scores, jnp.finfo(scores.dtype).min)
+    shares = dropout(jax.nn.softmax(scores), rate, key)
+    return jnp.einsum("...hnm,...mhe->...nhe", shares, V).reshape(*split[:-2], -1)
+
+
+def fold(key: PRNGKeyArray | None, i: int) -> PRNGKeyArray | None:
+    """The i-th key made from this one; none from none."""
+    return None if key is None else jax.random.fold_in(key, i)
+
+
+def nudged(stage: Array, nudge: Array | None) -> Array:
+    """A stage of a trace with what is to be added to it."""
+    return stage if nudge is None else stage + nudge
 
 
 def check_setting(name: str, value: Any, valid: bool, allowed: str) -> None:
