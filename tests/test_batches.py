@@ -205,7 +205,7 @@ def test_buckets_must_cover_every_text():
             plan()
 
 
-@pytest.mark.parametrize(("count", "share"), [(68_754, 0.15), (5_000, 0.17), (500, 0.25)])
+@pytest.mark.parametrize(("count", "share"), [(68_754, 0.12), (5_000, 0.15), (500, 0.25)])
 def test_little_is_padding(count, share):
     tokens = split_of([0])._replace(offsets=np.concatenate([[0], np.cumsum(news_lengths(count))]))
     plan = batches.epoch(tokens, 64, seed=0, epoch=0, together=16)
@@ -259,7 +259,7 @@ def test_the_order_is_that_of_every_other_process_and_machine():
     run = subprocess.run(
         [sys.executable, "-c", ORDER], env={"PYTHONHASHSEED": "5"}, capture_output=True, text=True, check=True
     )
-    assert run.stdout.strip() == "0779f613db44d8b5c28bc77ee13d6ace336193f4d54e109a6e11d96f9b1ccd1c"
+    assert run.stdout.strip() == "d9c8091537362827591c919ba2d9992197d8b2656e221635da6373cecb833be2"
 
 
 def test_lengths_interleave_and_texts_mix():

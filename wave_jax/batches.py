@@ -156,7 +156,7 @@ def steps(tokens: TokenArrays, plan: Iterable[Run]) -> Iterator[Batch]:
             yield gather(tokens, row, n)
 
 
-def buckets(lengths: np.ndarray, most: int = 5, multiple: int = 8) -> tuple[int, ...]:
+def buckets(lengths: np.ndarray, most: int = 6, multiple: int = 4) -> tuple[int, ...]:
     """At most `most` lengths to pad to: those that leave the least padding over all texts of these lengths.
 
     Each is a multiple of `multiple`, the last covers the longest text.
@@ -207,7 +207,7 @@ def epoch(
 
     >>> tokens = TokenArrays(np.zeros(27), np.cumsum([0, 3, 9, 3, 3, 9]), np.zeros(5))
     >>> [(run.n, run.rows.tolist()) for run in epoch(tokens, 2, seed=0, epoch=1)]
-    [(16, [[4, 1]]), (8, [[3, -1]]), (8, [[2, 0]])]
+    [(12, [[4, 1]]), (4, [[3, -1]]), (4, [[2, 0]])]
     """
     _check_batch(b, together)
     lengths = tokens.lengths
@@ -237,7 +237,7 @@ def evaluation(tokens: TokenArrays, b: int, shapes: Sequence[int] | None = None)
 
     >>> tokens = TokenArrays(np.zeros(18), np.cumsum([0, 3, 9, 3, 3]), np.zeros(4))
     >>> [(run.n, run.rows.tolist()) for run in evaluation(tokens, 2)]
-    [(8, [[2, 3]]), (16, [[1, 0]])]
+    [(4, [[2, 3]]), (12, [[1, 0]])]
     """
     _check_batch(b, 1)
     lengths = tokens.lengths
