@@ -17,12 +17,11 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array
 
-from wave_jax import batches, parallel
+from wave_jax import batches, optimizer, parallel
 from wave_jax.batches import Batch, Run, TokenArrays
 from wave_jax.evaluate import evaluate
 from wave_jax.network import Embedding, check_setting
@@ -166,13 +165,10 @@ class NonFinite(FloatingPointError):
 # --- one step -----------------------------------------------------------------------------------------------
 
 
-_ADAM = optax.scale_by_adam()
-
-
 def init(network: Any) -> TrainState:
     """The state before the first step. The network's arrays are copied: training leaves them alone."""
     network = jax.tree.map(jnp.copy, network)
-    return TrainState(jnp.int32(0), network, _ADAM.init(network), jnp.float32(-1), jnp.int32(0))
+    return TrainState(jnp.int32(0), network, optimizer.init(network), jnp.float32(-1), jnp.int32(0))
 
 
 def rate(config: TrainConfig, step: Any, steps: int) -> Array:
@@ -196,28 +192,41 @@ def step(state: TrainState, batch: Batch, config: TrainConfig, steps: int) -> tu
     return state, score
 
 
-def _step(state: TrainState, batch: Batch, config: TrainConfig, steps: int):
+def _step(
+    state: TrainState, batch: Batch, config: TrainConfig, steps: int, going: Any = True
+) -> tuple[TrainState, Score, Array]:
+    """The state after the batch, or as it was where the run is not `going` on or meets numbers that are not
+    finite; the score, and the norm of the gradient."""
     gradient, score = _gradient(state, batch, config)
-    norm = optax.global_norm(gradient)
+    norm = optimizer.norm(gradient)
+    valid = going & jnp.isfinite(score.loss) & jnp.isfinite(norm)
     if config.clip is not None:
-        shrink = jnp.minimum(1.0, config.clip / norm)
-        gradient = jax.tree.map(lambda g: shrink * g, gradient)
-    direction, optimizer = _ADAM.update(gradient, state.optimizer)
-    now = rate(config, state.step, steps)
-    network = jax.tree.map(
-        lambda p, u, decay: p - now * (u + decay * p), state.network, direction, _decay(state.network, config)
+        gradient = optimizer.scaled(gradient, jnp.minimum(1.0, config.clip / norm))
+    network, moments = optimizer.adam(
+        state.network,
+        gradient,
+        state.optimizer,
+        rate(config, state.step, steps),
+        _decay(state.network, config),
+        valid,
     )
-    return state._replace(step=state.step + 1, network=network, optimizer=optimizer), score, norm
+    state = state._replace(step=state.step + valid, network=network, optimizer=moments)
+    return state, score, norm
 
 
 def _gradient(state: TrainState, batch: Batch, config: TrainConfig) -> tuple[Any, Score]:
+    """Of the mean loss; the table's as `optimizer.Rows`."""
     key = jax.random.fold_in(jax.random.key(config.seed), state.step)
 
+    small, ids = optimizer.narrow(state.network, batch.ids)
+
     def loss(network):
-        result = score(_computing_in(network, config.dtype), batch, key, config.smoothing)
+        network = _computing_in(network, config.dtype)
+        result = score(network, batch._replace(ids=ids), key, config.smoothing)
         return result.mean_loss, result
 
-    return jax.grad(loss, has_aux=True)(state.network)
+    gradient, result = jax.grad(loss, has_aux=True)(small)
+    return optimizer.as_table(gradient, batch.ids), result
 
 
 def _computing_in(network: Any, dtype: str) -> Any:
@@ -374,9 +383,9 @@ def _run(
     def body(i, carry):
         state, sums = carry
         batch = parallel.cut(batches.gather(tokens, rows[i], n), mesh)
-        new, score, norm = _step(state, batch, config, steps)
-        finite = sums.finite & jnp.isfinite(score.loss) & jnp.isfinite(norm)
-        state = jax.tree.map(partial(jnp.where, finite), new, state)
+        before = state.step
+        state, score, norm = _step(state, batch, config, steps, sums.finite)
+        finite = state.step > before
         sums = _Sums(sums.score + score, sums.norm + norm, sums.steps + 1, finite)
         return parallel.keep(state, mesh, shard_tables), sums
 
