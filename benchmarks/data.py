@@ -86,7 +86,7 @@ def main(folders: list[str]) -> None:
         rows.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
     sys.argv[1:] = [Path(folder).name for folder in folders]  # the page names folders, not where they lie
     notes = (
-        f"At most {MAX_LENGTH} tokens a text, {V:,} rows, batches of {BATCH}. Columns without a unit are texts"
+        f"At most {MAX_LENGTH} tokens a text, {V:,} rows, batches of {BATCH}. Without a unit: texts"
         " per second, once through; `tokenize` writes the cache too; `batch` is planned and cut by NumPy."
     )
     write("data", "From texts to batches", rows, notes)

@@ -300,6 +300,14 @@ def test_evaluation_is_exact(lengths, b):
     assert found.tolist() == tokens.labels.tolist()
 
 
+def test_buckets_may_come_in_any_order():
+    tokens = split_of([3, 9, 5])
+    plans = [batches.evaluation(tokens, 2, shapes) for shapes in ([16, 8], (8, 16))]
+    assert plans[0][0].n == plans[1][0].n == 8
+    assert all(np.array_equal(a.rows, b.rows) for a, b in zip(*plans, strict=True))
+    assert batches.evaluation(split_of([]), 2, [8]) == []
+
+
 def test_batches_have_rows():
     for b, together in ((0, 1), (4, 0)):
         with pytest.raises(ValueError, match=f"at least one row and a run one step, got {b} and {together}"):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int
 
 from wave_jax.disk import cached, key_of
 from wave_jax.text import Tokenizer
@@ -45,7 +46,7 @@ class TokenArrays(NamedTuple):
     segments: Array | None = None  # (total,) uint16: the sentence of each token
 
     @property
-    def lengths(self) -> np.ndarray:
+    def lengths(self) -> Int[np.ndarray, " texts"]:
         """Tokens of each text, [CLS] and [SEP] included."""
         return np.diff(np.asarray(self.offsets))
 
@@ -127,7 +128,7 @@ def to_device(tokens: TokenArrays) -> TokenArrays:
     return jax.tree.map(jnp.asarray, tokens._replace(offsets=offsets, pad_id=np.int32(tokens.pad_id)))
 
 
-def gather(tokens: TokenArrays, rows: Array, n: int) -> Batch:
+def gather(tokens: TokenArrays, rows: Int[Array, " b"], n: int) -> Batch:
     """The batch of these rows, (b,), padded to n tokens; row -1 is filler. Works in NumPy and inside of jit.
 
     >>> tokens = TokenArrays(np.array([2, 7, 3, 2, 3]), np.array([0, 3, 5]), np.array([1, 0]))
@@ -156,7 +157,7 @@ def steps(tokens: TokenArrays, plan: Iterable[Run]) -> Iterator[Batch]:
             yield gather(tokens, row, n)
 
 
-def buckets(lengths: np.ndarray, most: int = 6, multiple: int = 4) -> tuple[int, ...]:
+def buckets(lengths: Int[np.ndarray, " texts"], most: int = 6, multiple: int = 4) -> tuple[int, ...]:
     """At most `most` lengths to pad to: those that leave the least padding over all texts of these lengths.
 
     Each is a multiple of `multiple`, the last covers the longest text.
@@ -242,14 +243,21 @@ def evaluation(tokens: TokenArrays, b: int, shapes: Sequence[int] | None = None)
     _check_batch(b, 1)
     lengths = tokens.lengths
     shapes = buckets(lengths) if shapes is None else shapes
-    return _runs(lengths, np.arange(len(lengths)), b, shapes, together=len(lengths))
+    return _runs(lengths, np.arange(len(lengths)), b, shapes, together=max(1, len(lengths)))
 
 
-def _runs(lengths: np.ndarray, order: np.ndarray, b: int, shapes: Sequence[int], together: int) -> list[Run]:
+def _runs(
+    lengths: Int[np.ndarray, " texts"],
+    order: Int[np.ndarray, " texts"],
+    b: int,
+    shapes: Sequence[int],
+    together: int,
+) -> list[Run]:
     """Texts in this order, but the longest bucket first, cut into batches, and these into runs."""
-    if len(lengths) and max(lengths) > max(shapes):
+    shapes = sorted(shapes)
+    if len(lengths) and lengths.max() > shapes[-1]:
         raise ValueError(
-            f"A text of {max(lengths)} tokens fits in none of the buckets {tuple(shapes)}:"
+            f"A text of {lengths.max()} tokens fits in none of the buckets {tuple(shapes)}:"
             " choose them from the lengths of all splits."
         )
     bucket = np.searchsorted(np.asarray(shapes), lengths)

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,14 +19,13 @@ _SIZE = 32  # bytes of the checksum that ends a cached file
 def write_whole(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
     """Write a file beside its place, then rename: whoever reads it finds the old one or the new one."""
     path = Path(path)
-    handle, beside = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(beside, "xb") as file:
             file.write(content)
-        os.chmod(beside, 0o644)  # mkstemp's files are for the owner alone
         os.replace(beside, path)
     except BaseException:
-        os.unlink(beside)
+        beside.unlink(missing_ok=True)
         raise
 
 

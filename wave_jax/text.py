@@ -1,4 +1,4 @@
-"""Text to ids and back: cleaning, sentences, and WordPiece that is trained on a corpus or read from a file.
+"""Text to ids and back, by a WordPiece vocabulary that is trained on a corpus or read from a file.
 
 Nothing here needs JAX. Words are cut at spaces before anything else and each distinct word is tokenized once:
 BERT's rules never look across a space, so the ids are those of the whole text, several times faster.
@@ -104,10 +104,11 @@ class Tokenizer:
             raise ValueError(
                 f"The vocabulary lacks {', '.join(missing)}; a tokenizer of BERT's kind has them."
             )
-        if len(set(vocabulary.values())) < len(vocabulary) or min(vocabulary.values()) < 0:
+        rows = set(vocabulary.values())
+        if len(rows) < len(vocabulary) or not all(isinstance(row, int) and row >= 0 for row in rows):
             raise ValueError("Each token of a vocabulary needs a row of its own, counted from 0.")
         self.vocabulary, self.rules = vocabulary, rules
-        self.v = max(vocabulary.values()) + 1
+        self.v = max(rows) + 1
         self.pad_id, self.unk_id, self.cls_id, self.sep_id = (vocabulary[token] for token in _NEEDED)
         self._dtype = np.dtype(np.uint16 if self.v <= 2**16 else np.int32)
         self._rust = wordpiece.model(vocabulary, rules)

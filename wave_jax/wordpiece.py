@@ -116,8 +116,9 @@ def parse_json(content: str) -> tuple[dict[str, int], Rules]:
     try:
         parts = json.loads(content)
         kinds = [(parts[name] or {})["type"] for name in ("model", "normalizer", "pre_tokenizer")]
-        word_piece, normalizer, ours = parts["model"], parts["normalizer"], parts.get("wave_jax", {})
-        vocabulary = word_piece.get("vocab")
+        word_piece = parts["model"]
+        settings = {**parts["normalizer"], **word_piece, **parts.get("wave_jax", {})}
+        vocabulary = dict(word_piece["vocab"]) if kinds[0] == "WordPiece" else {}
         added = [token["content"] for token in parts.get("added_tokens", ()) if not token["special"]]
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it is damaged or no tokenizer.json ({type(error).__name__}: {error}).") from None
@@ -125,10 +126,10 @@ def parse_json(content: str) -> tuple[dict[str, int], Rules]:
         raise ValueError(
             f"it is made of {kinds}, where ['WordPiece', 'BertNormalizer', 'BertPreTokenizer'] is read."
         )
-    if (word_piece["unk_token"], word_piece["continuing_subword_prefix"]) != ("[UNK]", "##"):
+    if [word_piece.get(name) for name in ("unk_token", "continuing_subword_prefix")] != ["[UNK]", "##"]:
         raise ValueError("only [UNK] for unknown words and ## for the parts of words are read.")
     if added:
         raise ValueError(f"it adds tokens outside of WordPiece, which are not read: {', '.join(added[:4])}.")
     known = {field.name for field in fields(Rules)}
-    rules = {name: value for name, value in {**normalizer, **word_piece, **ours}.items() if name in known}
+    rules = {name: value for name, value in settings.items() if name in known}
     return vocabulary, Rules(**rules)
