@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from wave_jax.network import (
     Embedding,
     LayerNorm,
+    Linear,
     Trace,
     attend,
     check_inputs,
@@ -107,7 +108,7 @@ class Attention(nnx.Module):
 
     def __init__(self, d: int, heads: int, rngs: nnx.Rngs):
         self.heads = heads
-        self.query, self.key, self.value, self.output = (nnx.Linear(d, d, rngs=rngs) for _ in range(4))
+        self.query, self.key, self.value, self.output = (Linear(d, d, rngs=rngs) for _ in range(4))
 
     def __call__(self, x: Float[Array, "*batch n d"], mask: Bool[Array, "*batch n"]) -> Array:
         return self.output(attend(self.query(x), self.key(x), self.value(x), mask, self.heads))
@@ -121,8 +122,8 @@ class TransformerLayer(nnx.Module):
         self.attention_norm = LayerNorm(config.d, eps=1e-6)
         self.attention = Attention(config.d, config.heads, rngs)
         self.norm = LayerNorm(config.d, eps=1e-6)
-        self.up = nnx.Linear(config.d, config.width, rngs=rngs)
-        self.down = nnx.Linear(config.width, config.d, rngs=rngs)
+        self.up = Linear(config.d, config.width, rngs=rngs)
+        self.down = Linear(config.width, config.d, rngs=rngs)
 
     def __call__(self, x: Array, mask: Array, key: Array | None) -> Array:
         rate = self.config.dropout
@@ -145,7 +146,7 @@ class Transformer(nnx.Module):
         self.positions = Embedding(normal(rngs.params(), (config.max_length, config.d))) if learned else None
         self.layers = nnx.List([TransformerLayer(config, rngs) for _ in range(config.layers)])
         self.norm = LayerNorm(config.d, eps=1e-6)
-        self.classifier = nnx.Linear(config.d, c, rngs=rngs)
+        self.classifier = Linear(config.d, c, rngs=rngs)
 
     def __call__(
         self,
@@ -199,7 +200,7 @@ class Bag(nnx.Module):
         self.config = config
         self.v = v
         self.embedding = Embedding(nnx.initializers.normal(0.02)(rngs.params(), (v, config.d)))
-        self.classifier = nnx.Linear(config.d, c, rngs=rngs)
+        self.classifier = Linear(config.d, c, rngs=rngs)
 
     def __call__(
         self,

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from wave_jax.network import (
     Embedding,
     LayerNorm,
+    Linear,
     Trace,
     attend,
     check_inputs,
@@ -247,7 +248,7 @@ def _parts(model: Bert) -> Iterator[tuple[str, nnx.Param, bool]]:
             f"{at}.output.LayerNorm": layer.norm,
         }
     for name, module in modules.items():
-        is_linear = isinstance(module, nnx.Linear)
+        is_linear = isinstance(module, Linear)
         yield f"{name}.weight", module.kernel if is_linear else module.scale, is_linear
         yield f"{name}.bias", module.bias, False
 
@@ -297,5 +298,5 @@ def _file(folder: str | Path, name: str) -> Path:
     return file
 
 
-def _linear(config: BertConfig, rngs: nnx.Rngs) -> partial[nnx.Linear]:
-    return partial(nnx.Linear, kernel_init=nnx.initializers.normal(config.initializer_range), rngs=rngs)
+def _linear(config: BertConfig, rngs: nnx.Rngs) -> partial[Linear]:
+    return partial(Linear, kernel_init=nnx.initializers.normal(config.initializer_range), rngs=rngs)

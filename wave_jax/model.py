@@ -15,6 +15,7 @@ from wave_jax import wave
 from wave_jax.network import (
     Embedding,
     LayerNorm,
+    Linear,
     Trace,
     check_inputs,
     check_setting,
@@ -92,9 +93,9 @@ class WaveLayer(nnx.Module):
     def __init__(self, config: WaveConfig, rngs: nnx.Rngs):
         d = config.d
         self.config = config
-        self.variant1 = nnx.Linear(d, d, rngs=rngs)
-        self.variant2 = nnx.Linear(d, d, rngs=rngs)
-        self.feed_forward = nnx.Linear(2 * d if config.read_out == "real_imag" else d, d, rngs=rngs)
+        self.variant1 = Linear(d, d, rngs=rngs)
+        self.variant2 = Linear(d, d, rngs=rngs)
+        self.feed_forward = Linear(2 * d if config.read_out == "real_imag" else d, d, rngs=rngs)
         self.norm = LayerNorm(d, eps=1e-6)
 
     def __call__(self, w: Array, mask: Array, segments: Array | None, rows: tuple[int, ...] | None) -> Array:
@@ -139,7 +140,7 @@ class WaveNetwork(nnx.Module):
         learned = config.positions == "learned"
         self.positions = Embedding(normal(rngs.params(), (config.max_length, config.d))) if learned else None
         self.layers = nnx.List([WaveLayer(config, rngs) for _ in range(config.layers)])
-        self.classifier = nnx.Linear(config.d, c, rngs=rngs)
+        self.classifier = Linear(config.d, c, rngs=rngs)
 
     def __call__(
         self,

@@ -14,6 +14,7 @@ from wave_jax.numerics import layer_norm
 __all__ = [
     "Embedding",
     "LayerNorm",
+    "Linear",
     "ParameterCount",
     "Trace",
     "attend",
@@ -60,6 +61,14 @@ class LayerNorm(nnx.Module):
 
     def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
         return layer_norm(x, self.scale[...], self.bias[...], self.eps)
+
+
+class Linear(nnx.Linear):
+    """`nnx.Linear`, on all tokens of a batch as the rows of one matrix: the gradient of its kernel is then a
+    plain matrix product, where XLA's CPU backend would first transpose a copy of (b, n, d)."""
+
+    def __call__(self, x: Array) -> Array:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return super().__call__(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], self.out_features)
 
 
 class ParameterCount(NamedTuple):

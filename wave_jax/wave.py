@@ -21,7 +21,6 @@ work. A `mask` is True where a token stands and False on padding.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Literal, get_args
 
 import jax
@@ -184,17 +183,21 @@ def mix(
 ) -> Float[Array, "*batch r dx"]:
     """g(f(w, w')): encode both variants, let them meet, read out; the whole wave part of a layer.
 
-    `segments` makes Z1 sentence-level, Z2 keeps the whole text. For the backward pass only the arguments
-    are kept and the waves are made again: they are cheap to make and up to ten times the size of w.
+    `segments` makes Z1 sentence-level, Z2 keeps the whole text. Of all rows only the arguments are kept for
+    the backward pass, and the waves are made again: they are cheap to make and up to ten times the size
+    of w. The waves of a few `rows` are small and kept.
 
     >>> mix(jnp.ones((2, 3)), jnp.ones((2, 3)), combine="modulate", read_out="magnitude").shape
     (2, 3)
     """
-    rows = None if rows is None else tuple(rows)
-    return _mix(w1, w2, mask, segments, rows, combine, read_out)
+    if rows is None:
+        return _mix_all(w1, w2, mask, segments, None, combine, read_out)
+    return _mix(w1, w2, mask, segments, tuple(rows), combine, read_out)
 
 
-@partial(jax.checkpoint, static_argnums=(4, 5, 6))
 def _mix(w1, w2, mask, segments, rows, combine, kind):
     Z1, Z2 = encode(w1, mask, segments, rows), encode(w2, mask, None, rows)
     return read_out(COMBINE[combine](Z1, Z2), kind)
+
+
+_mix_all = jax.checkpoint(_mix, static_argnums=(4, 5, 6))
