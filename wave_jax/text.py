@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tokenizers
 
 from wave_jax import wordpiece
 from wave_jax.cleaning import clean_with_spans, sentences
@@ -53,42 +52,6 @@ class Piece(NamedTuple):
     end: int
 
 
-class _Words(dict[str, bytes]):
-    """The ids of words, as bytes. A word that another thread has just dropped is tokenized again."""
-
-    def __init__(self, rust: tokenizers.Tokenizer, dtype: np.dtype):
-        super().__init__()
-        self.rust, self.dtype = rust, dtype
-
-    def __missing__(self, word: str) -> bytes:
-        return next(self._tokenize([word]))
-
-    def learn(self, words: set[str]) -> list[str]:
-        """Tokenizes the words that are not known yet, and returns those."""
-        new = [word for word in words if word not in self]  # set.difference would walk through all of self
-        self.update(zip(new, self._tokenize(new), strict=True))
-        return new
-
-    def forget(self, words: list[str]) -> None:
-        """Drops what would take too much memory."""
-        if len(self) > _KEPT_WORDS:
-            self.clear()
-        for word in words:
-            if len(word) > _KEPT_LENGTH:
-                self.pop(word, None)
-
-    def _tokenize(self, words: list[str], together: int = 256) -> Iterator[bytes]:
-        words = [_LONE.sub("\ufffd", word) for word in words]
-        lists = [words[i : i + together] for i in range(0, len(words), together)]
-        for part, encoding in zip(
-            lists, self.rust.encode_batch(lists, is_pretokenized=True, add_special_tokens=False), strict=True
-        ):
-            raw = np.array(encoding.ids, self.dtype).tobytes()
-            starts = np.searchsorted(np.array(encoding.word_ids, np.int64), np.arange(len(part) + 1))
-            cuts = (starts * self.dtype.itemsize).tolist()
-            yield from (raw[a:b] for a, b in pairwise(cuts))
-
-
 class Tokenizer:
     """WordPiece with BERT's rules: `train` it on a corpus or `read` it from a file.
 
@@ -112,7 +75,7 @@ class Tokenizer:
         self.pad_id, self.unk_id, self.cls_id, self.sep_id = (vocabulary[token] for token in _NEEDED)
         self._dtype = np.dtype(np.uint16 if self.v <= 2**16 else np.int32)
         self._rust = wordpiece.model(vocabulary, rules)
-        self._words = _Words(self._rust, self._dtype)
+        self._words: dict[str, bytes] = {}
         self._cls, self._sep = (np.array(id, self._dtype).tobytes() for id in (self.cls_id, self.sep_id))
 
     def __repr__(self) -> str:
@@ -214,11 +177,30 @@ class Tokenizer:
         """Each text's ids as bytes, and how many tokens each of its sentences has."""
         prepared = map(self.rules.prepare, texts)
         parts = [[part.split(" ") for part in (sentences(text) if segments else [text])] for text in prepared]
-        new = self._words.learn(set().union(*(words for text in parts for words in text)))
+        ids = self._ids_of(set().union(*(words for text in parts for words in text)))
         for text in parts:
-            pieces = [b"".join(map(self._words.__getitem__, words)) for words in text]
+            pieces = [b"".join(map(ids.__getitem__, words)) for words in text]
             yield b"".join(pieces), [len(piece) // self._dtype.itemsize for piece in pieces if piece]
-        self._words.forget(new)
+
+    def _ids_of(self, words: set[str]) -> dict[str, bytes]:
+        """The ids of words as bytes: known from earlier calls, or tokenized now, all together."""
+        known = self._words
+        ids = {word: found for word in words if (found := known.get(word)) is not None}
+        new = [word for word in words if word not in ids]
+        fresh = dict(zip(new, self._tokenize(new), strict=True))
+        if len(known) > _KEPT_WORDS:
+            known = self._words = {}
+        known.update((word, found) for word, found in fresh.items() if len(word) <= _KEPT_LENGTH)
+        return ids | fresh
+
+    def _tokenize(self, words: list[str], together: int = 256) -> Iterator[bytes]:
+        words = [_LONE.sub("\ufffd", word) for word in words]
+        lists = [words[i : i + together] for i in range(0, len(words), together)]
+        encodings = self._rust.encode_batch(lists, is_pretokenized=True, add_special_tokens=False)
+        for part, encoding in zip(lists, encodings, strict=True):
+            raw = np.array(encoding.ids, self._dtype).tobytes()
+            starts = np.searchsorted(np.array(encoding.word_ids, np.int64), np.arange(len(part) + 1))
+            yield from (raw[a:b] for a, b in pairwise((starts * self._dtype.itemsize).tolist()))
 
     def explain(self, text: str, max_length: int) -> list[Piece]:
         """The tokens of one text, [CLS] and [SEP] included, each with its place in the text as given.
