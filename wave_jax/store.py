@@ -1,0 +1,190 @@
+"""Saved steps: named arrays in one directory per step, written by Orbax, each array with its SHA-256.
+
+Orbax writes beside and renames, so that a step is whole or not there; but it does not notice damage in the
+numbers it reads, and says what else is wrong in thousands of lines. Here every array is compared with its
+digest, names and shapes are compared before anything is loaded, and all errors are `CheckpointError`.
+"""
+
+import hashlib
+import logging
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from orbax.checkpoint import v1 as ocp
+
+from wave_jax.settings import CheckpointError
+
+__all__ = [
+    "Note",
+    "Writing",
+    "clean",
+    "describe",
+    "load",
+    "named",
+    "note",
+    "put_aside",
+    "remove",
+    "saved",
+    "some",
+    "write",
+]
+
+# What goes wrong inside Orbax is raised here as one sentence; its own log would bury that.
+logging.getLogger("absl").addFilter(lambda record: f"{os.sep}orbax{os.sep}" not in record.pathname)
+
+_UNFINISHED = re.compile(r"\d+\.(orbax-checkpoint-tmp.*|deleted)")
+
+
+class Note(NamedTuple):
+    """What is written beside the arrays of a step."""
+
+    settings: str
+    """Digest of the settings they were trained under."""
+    metric: float | None
+    arrays: dict[str, list]
+    """Shape, dtype and SHA-256 of each."""
+
+
+def named(tree: Any) -> dict[str, Any]:
+    """The leaves of a state or network under their names, as `layers.0.norm.scale`."""
+    pairs, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value"): leaf
+        for path, leaf in pairs
+    }
+
+
+def describe(arrays: Mapping[str, Any]) -> dict[str, list]:
+    """Shape, dtype and SHA-256 of each array, as JSON holds them.
+
+    >>> describe({"step": np.int32(3)})["step"][:2]
+    [[], 'int32']
+    """
+    return {
+        name: [list(array.shape), str(array.dtype), hashlib.sha256(_bytes(array)).hexdigest()]
+        for name, array in arrays.items()
+    }
+
+
+def _bytes(array: Any) -> memoryview:
+    if isinstance(array, jax.Array) and not (array.is_fully_addressable or array.is_fully_replicated):
+        array = multihost_utils.process_allgather(array, tiled=True)
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+# --- on disk ------------------------------------------------------------------------------------------------
+
+
+def saved(folder: Path) -> list[int]:
+    """The steps in a folder, the newest last."""
+    return sorted(int(entry.name) for entry in folder.glob("*") if entry.name.isdecimal())
+
+
+class Writing(NamedTuple):
+    """A step on its way to disk, behind the training that goes on."""
+
+    folder: Path
+    step: int
+    response: Any
+
+    def finish(self) -> None:
+        """Returns when the step is there."""
+        try:
+            self.response.result()
+        except Exception as error:
+            clean(self.folder)  # a full disk gets back what the half-written step took
+            raise CheckpointError(
+                f"Step {self.step} could not be saved in {self.folder} ({_reason(error)}): the steps saved"
+                " before are intact; make room or mend the disk, then resume."
+            ) from None
+
+
+def write(folder: Path, step: int, arrays: Mapping[str, Any], note: Note) -> Writing:
+    """Begin to save a step. The arrays are copied first: what becomes of them afterwards does not matter."""
+    try:
+        response = ocp.save_async(str(folder / str(step)), dict(arrays), custom_metadata=note._asdict())
+    except Exception as error:
+        raise CheckpointError(f"Step {step} could not be saved in {folder} ({_reason(error)}).") from None
+    return Writing(folder, step, response)
+
+
+def note(folder: Path, step: int) -> Note:
+    """What was written beside the arrays of a step."""
+    try:
+        return Note(**ocp.metadata(str(folder / str(step))).custom_metadata)  # pyright: ignore
+    except Exception as error:
+        raise CheckpointError(f"Step {step} in {folder} is damaged: {_reason(error)}.") from None
+
+
+def load(folder: Path, step: int, like: Mapping[str, Any]) -> dict[str, jax.Array]:
+    """The arrays of a step that `like` names, of its shapes, dtypes and shardings, and of their digests."""
+    written = note(folder, step).arrays
+    _compare(f"Step {step} in {folder}", written, like)
+    context = ocp.Context()
+    context.pytree.loading.partial_load = True
+    try:
+        with context:
+            arrays = ocp.load(str(folder / str(step)), dict(like))
+    except Exception as error:
+        raise CheckpointError(f"Step {step} in {folder} is damaged: {_reason(error)}.") from None
+    damaged = [name for name, found in describe(arrays).items() if found != written[name]]
+    if damaged:
+        raise CheckpointError(
+            f"Step {step} in {folder} is damaged: the numbers of {some(damaged)} are not those that"
+            " were saved (SHA-256)."
+        )
+    return arrays
+
+
+def _compare(where: str, written: Mapping[str, list], like: Mapping[str, Any]) -> None:
+    wrong = [
+        f"{name} is {_kind(written.get(name))} there, {_kind(here)} here"
+        for name, leaf in like.items()
+        if (here := [list(leaf.shape), str(leaf.dtype)]) != written.get(name, [])[:2]
+    ]
+    if wrong:
+        raise CheckpointError(
+            f"{where} is of another model: {some(wrong)}; build the network as it was trained."
+        )
+
+
+def _kind(found: list | None) -> str:
+    return f"{found[1]}{tuple(found[0])}" if found else "missing"
+
+
+def some(items: list[str]) -> str:
+    """A list that stays readable."""
+    return ", ".join(items[:3]) + (f" and {len(items) - 3} more" if len(items) > 3 else "")
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}"
+
+
+def remove(folder: Path, step: int) -> None:
+    """Renamed first: a step that is there is whole."""
+    beside = folder / f"{step}.deleted"
+    os.replace(folder / str(step), beside)
+    shutil.rmtree(beside)
+
+
+def put_aside(folder: Path, step: int) -> None:
+    """Out of the way of the run, but there to be looked at."""
+    beside = folder / f"{step}.damaged"
+    shutil.rmtree(beside, ignore_errors=True)
+    os.replace(folder / str(step), beside)
+
+
+def clean(folder: Path) -> None:
+    """Remove what a killed or failed save left half-written, and a killed removal half-removed."""
+    for entry in folder.glob("*"):
+        if _UNFINISHED.fullmatch(entry.name):
+            shutil.rmtree(entry, ignore_errors=True)
