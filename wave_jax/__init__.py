@@ -5,26 +5,62 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-# Where each name of the face lives. The modules themselves are reachable too: wj.wave, wj.gradients, ...
-_HOME = {
-    "COMBINE": "wave",
-    "encode": "wave",
-    "interfere": "wave",
-    "magnitude": "wave",
-    "mix": "wave",
-    "modulate": "wave",
-    "phase": "wave",
-    "read_out": "wave",
-    "Trace": "network",
-    "count_parameters": "network",
-}
-_MODULES = frozenset({"baselines", "bert", "gradients", "model", "network", "numerics", "objective", "wave"})
-
-__all__ = [*_HOME, *_MODULES]  # pyright: ignore[reportUnsupportedDunderAll]
-
 if TYPE_CHECKING:
-    from wave_jax.network import Trace as Trace
-    from wave_jax.network import count_parameters as count_parameters
+    from wave_jax.gradients import by_parameter, by_stage, by_token
+    from wave_jax.model import PAPER_INTERFERENCE, PAPER_MODULATION, SMALL, WaveConfig, WaveNetwork
+    from wave_jax.network import Trace, count_parameters
+    from wave_jax.train import NonFinite, TrainConfig, fit
+    from wave_jax.wave import encode, interfere, magnitude, mix, modulate, phase, read_out
+
+# Where each name of the face lives; the modules are reachable too: wj.wave, wj.datasets, ...
+_HOME = {
+    **dict.fromkeys(("encode", "interfere", "magnitude", "mix", "modulate", "phase", "read_out"), "wave"),
+    **dict.fromkeys(("Trace", "count_parameters"), "network"),
+    **dict.fromkeys(
+        ("PAPER_INTERFERENCE", "PAPER_MODULATION", "SMALL", "WaveConfig", "WaveNetwork"), "model"
+    ),
+    **dict.fromkeys(("by_parameter", "by_stage", "by_token"), "gradients"),
+    **dict.fromkeys(("NonFinite", "TrainConfig", "fit"), "train"),
+}
+_MODULES = (
+    "baselines",
+    "batches",
+    "bert",
+    "datasets",
+    "evaluate",
+    "gradients",
+    "model",
+    "network",
+    "numerics",
+    "objective",
+    "planted",
+    "text",
+    "train",
+    "wave",
+)
+
+__all__ = [
+    "PAPER_INTERFERENCE",
+    "PAPER_MODULATION",
+    "SMALL",
+    "NonFinite",
+    "Trace",
+    "TrainConfig",
+    "WaveConfig",
+    "WaveNetwork",
+    "by_parameter",
+    "by_stage",
+    "by_token",
+    "count_parameters",
+    "encode",
+    "fit",
+    "interfere",
+    "magnitude",
+    "mix",
+    "modulate",
+    "phase",
+    "read_out",
+]
 
 
 def __getattr__(name: str):
@@ -36,4 +72,4 @@ def __getattr__(name: str):
 
 
 def __dir__():
-    return sorted([*globals(), *__all__])
+    return sorted([*globals(), *__all__, *_MODULES])

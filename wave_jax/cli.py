@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 from importlib.metadata import version
 
 PACKAGES = (
@@ -24,19 +25,20 @@ def demo() -> None:
     from wave_jax import wave
 
     print("versions  " + "\n          ".join(f"{name} {version(name)}" for name in PACKAGES))
-    print("devices   " + ", ".join(device.device_kind for device in jax.devices()))
+    kinds = Counter(device.device_kind for device in jax.devices())
+    print("devices   " + ", ".join(f"{count} x {kind}" for kind, count in kinds.items()))
 
     w = jnp.array([[3.0, 1.0], [4.0, 1.0], [0.0, -1.0]])
     Z = wave.encode(w)
-    print("\nThree tokens of width 2, their waves Z = w + i·s, and G = |Z|, the same for every token:\n")
-    print(f"{'w':>14}    {'Z = encode(w)':>24}    {'|Z|':>12}    {'phase':>12}")
+    print("\nThree tokens of width 2 as waves Z = w + i·s. G = |Z| is the same for all:\n")
+    print(f"{'w':>14} {'Z = encode(w)':>27} {'G':>15} {'phase':>15}")
     for row in zip(w, Z, wave.magnitude(Z), wave.phase(Z), strict=True):
         print(
             "    ".join(
                 _numbers(numbers, width) for numbers, width in zip(row, (14, 24, 12, 12), strict=True)
             )
         )
-    print("\nThe derivative of Σ_k s_k at the first token, by every token: each token's own value over s.\n")
+    print("\nDerivatives of the first token's s by every token: its own value over s.\n")
     for row in jax.grad(lambda w: jnp.sum(wave.encode(w, rows=(0,)).imag))(w):
         print(_numbers(row, 14))
 
