@@ -46,8 +46,10 @@ def measure(folder: str) -> dict[str, object]:
     """One row of the table."""
     (texts, labels), loaded = clocked(read, folder)
     with tempfile.TemporaryDirectory() as cache:
+        cpu = time.process_time()
         tokenizer, trained = clocked(batches.train_tokenizer, texts, V, cache)
         tokens, tokenized = clocked(batches.tokenize, texts, labels, tokenizer, MAX_LENGTH, cache)
+        cpu = time.process_time() - cpu
         _, first = clocked(batches.train_tokenizer, texts, V, cache)
         _, second = clocked(batches.tokenize, texts, labels, tokenizer, MAX_LENGTH, cache)
     plan, planned = clocked(batches.epoch, tokens, BATCH, seed=0, epoch=0, together=16)
@@ -68,7 +70,7 @@ def measure(folder: str) -> dict[str, object]:
         "train": rate(trained),
         "tokenize": rate(tokenized),
         "`tokenizers` alone": rate(alone),
-        "train + tokenize, s": f"{trained + tokenized:.1f}",
+        "train + tokenize, s (CPU s)": f"{trained + tokenized:.1f} ({cpu:.1f})",
         "from cache, s": f"{first + second:.2f}",
         "batch, ms": f"{1000 * (planned + gathered) / steps:.3f}",
         "padding": f"{batches.padding(tokens, plan):.1%}",
@@ -88,6 +90,7 @@ def main(folders: list[str]) -> None:
     notes = (
         f"At most {MAX_LENGTH} tokens a text, {V:,} rows, batches of {BATCH}. Without a unit: texts"
         " per second, once through; `tokenize` writes the cache too; `batch` is planned and cut by NumPy."
+        f" Load average of the machine at the end: {os.getloadavg()[0]:.1f}."
     )
     write("data", "From texts to batches", rows, notes)
 
