@@ -113,6 +113,7 @@ def test_every_text_needs_its_label():
 # --- batches
 
 
+@settings(deadline=None)
 @given(LENGTHS, st.data())
 def test_gather(lengths, data):
     tokens = split_of(lengths, segments=True)
@@ -173,6 +174,7 @@ def waste(lengths, shapes):
     return sum(min(n for n in shapes if n >= length) - length for length in lengths)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=20), st.integers(1, 4), st.sampled_from([1, 4, 8]))
 def test_no_other_buckets_leave_less_padding(lengths, most, multiple):
     shapes = batches.buckets(np.array(lengths), most, multiple)
@@ -276,6 +278,7 @@ def test_lengths_interleave_and_texts_mix():
         assert abs(np.corrcoef(place, other)[0, 1]) < 0.1
 
 
+@settings(deadline=None)
 @given(LENGTHS, st.integers(1, 5), st.integers(1, 4), st.integers(0, 30))
 def test_a_run_resumes_in_the_middle_of_an_epoch(lengths, b, together, done):
     tokens = split_of(lengths)
@@ -286,6 +289,7 @@ def test_a_run_resumes_in_the_middle_of_an_epoch(lengths, b, together, done):
     assert all(same(a, b) for a, b in zip(rest, whole[done:], strict=True))
 
 
+@settings(deadline=None)
 @given(LENGTHS, st.integers(1, 9))
 def test_evaluation_is_exact(lengths, b):
     tokens = split_of(lengths)

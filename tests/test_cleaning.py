@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wave_jax.cleaning import clean, clean_with_spans, sentences
@@ -34,6 +34,7 @@ def test_debris(dirty, cleaned):
     assert clean(dirty) == cleaned
 
 
+@settings(deadline=None)
 @given(DIRTY)
 def test_spans_lead_back(text):
     cleaned, begin, end = clean_with_spans(text)
@@ -69,6 +70,7 @@ def test_sentences(text, count):
     assert "".join(sentences(text)) == text
 
 
+@settings(deadline=None)
 @given(st.text() | st.text(alphabet=".!? 。a\"'"))
 def test_sentences_join_to_the_text(text):
     parts = sentences(text)

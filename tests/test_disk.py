@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wave_jax.disk import cached, key_of, write_whole
@@ -101,6 +101,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=3), max_size=4), st.lists(st.text(max_size=3), max_size=4))
 def test_keys_tell_texts_apart(a, b):
     assert (key_of(a, 1) == key_of(b, 1)) == (a == b)

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import tokenizers
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wave_jax import text, wordpiece
@@ -75,6 +75,7 @@ def whole(tokenizer, line):
 
 
 @TOKENIZERS
+@settings(deadline=None)
 @given(lines=st.lists(TEXTS, max_size=4))
 def test_words_apart_give_the_ids_of_the_whole_text(tokenizer, lines):
     ids, offsets, _ = tokenizer.encode(lines, 1000)
@@ -82,6 +83,7 @@ def test_words_apart_give_the_ids_of_the_whole_text(tokenizer, lines):
 
 
 @TOKENIZERS
+@settings(deadline=None)
 @given(line=TEXTS, max_length=st.integers(3, 12))
 def test_truncation_keeps_the_ends(tokenizer, line, max_length):
     ids = tokenizer.encode([line], max_length).ids.tolist()
@@ -91,6 +93,7 @@ def test_truncation_keeps_the_ends(tokenizer, line, max_length):
 
 
 @TOKENIZERS
+@settings(deadline=None)
 @given(line=TEXTS, max_length=st.integers(3, 40))
 def test_segments(tokenizer, line, max_length):
     tokens = tokenizer.encode([line, line], max_length, segments=True)
@@ -111,6 +114,7 @@ def test_sentences_of_a_text():
 
 
 @TOKENIZERS
+@settings(deadline=None)
 @given(line=TEXTS)
 def test_spans_point_at_the_right_characters(tokenizer, line):
     pieces = tokenizer.explain(line, 1000)
