@@ -84,4 +84,4 @@ def test_long_texts_take_linear_time(unit):
     start = time.process_time()
     clean(text)
     sentences(text)
-    assert time.process_time() - start < 2  # a quadratic pattern takes a minute
+    assert time.process_time() - start < 10  # a quadratic pattern takes a minute
