@@ -21,6 +21,7 @@ work. A `mask` is True where a token stands and False on padding.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, get_args
 
 import jax
@@ -67,12 +68,14 @@ def encode(
     """
     if w.ndim < 2 or not jnp.issubdtype(w.dtype, jnp.floating):
         raise ValueError(f"w must be real floating numbers of shape (*batch, n, d), got {w.dtype}{w.shape}.")
-    w = masked(w.astype(jnp.promote_types(w.dtype, jnp.float32)), mask)
+    w = w.astype(jnp.promote_types(w.dtype, jnp.float32))
     if rows is None:
+        w = masked(w, mask)
         return jax.lax.complex(w, safe_sqrt(_others(w * w, segments)))
     rows = tuple(range(w.shape[-2])[r] for r in rows)  # -1 is the last; out of range raises
-    s2 = jnp.stack([_others_of_row(w * w, r, segments) for r in rows], axis=-2)
-    return jax.lax.complex(w[..., rows, :], safe_sqrt(s2))
+    s2 = jnp.stack([_others_of_row(w, mask, segments, r) for r in rows], axis=-2)
+    own = masked(w[..., rows, :], None if mask is None else mask[..., rows])
+    return jax.lax.complex(own, safe_sqrt(s2))
 
 
 def _others(
@@ -103,14 +106,23 @@ def _sum_of_peers(
     return jax.vmap(one_text)(x.reshape(-1, n, d), segments.reshape(-1, n)).reshape(x.shape)
 
 
+@partial(
+    jax.checkpoint, static_argnums=3
+)  # so that the backward pass keeps w, and neither w² nor a mask of its size
 def _others_of_row(
-    w2: Float[Array, "*batch n d"], row: int, segments: Int[Array, "*batch n"] | None
+    w: Float[Array, "*batch n d"],
+    mask: Bool[Array, "*batch n"] | None,
+    segments: Int[Array, "*batch n"] | None,
+    row: int,
 ) -> Float[Array, "*batch d"]:
     """Σ_{m≠row} w_m² for one row: a plain sum, so nothing cancels."""
-    other = jnp.arange(w2.shape[-2]) != row
+    other = jnp.arange(w.shape[-2]) != row
+    if mask is not None:
+        other = other & mask
     if segments is not None:
         other = other & (segments == segments[..., row, None])
-    return jnp.sum(jnp.where(other[..., None], w2, jnp.zeros_like(w2)), axis=-2)
+    w = jnp.where(other[..., None], w, jnp.zeros_like(w))
+    return jnp.sum(w * w, axis=-2)
 
 
 def magnitude(Z: Complex[Array, "*s"]) -> Float[Array, "*s"]:
@@ -183,21 +195,18 @@ def mix(
 ) -> Float[Array, "*batch r dx"]:
     """g(f(w, w')): encode both variants, let them meet, read out; the whole wave part of a layer.
 
-    `segments` makes Z1 sentence-level, Z2 keeps the whole text. Of all rows only the arguments are kept for
-    the backward pass, and the waves are made again: they are cheap to make and up to ten times the size
-    of w. The waves of a few `rows` are small and kept.
+    `segments` makes Z1 sentence-level, Z2 keeps the whole text. For the backward pass the arguments are
+    kept and nothing else of their size: the waves are made again, cheap to make and many times as large.
 
     >>> mix(jnp.ones((2, 3)), jnp.ones((2, 3)), combine="modulate", read_out="magnitude").shape
     (2, 3)
     """
-    if rows is None:
-        return _mix_all(w1, w2, mask, segments, None, combine, read_out)
-    return _mix(w1, w2, mask, segments, tuple(rows), combine, read_out)
+    # The waves of a few rows are small, and making them again would cost more than keeping them.
+    rows = None if rows is None else tuple(rows)
+    form = _mix if rows else jax.checkpoint(_mix, static_argnums=(4, 5, 6))
+    return form(w1, w2, mask, segments, rows, combine, read_out)
 
 
 def _mix(w1, w2, mask, segments, rows, combine, kind):
     Z1, Z2 = encode(w1, mask, segments, rows), encode(w2, mask, None, rows)
     return read_out(COMBINE[combine](Z1, Z2), kind)
-
-
-_mix_all = jax.checkpoint(_mix, static_argnums=(4, 5, 6))
