@@ -106,9 +106,8 @@ def _sum_of_peers(
     return jax.vmap(one_text)(x.reshape(-1, n, d), segments.reshape(-1, n)).reshape(x.shape)
 
 
-@partial(
-    jax.checkpoint, static_argnums=3
-)  # so that the backward pass keeps w, and neither w² nor a mask of its size
+# Rematerialised: the backward pass keeps w, and neither w² nor a mask of its size.
+@partial(jax.checkpoint, static_argnums=3)
 def _others_of_row(
     w: Float[Array, "*batch n d"],
     mask: Bool[Array, "*batch n"] | None,
