@@ -58,7 +58,8 @@ def cut(tree: Any, mesh: Mesh | None) -> Any:
     """Inside of jit: the first axis, of texts, cut over all devices."""
     if mesh is None:
         return tree
-    return jax.lax.with_sharding_constraint(tree, NamedSharding(mesh, PartitionSpec(mesh.axis_names)))
+    whole = jax.lax.optimization_barrier(tree)  # else what made it is cut too, and gathered for other uses
+    return jax.lax.with_sharding_constraint(whole, NamedSharding(mesh, PartitionSpec(mesh.axis_names)))
 
 
 def _shardings(tree: Any, mesh: Mesh, shard_tables: bool) -> Any:

@@ -193,11 +193,16 @@ def step(state: TrainState, batch: Batch, config: TrainConfig, steps: int) -> tu
 
 
 def _step(
-    state: TrainState, batch: Batch, config: TrainConfig, steps: int, going: Any = True
+    state: TrainState,
+    batch: Batch,
+    config: TrainConfig,
+    steps: int,
+    mesh: Mesh | None = None,
+    going: Any = True,
 ) -> tuple[TrainState, Score, Array]:
     """The state after the batch, or as it was where the run is not `going` on or meets numbers that are not
     finite; the score, and the norm of the gradient."""
-    gradient, score = _gradient(state, batch, config)
+    gradient, score = _gradient(state, batch, config, mesh)
     norm = optimizer.norm(gradient)
     valid = going & jnp.isfinite(score.loss) & jnp.isfinite(norm)
     if config.clip is not None:
@@ -214,19 +219,23 @@ def _step(
     return state, score, norm
 
 
-def _gradient(state: TrainState, batch: Batch, config: TrainConfig) -> tuple[Any, Score]:
+def _gradient(
+    state: TrainState, batch: Batch, config: TrainConfig, mesh: Mesh | None = None
+) -> tuple[Any, Score]:
     """Of the mean loss; the table's as `optimizer.Rows`."""
     key = jax.random.fold_in(jax.random.key(config.seed), state.step)
 
-    small, ids = optimizer.narrow(state.network, batch.ids)
+    # Who reads which row is settled on every device alike; only then are the texts shared out.
+    small, ids = parallel.keep(optimizer.narrow(state.network, batch.ids), mesh)
+    texts = parallel.cut(batch._replace(ids=ids), mesh)
 
     def loss(network):
         network = _computing_in(network, config.dtype)
-        result = score(network, batch._replace(ids=ids), key, config.smoothing)
+        result = score(network, texts, key, config.smoothing)
         return result.mean_loss, result
 
     gradient, result = jax.grad(loss, has_aux=True)(small)
-    return optimizer.as_table(gradient, batch.ids), result
+    return optimizer.as_table(parallel.keep(gradient, mesh), batch.ids), result
 
 
 def _computing_in(network: Any, dtype: str) -> Any:
@@ -305,7 +314,7 @@ def _fit(state, train, config, valid, every, mesh, shard_tables):
         sums, clock = _NOTHING, time.perf_counter()
         tokens = drop_tokens(train, config.drop_tokens, config.seed, epoch)
         plan = batches.epoch(tokens, config.batch, config.seed, epoch, shapes, _TOGETHER)
-        on_device = parallel.place(batches.to_device(tokens), mesh)
+        on_device = parallel.place(batches.to_device(tokens, room=len(train.ids)), mesh)
         end = min(steps, (epoch + 1) * per_epoch)
         for n, rows in _pieces(batches.after(plan, done - epoch * per_epoch), done, end, every):
             padded = np.full((_TOGETHER, config.batch), -1, np.int32)
@@ -382,9 +391,9 @@ def _run(
 
     def body(i, carry):
         state, sums = carry
-        batch = parallel.cut(batches.gather(tokens, rows[i], n), mesh)
+        batch = parallel.keep(batches.gather(tokens, rows[i], n), mesh)
         before = state.step
-        state, score, norm = _step(state, batch, config, steps, sums.finite)
+        state, score, norm = _step(state, batch, config, steps, mesh, sums.finite)
         finite = state.step > before
         sums = _Sums(sums.score + score, sums.norm + norm, sums.steps + 1, finite)
         return parallel.keep(state, mesh, shard_tables), sums
@@ -396,7 +405,7 @@ def _non_finite(state: TrainState, batch: Batch, config: TrainConfig, mesh: Mesh
     gradient, _ = jax.jit(_gradient, static_argnums=2)(state, parallel.place(batch, mesh), config)
     named, _ = jax.tree_util.tree_flatten_with_path(gradient)
     names = [
-        jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")
+        jax.tree_util.keystr(path, simple=True, separator=".").partition(".value")[0]
         for path, array in named
         if not jnp.isfinite(array).all()
     ]
