@@ -324,3 +324,14 @@ def test_runs_that_are_done_are_left_out():
     plan = [Run(8, np.zeros((2, 1), np.int32)), Run(16, np.ones((3, 1), np.int32))]
     assert [(run.n, len(run.rows)) for run in batches.after(plan, 2)] == [(16, 3)]
     assert batches.after(plan, 5) == []
+
+
+def test_room_on_the_device_changes_the_shape_and_no_batch():
+    tokens = TokenArrays(
+        np.array([2, 7, 3, 2, 3]), np.array([0, 3, 5]), np.array([1, 0]), 0, np.array([0, 0, 1, 0, 0])
+    )
+    roomy, rows = batches.to_device(tokens, room=9), np.array([1, 0])
+    assert roomy.ids.shape == roomy.segments.shape == (9,)
+    for a, b in zip(batches.gather(roomy, rows, 4), batches.gather(tokens, rows, 4), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert batches.to_device(tokens, room=2).ids.shape == (5,)

@@ -117,15 +117,23 @@ def train_tokenizer(
 # --- from arrays to batches ---------------------------------------------------------------------------------
 
 
-def to_device(tokens: TokenArrays) -> TokenArrays:
-    """The whole split on the device, flat: `gather` then cuts batches there, inside of jit or a scan."""
+def to_device(tokens: TokenArrays, room: int = 0) -> TokenArrays:
+    """The whole split on the device, flat: `gather` then cuts batches there, inside of jit or a scan.
+
+    With `room` for so many tokens, splits of fewer have one shape, and a program compiled for one of them
+    serves them all.
+    """
     if len(tokens.ids) >= 2**31:
         raise ValueError(
             f"{len(tokens.ids):,} tokens are more than 32-bit offsets reach on the device:"
             " use shorter texts, or gather on the host."
         )
-    offsets = np.asarray(tokens.offsets, np.int32)
-    return jax.tree.map(jnp.asarray, tokens._replace(offsets=offsets, pad_id=np.int32(tokens.pad_id)))
+    empty = max(0, room - len(tokens.ids))
+    ids = np.pad(tokens.ids, (0, empty))
+    segments = None if tokens.segments is None else np.pad(tokens.segments, (0, empty))
+    offsets, pad_id = np.asarray(tokens.offsets, np.int32), np.int32(tokens.pad_id)
+    roomy = tokens._replace(ids=ids, offsets=offsets, pad_id=pad_id, segments=segments)
+    return jax.tree.map(jnp.asarray, roomy)
 
 
 def gather(tokens: TokenArrays, rows: Int[Array, " b"], n: int) -> Batch:

@@ -332,7 +332,7 @@ def _fit(state, train, config, valid, every, mesh, shard_tables):
             record = _record(total, done, epoch, config, steps, time.perf_counter() - clock)
             if done == end and valid is not None:
                 score = evaluate(state.network, valid, mesh=mesh).score
-                state, record = _validated(state, score), record._replace(valid=score)
+                state, record = _validated(state, score, mesh), record._replace(valid=score)
             yield state, record
             sums, clock = _NOTHING, time.perf_counter()
 
@@ -349,14 +349,14 @@ def _record(total: _Sums, done: int, epoch: int, config: TrainConfig, steps: int
     )
 
 
-def _validated(state: TrainState, score: Score) -> TrainState:
+def _validated(state: TrainState, score: Score, mesh: Mesh | None) -> TrainState:
     accuracy = np.float32(score.accuracy)
     better = bool(accuracy > np.asarray(state.best))
     best = accuracy if better else np.asarray(state.best)
     stale = np.int32(0 if better else np.asarray(state.stale) + 1)
-    return state._replace(
-        best=jax.device_put(best, state.best.sharding), stale=jax.device_put(stale, state.stale.sharding)
-    )
+    # Placed as all the rest: an array bound to a device would have every program compiled again.
+    best, stale = parallel.place((jnp.asarray(best), jnp.asarray(stale)), mesh)
+    return state._replace(best=best, stale=stale)
 
 
 def _pieces(plan: Sequence[Run], done: int, end: int, every: int) -> Iterator[Run]:
