@@ -60,7 +60,9 @@ def main() -> None:
     rng = np.random.default_rng(0)
     w = jnp.asarray(rng.normal(size=SHAPE), jnp.float32)
     plain = rng.normal(size=(4, 32, 64)).astype(np.float32)
-    dominated = plain * np.where(np.arange(32)[:, None] == rng.integers(0, 32, (4, 1, 64)), 1e4, 1).astype(np.float32)
+    dominated = plain * np.where(np.arange(32)[:, None] == rng.integers(0, 32, (4, 1, 64)), 1e4, 1).astype(
+        np.float32
+    )
     steps = {name: jax.jit(jax.grad(lambda w, form=form: jnp.sum(form(w)))) for name, form in FORMS.items()}
     seconds = interleaved({name: lambda step=step: step(w) for name, step in steps.items()}, runs=9)
     rows = [

@@ -7,7 +7,7 @@ batch out, by NumPy or inside of jit.
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -54,10 +54,10 @@ class TokenArrays(NamedTuple):
 class Batch(NamedTuple):
     """What a network reads. A row of label -1 counts nothing; filler is [CLS] alone with that label."""
 
-    ids: Array  # (b, n) int32
-    mask: Array  # (b, n) bool: True at tokens, False at padding
-    labels: Array  # (b,) int32
-    segments: Array | None = None  # (b, n) int32: the sentence of each token, from 0
+    ids: Any  # (b, n) int32, NumPy's or the device's, as all of these
+    mask: Any  # (b, n) bool: True at tokens, False at padding
+    labels: Any  # (b,) int32
+    segments: Any = None  # (b, n) int32: the sentence of each token, from 0; or None
 
 
 class Run(NamedTuple):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from wave_jax.numerics import layer_norm
@@ -169,7 +170,7 @@ def check_inputs(
             f"segments must be integers of the shape of ids {ids.shape},"
             f" got {segments.dtype}{segments.shape}."
         )
-    if ids.size and not isinstance(ids, jax.core.Tracer):
+    if ids.size and not isinstance(ids, Tracer):
         values = np.asarray(ids)
         low, high = int(values.min()), int(values.max())
         if low < 0 or high >= v:
