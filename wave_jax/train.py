@@ -409,7 +409,7 @@ def _non_finite(state: TrainState, batch: Batch, config: TrainConfig, mesh: Mesh
         for path, array in named
         if not jnp.isfinite(array).all()
     ]
-    return NonFinite(state, int(state.step), names)
+    return NonFinite(state, int(state.step) + 1, names)
 
 
 def drop_tokens(tokens: TokenArrays, share: float, seed: int, epoch: int) -> TokenArrays:
