@@ -35,9 +35,10 @@ ALLOWED = {
     "optimizer": {"network"},
     "train": {"objective", "batches", "network", "evaluate", "optimizer", "parallel"},
     "gradients": {"network", "objective"},
-    "settings": {"train", "network", "model", "baselines", "bert"},
-    "store": {"disk"},
-    "checkpoint": {"settings", "store", "train", "text", "disk", "network", "model", "baselines", "bert"},
+    "attribution": {"model", "network", "wave"},
+    "settings": {"train", "network", "model", "baselines", "bert", "disk"},
+    "store": {"disk", "settings"},
+    "checkpoint": {"settings", "store", "disk", "objective", "text", "train"},
     "cli": {"wave"},
 }
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")

@@ -23,6 +23,7 @@ _HOME = {
     **dict.fromkeys(("NonFinite", "TrainConfig", "fit"), "train"),
 }
 _MODULES = (
+    "attribution",
     "baselines",
     "batches",
     "bert",

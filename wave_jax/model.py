@@ -151,7 +151,7 @@ class WaveNetwork(nnx.Module):
     ) -> Float[Array, "*batch c"]:
         """Logits. Without a key there is no dropout. With pool "cls" the last layer computes one row only."""
         self._check(ids, mask, segments)
-        w = self._embed(ids)
+        w = self.embed(ids)
         for i, layer in enumerate(self.layers):
             rows = (0,) if self._only_cls(i) else None
             output = layer(w, mask, self._sentences(segments), rows)
@@ -173,7 +173,7 @@ class WaveNetwork(nnx.Module):
         """
         self._check(ids, mask, segments)
         nudge = nudge or Trace()
-        w = first = nudged(self._embed(ids), nudge.w)
+        w = first = nudged(self.embed(ids), nudge.w)
         stages = []
         for i, layer in enumerate(self.layers):
             stage, output = layer.trace(w, mask, self._sentences(segments), _of_layer(nudge, i))
@@ -196,7 +196,7 @@ class WaveNetwork(nnx.Module):
                 " positions: cut it, or build the network with a larger max_length."
             )
 
-    def _embed(self, ids: Array) -> Array:
+    def embed(self, ids: Array) -> Array:
         w = lookup(self.embedding, ids)
         n = ids.shape[-1]
         if self.positions is not None:

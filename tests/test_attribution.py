@@ -1,0 +1,87 @@
+"""Attributions: the quick way against the definition, completeness, and what must be exactly 0."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import unchecked
+from networks import BATCH, CONFIGS, TINY, build
+
+from wave_jax import attribution
+from wave_jax.attribution import gradient_x_input, integrated_gradients, leave_one_out
+
+FUNCTIONS = {
+    "gradient x input": gradient_x_input,
+    "integrated gradients": lambda network, batch: integrated_gradients(network, batch, steps=4).scores,
+    "leave one out": leave_one_out,
+}
+
+
+@pytest.mark.parametrize("read_out", ["real", "magnitude", "real_imag"])
+@pytest.mark.parametrize("combine", ["interfere", "modulate"])
+def test_one_pass_equals_n_passes(combine, read_out):
+    network = build(replace(TINY, combine=combine, read_out=read_out, positions="sinusoidal"))
+    quick = jax.jit(lambda n, b: attribution._without_each(n, b.ids, b.mask))(network, BATCH)
+    plain = jax.jit(attribution._by_n_passes)(network, BATCH)
+    others = np.asarray(BATCH.mask) & (np.arange(6) > 0)
+    np.testing.assert_allclose(quick[others], plain[others], rtol=1e-4, atol=1e-5)
+
+
+def test_the_quick_way_is_taken_where_it_holds_and_only_there(monkeypatch):
+    def refuse(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(attribution, "_by_n_passes", refuse)
+    leave_one_out(build(TINY), BATCH)
+    for config in (CONFIGS["two layers"], replace(TINY, pool="mean"), CONFIGS["bag"], CONFIGS["BERT"]):
+        with pytest.raises(AssertionError):
+            leave_one_out(build(config), BATCH)
+
+
+@pytest.mark.parametrize("name", ["modulation", "two layers", "bag"])
+def test_leaving_a_token_out_is_the_text_without_it(name):
+    """Without positions, masking a token and deleting it are the same."""
+    network = build(replace(CONFIGS[name], positions="none") if name == "two layers" else CONFIGS[name])
+    scores = jax.jit(leave_one_out)(network, BATCH)
+    call = jax.jit(lambda b: network(b.ids, b.mask, b.segments)[0, BATCH.labels[0]])
+    for j in range(1, 6):
+        shorter = jax.tree.map(lambda x, j=j: jnp.delete(x, j, axis=1) if x.ndim == 2 else x, BATCH)
+        assert scores[0, j] == pytest.approx(float(call(BATCH) - call(shorter)), rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_integrated_gradients_add_up_and_say_how_far_they_miss(name):
+    network = build(CONFIGS[name])
+    few, many = (jax.jit(integrated_gradients, static_argnums=2)(network, BATCH, steps) for steps in (4, 256))
+    logit = lambda nudge: attribution._logit(network, BATCH, nudge)
+    w = network.trace(BATCH.ids, BATCH.mask, BATCH.segments).w
+    gap = logit(jnp.zeros_like(w)) - logit(-w)
+    np.testing.assert_allclose(many.scores.sum(-1) - gap, many.error, rtol=1e-3, atol=1e-4)
+    if name not in ("Transformer", "BERT"):  # their first norm jumps at 0, which no rule follows
+        assert np.abs(many.error).max() <= max(np.abs(few.error).max(), 1e-4)
+        assert np.abs(many.error).max() < 0.02 * np.abs(gap).max() + 1e-3
+
+
+def test_a_bag_of_embeddings_is_linear_so_both_gradient_ways_are_its_very_parts():
+    network = build(CONFIGS["bag"])
+    parts = network.embedding[...][BATCH.ids] @ network.classifier.kernel[...][:, BATCH.labels[0]]
+    want = np.asarray(parts)[0] / 6
+    np.testing.assert_allclose(gradient_x_input(network, BATCH)[0], want, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(integrated_gradients(network, BATCH, 3).scores[0], want, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_padding_gets_nothing_and_changes_nothing(function):
+    network = build(TINY)
+    scores = jax.jit(FUNCTIONS[function])(network, BATCH)
+    assert scores.shape == BATCH.ids.shape
+    assert np.all(np.asarray(scores)[~np.asarray(BATCH.mask)] == 0)
+    short = jax.tree.map(lambda x: x[1:, :3] if x.ndim == 2 else x[1:], BATCH)
+    np.testing.assert_allclose(FUNCTIONS[function](network, short)[0], scores[1, :3], rtol=1e-4, atol=1e-6)
+
+
+def test_no_steps_are_refused():
+    with unchecked(), pytest.raises(ValueError, match="steps must be at least 1, got 0"):
+        integrated_gradients(build(TINY), BATCH, steps=0)

@@ -1,0 +1,103 @@
+"""Which tokens mattered: how much each of them adds to the logit of a class.
+
+Every function takes a network and a batch, whose labels are the classes to explain, and gives (b, n) scores,
+0 on padding. Positive speaks for the class, negative against it.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from wave_jax import wave
+from wave_jax.model import WaveNetwork
+from wave_jax.network import Trace, check_setting
+
+__all__ = ["Integrated", "gradient_x_input", "integrated_gradients", "leave_one_out"]
+
+
+def gradient_x_input(network: Any, batch: Any) -> Float[Array, "b n"]:
+    """Σ_k w_jk·∂logit/∂w_jk, w the embedding + position: what the logit owes to the token, linearised."""
+    w = network.trace(batch.ids, batch.mask, batch.segments).w
+    return jnp.sum(w * _slope(network, batch, jnp.zeros_like(w)), axis=-1)
+
+
+class Integrated(NamedTuple):
+    scores: Array  # (b, n)
+    error: Array  # (b,) the sum of the scores minus what it should be, logit(w) - logit(0)
+
+
+def integrated_gradients(network: Any, batch: Any, steps: int = 64) -> Integrated:
+    """Σ_k w_jk·∫₀¹ ∂logit/∂w_jk(t·w) dt, by the midpoint rule, one step after the other.
+
+    The scores of a text add up to logit(w) - logit(0); `error` is how far they miss it. It falls with
+    `steps`, but stays where a network begins with a norm, as a Transformer does: that jumps at 0.
+    """
+    check_setting("steps", steps, steps >= 1, "at least 1")
+    w = network.trace(batch.ids, batch.mask, batch.segments).w
+
+    def add(total: Array, t: Array) -> tuple[Array, None]:
+        return total + _slope(network, batch, (t - 1) * w), None
+
+    slopes, _ = jax.lax.scan(add, jnp.zeros_like(w), (jnp.arange(steps, dtype=w.dtype) + 0.5) / steps)
+    scores = jnp.sum(w * slopes, axis=-1) / steps
+    ends = [_logit(network, batch, nudge) for nudge in (jnp.zeros_like(w), -w)]
+    return Integrated(scores, jnp.sum(scores, axis=-1) - (ends[0] - ends[1]))
+
+
+def _logit(network: Any, batch: Any, nudge: Float[Array, "b n d"]) -> Float[Array, " b"]:
+    """The logit of each text's class, with something added to its tokens."""
+    logits = network.trace(batch.ids, batch.mask, batch.segments, nudge=Trace(w=nudge)).logits
+    return jnp.take_along_axis(logits, batch.labels[:, None], axis=-1)[:, 0]
+
+
+def _slope(network: Any, batch: Any, nudge: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
+    return jax.grad(lambda nudge: jnp.sum(_logit(network, batch, nudge)))(nudge)
+
+
+def leave_one_out(network: Any, batch: Any) -> Float[Array, "b n"]:
+    """logit(text) - logit(text without token j), exactly; 0 for [CLS], which is not left out.
+
+    Leaving out means masking: positions stay. One pass for a Wave Network of one layer with [CLS] pooling at
+    input level; for every other network one pass per token.
+    """
+    config = getattr(network, "config", None)
+    one_pass = (
+        isinstance(network, WaveNetwork)
+        and (config.layers, config.pool, config.levels) == (1, "cls", "input")  # pyright: ignore
+    )
+    without = _without_each(network, batch.ids, batch.mask) if one_pass else _by_n_passes(network, batch)
+    logits = network(batch.ids, batch.mask, batch.segments)[:, None]
+    scores = jnp.take_along_axis(logits - without, batch.labels[:, None, None], axis=-1)[..., 0]
+    return jnp.where(_left_out(batch.mask), scores, jnp.zeros_like(scores))
+
+
+def _left_out(mask: Bool[Array, "b n"]) -> Bool[Array, "b n"]:
+    """The tokens behind [CLS]."""
+    return mask & (jnp.arange(mask.shape[-1]) > 0)
+
+
+def _without_each(
+    network: WaveNetwork, ids: Int[Array, "b n"], mask: Bool[Array, "b n"]
+) -> Float[Array, "b n c"]:
+    """The logits without token j, for every j: only s at [CLS] changes, and without token j it is the norm of
+    the tokens that are neither j nor [CLS], which is what `encode` gives row j of a text without [CLS]."""
+    w, layer, others = network.embed(ids), network.layers[0], _left_out(mask)
+
+    def at_cls(variant: Any) -> Array:
+        tokens = variant(w)
+        s = wave.encode(tokens, others).imag
+        return jax.lax.complex(jnp.broadcast_to(tokens[:, :1], s.shape), s)
+
+    Z = wave.COMBINE[network.config.combine](at_cls(layer.variant1), at_cls(layer.variant2))
+    return network.classifier(layer.output(wave.read_out(Z, network.config.read_out)))
+
+
+def _by_n_passes(network: Any, batch: Any) -> Float[Array, "b n c"]:
+    """The definition: the logits with token j masked, one pass after the other."""
+
+    def without(j: Array) -> Array:
+        return network(batch.ids, batch.mask & (jnp.arange(batch.ids.shape[-1]) != j), batch.segments)
+
+    return jnp.moveaxis(jax.lax.map(without, jnp.arange(batch.ids.shape[-1])), 0, 1)
