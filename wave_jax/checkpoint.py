@@ -132,8 +132,7 @@ class RunFolder:
         """The network alone, of a step: of the best, or of the newest where none was saved with a metric."""
         like = self.settings.abstract().network
         step = self._existing(self.best or max(self.steps, default=None) if step is None else step)
-        arrays = self._load(step, {f"network.{name}": leaf for name, leaf in store.named(like).items()})
-        return jax.tree.unflatten(jax.tree.structure(like), list(arrays.values()))
+        return self._load(step, like, "network.")
 
     def restore(self, step: int | None = None, like: TrainState | None = None) -> TrainState:
         """The state of a step, or of the newest, bit for bit.
@@ -142,8 +141,7 @@ class RunFolder:
         """
         step = self._existing(max(self.steps, default=None) if step is None else step)
         like = self.settings.abstract() if like is None else like
-        arrays = self._load(step, store.named(like))
-        return jax.tree.unflatten(jax.tree.structure(like), list(arrays.values()))
+        return self._load(step, like)
 
     # going on
 
@@ -241,6 +239,7 @@ class RunFolder:
         if writing is None:
             return
         writing.finish()
+        _together("save")
         if _is_first():
             there = self.steps
             best = self._best({step: self._metric(step) for step in there})
@@ -273,17 +272,12 @@ class RunFolder:
             raise CheckpointError(f"{self._checkpoints} holds {what}; there are {there or 'none'}.")
         return step
 
-    def _load(self, step: int, like: Mapping[str, Any]) -> dict[str, jax.Array]:
+    def _load(self, step: int, like: Any, within: str = "") -> Any:
+        """`like` with the arrays of a step, which are named there as here, after `within`."""
         self._note(step)
-        first = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-        wanted = {
-            name: jax.ShapeDtypeStruct(
-                leaf.shape, leaf.dtype, sharding=getattr(leaf, "sharding", None) or first
-            )
-            for name, leaf in like.items()
-        }
-        found = store.load(self._checkpoints, step, wanted)
-        return {name: found[name] for name in wanted}
+        names = {within + name: leaf for name, leaf in store.named(like).items()}
+        arrays = store.load(self._checkpoints, step, names)
+        return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in names])
 
     def _records(self) -> list[tuple[Record, str]]:
         """Each record and its line. A last line without its end is being written, or was when killed."""

@@ -19,7 +19,7 @@ from wave_jax.model import WaveConfig
 from wave_jax.network import check_setting
 from wave_jax.train import TrainConfig, TrainState
 
-__all__ = ["CheckpointError", "Settings", "digest_of"]
+__all__ = ["CheckpointError", "Settings", "digest_of", "sealed", "unsealed"]
 
 _FORMAT = 1  # of config.json, and of the folder it stands for; another one is refused
 _KINDS = {"wave": WaveConfig, "transformer": TransformerConfig, "bag": BagConfig, "bert": BertConfig}
@@ -73,9 +73,7 @@ class Settings:
 
     def save(self, file: Path) -> None:
         """Write config.json. It ends with a digest of itself, so that a change is noticed."""
-        content = {"format": _FORMAT, **_to_json(self)}
-        content["sha256"] = digest_of(content)
-        write_whole(file, json.dumps(content, indent=1, ensure_ascii=False).encode())
+        write_whole(file, sealed({"format": _FORMAT, **_to_json(self)}))
 
     @classmethod
     def read(cls, file: Path) -> "Settings":
@@ -106,6 +104,23 @@ def digest_of(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def sealed(content: dict[str, Any]) -> bytes:
+    """JSON that ends with the SHA-256 of its content.
+
+    >>> unsealed(sealed({"d": 64}))
+    {'d': 64}
+    """
+    return json.dumps({**content, "sha256": digest_of(content)}, indent=1, ensure_ascii=False).encode()
+
+
+def unsealed(raw: bytes) -> dict[str, Any]:
+    """What `sealed` made JSON of; raises ValueError for anything else."""
+    content = json.loads(raw)
+    if not isinstance(content, dict) or content.pop("sha256", None) != digest_of(content):
+        raise ValueError("its content does not agree with its SHA-256")
+    return content
+
+
 def _to_json(settings: Settings) -> dict[str, Any]:
     content = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
     return content | {
@@ -125,21 +140,18 @@ def _from_json(content: dict[str, Any]) -> Settings:
 def _checked(file: Path) -> dict[str, Any]:
     """The content of a config.json that is whole, unchanged, and of this format."""
     try:
-        content = json.loads(file.read_bytes())
-        version, digest = content["format"], content.pop("sha256")
+        content = unsealed(file.read_bytes())
     except FileNotFoundError:
         raise CheckpointError(f"{file} is missing: name the folder of a run.") from None
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise CheckpointError(f"{file} is damaged, or no settings of a run: put back a copy of it.") from None
+    except ValueError as error:
+        raise CheckpointError(f"{file} is damaged or was changed ({error}): put back a copy of it.") from None
+    version = content.pop("format", None)
     if version != _FORMAT:
         raise CheckpointError(
             f"{file} is of format {version}, not {_FORMAT}: take the wave_jax that wrote it."
         )
-    if digest != digest_of(content):
-        raise CheckpointError(f"{file} was changed after it was written: put back a copy of it.")
-    del content["format"]
     return content
 
 

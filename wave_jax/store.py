@@ -1,8 +1,8 @@
-"""Saved steps: named arrays in one directory per step, written by Orbax, each array with its SHA-256.
+"""Saved steps: named arrays in one directory per step, written by Orbax, with digests of arrays and files.
 
-Orbax writes beside and renames, so that a step is whole or not there; but it does not notice damage in the
-numbers it reads, and says what else is wrong in thousands of lines. Here every array is compared with its
-digest, names and shapes are compared before anything is loaded, and all errors are `CheckpointError`.
+A step is written beside its place and renamed when it is whole. Orbax does not notice numbers that changed on
+disk, and what else is wrong it says in hundreds of lines: so files are compared with their SHA-256, and names
+and shapes with what is wanted, before Orbax reads them, and arrays with theirs afterwards.
 """
 
 import hashlib
@@ -11,15 +11,18 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
-from wave_jax.settings import CheckpointError
+from wave_jax.disk import write_whole
+from wave_jax.settings import CheckpointError, sealed, unsealed
 
 __all__ = [
     "Note",
@@ -39,7 +42,8 @@ __all__ = [
 # What goes wrong inside Orbax is raised here as one sentence; its own log would bury that.
 logging.getLogger("absl").addFilter(lambda record: f"{os.sep}orbax{os.sep}" not in record.pathname)
 
-_UNFINISHED = re.compile(r"\d+\.(orbax-checkpoint-tmp.*|deleted)")
+_NOTE = "note.json"
+_UNFINISHED = re.compile(r"\d+\.(writing.*|deleted)")
 
 
 class Note(NamedTuple):
@@ -50,6 +54,8 @@ class Note(NamedTuple):
     metric: float | None
     arrays: dict[str, list]
     """Shape, dtype and SHA-256 of each."""
+    files: Mapping[str, str] = {}
+    """SHA-256 of each file of the step."""
 
 
 def named(tree: Any) -> dict[str, Any]:
@@ -92,12 +98,12 @@ class Writing(NamedTuple):
 
     folder: Path
     step: int
-    response: Any
+    done: Future
 
     def finish(self) -> None:
         """Returns when the step is there."""
         try:
-            self.response.result()
+            self.done.result()
         except Exception as error:
             clean(self.folder)  # a full disk gets back what the half-written step took
             raise CheckpointError(
@@ -108,39 +114,78 @@ class Writing(NamedTuple):
 
 def write(folder: Path, step: int, arrays: Mapping[str, Any], note: Note) -> Writing:
     """Begin to save a step. The arrays are copied first: what becomes of them afterwards does not matter."""
+    beside = folder / f"{step}.writing"
     try:
-        response = ocp.save_async(str(folder / str(step)), dict(arrays), custom_metadata=note._asdict())
+        response = ocp.save_async(str(beside), dict(arrays))
     except Exception as error:
         raise CheckpointError(f"Step {step} could not be saved in {folder} ({_reason(error)}).") from None
-    return Writing(folder, step, response)
+
+    def commit() -> None:
+        response.result()
+        if jax.process_index() == 0:
+            files = {str(file.relative_to(beside)): _sha256(file) for file in _files(beside)}
+            write_whole(beside / _NOTE, sealed(note._replace(files=files)._asdict()))
+            os.replace(beside, folder / str(step))
+
+    with_a_thread = ThreadPoolExecutor(1)
+    done = with_a_thread.submit(commit)
+    with_a_thread.shutdown(wait=False)
+    return Writing(folder, step, done)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def note(folder: Path, step: int) -> Note:
     """What was written beside the arrays of a step."""
+    file = folder / str(step) / _NOTE
     try:
-        return Note(**ocp.metadata(str(folder / str(step))).custom_metadata)  # pyright: ignore
-    except Exception as error:
-        raise CheckpointError(f"Step {step} in {folder} is damaged: {_reason(error)}.") from None
+        return Note(**unsealed(file.read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"Step {step} in {folder} is damaged: {_NOTE}, {error}.") from None
 
 
 def load(folder: Path, step: int, like: Mapping[str, Any]) -> dict[str, jax.Array]:
     """The arrays of a step that `like` names, of its shapes, dtypes and shardings, and of their digests."""
-    written = note(folder, step).arrays
-    _compare(f"Step {step} in {folder}", written, like)
+    where = f"Step {step} in {folder}"
+    _, _, written, files = note(folder, step)
+    _compare(where, written, like)
+    changed = [name for name, digest in files.items() if not _is_intact(folder / str(step) / name, digest)]
+    if changed:
+        raise CheckpointError(
+            f"{where} is damaged: {some(changed)} changed since it was written, or is missing."
+        )
     context = ocp.Context()
     context.pytree.loading.partial_load = True
     try:
         with context:
-            arrays = ocp.load(str(folder / str(step)), dict(like))
+            arrays = ocp.load(str(folder / str(step)), {name: _target(leaf) for name, leaf in like.items()})
     except Exception as error:
-        raise CheckpointError(f"Step {step} in {folder} is damaged: {_reason(error)}.") from None
+        raise CheckpointError(f"{where} is damaged: {_reason(error)}.") from None
     damaged = [name for name, found in describe(arrays).items() if found != written[name]]
     if damaged:
         raise CheckpointError(
-            f"Step {step} in {folder} is damaged: the numbers of {some(damaged)} are not those that"
-            " were saved (SHA-256)."
+            f"{where} is damaged: the numbers of {some(damaged)} are not those that were saved (SHA-256)."
         )
-    return arrays
+    return {name: jnp.asarray(array) for name, array in arrays.items()}
+
+
+def _is_intact(file: Path, digest: str) -> bool:
+    return file.is_file() and _sha256(file) == digest
+
+
+def _target(leaf: Any) -> Any:
+    """What Orbax is to load into: the shards that are wanted, or one array that JAX may put anywhere."""
+    sharding = getattr(leaf, "sharding", None)
+    if sharding is None:
+        return np.empty(leaf.shape, leaf.dtype)
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
 
 def _compare(where: str, written: Mapping[str, list], like: Mapping[str, Any]) -> None:
