@@ -34,7 +34,8 @@ def tokens(texts=26, seed=0, v=11, segments=False):
     return TokenArrays(ids, offsets, rng.integers(0, 3, texts).astype(np.int32), 0, numbers)
 
 
-NETWORK = build(replace(TINY, dropout=0.3))
+V = 40
+NETWORK = build(replace(TINY, dropout=0.3), v=V)
 TOKENS = tokens()  # 7 steps of 4 texts, the last with filler
 CONFIG = TrainConfig(
     epochs=3, batch=4, rate=1e-2, schedule="cosine", weight_decay=0.1, smoothing=0.1, drop_tokens=0.3, seed=5
@@ -133,7 +134,7 @@ def test_weight_decay_spares_what_it_is_told_to():
 def test_a_step_is_clipped_adam():
     config = TrainConfig(rate=0.1, clip=0.01)
     batch = jax.tree.map(jnp.asarray, batches.gather(TOKENS, np.arange(4), 8))
-    network = build(TINY)
+    network = build(TINY, v=V)
     state, score = step(init(network), batch, config, 10)
     transform = optax.chain(optax.clip_by_global_norm(0.01), optax.adam(0.1))
 
@@ -154,7 +155,7 @@ def test_a_step_is_clipped_adam():
 def test_a_step_uses_its_state_up_and_fit_spares_what_it_is_given():
     batch = jax.tree.map(jnp.asarray, batches.gather(TOKENS, np.arange(4), 8))
     config = TrainConfig(rate=0.1, clip=0.01)
-    state = init(build(TINY))
+    state = init(build(TINY, v=V))
     step(state, batch, config, 10)
     assert state.network.embedding[...].is_deleted()
     assert not any(x.is_deleted() for x in jax.tree.leaves(NETWORK))
@@ -249,12 +250,13 @@ def test_non_finite_numbers_stop_the_run_and_the_state_is_from_before():
     assert error.step == first + 1
     assert int(error.state.step) == first
     assert "layers.0.variant1.kernel" in error.names
-    finite = jax.tree.map(lambda x: bool(jnp.isfinite(x).all()), error.state)
-    assert [finite.network.layers[0].variant1.kernel[...], finite.optimizer.mu.embedding[...]] == [True, True]
+    kernel, moment = error.state.network.layers[0].variant1.kernel, error.state.optimizer.mu.embedding
+    assert jnp.isfinite(kernel[...]).all()
+    assert jnp.isfinite(moment[...]).all()
 
 
 def test_an_id_beyond_the_table_is_reported():
-    beyond = TOKENS._replace(ids=np.where(TOKENS.ids == 10, 11, TOKENS.ids))
+    beyond = TOKENS._replace(ids=np.where(TOKENS.ids == 10, V, TOKENS.ids))
     with pytest.raises(NonFinite, match="embedding"):
         list(fit(NETWORK, beyond, CONFIG, every=7))
 
@@ -299,13 +301,13 @@ def test_eight_texts_are_learnt_by_heart():
 
 
 def test_the_planted_corpus_is_learnt():
-    parts = {part: planted.generate(part=part, size=size) for part, size in (("train", 400), ("valid", 200))}
+    parts = {part: planted.generate(part=part, size=size) for part, size in (("train", 800), ("valid", 200))}
     tokenizer = Tokenizer.train(parts["train"].texts, v=800)
     tokens = {
-        part: batches.tokenize(corpus.texts, corpus.labels, tokenizer, 32) for part, corpus in parts.items()
+        part: batches.tokenize(corpus.texts, corpus.labels, tokenizer, 64) for part, corpus in parts.items()
     }
     network = WaveConfig(d=16, dropout=0.2).build(v=tokenizer.v, c=4, rngs=nnx.Rngs(0))
-    config = replace(train.SMALL, epochs=12, batch=32, rate=1e-2)
+    config = replace(train.SMALL, epochs=10, batch=32, rate=1e-2, drop_tokens=0.2)
     *_, (state, record) = fit(network, tokens["train"], config, valid=tokens["valid"])
     majority = np.bincount(parts["valid"].labels).max() / 200
     assert float(state.best) > majority + 0.15

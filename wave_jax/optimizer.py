@@ -32,8 +32,10 @@ def narrow(network: Any, ids: Int[Array, "*batch n"]) -> tuple[Any, Int[Array, "
     """The network with a table of the rows that `ids` read, one per place, and the ids into that table.
 
     Places with the same token share the row of the first of them, so gradients arrive there as a sum, and
-    the other places' rows get none.
+    the other places' rows get none. Where there are more places than rows, the network stays as it is.
     """
+    if ids.size > network.embedding.shape[0]:
+        return network, ids
     table, places = network.embedding, jnp.arange(ids.size, dtype=jnp.int32)
     v = table.shape[0]
     first = jnp.full(v, ids.size, jnp.int32).at[ids.reshape(-1)].min(places, mode="drop")
@@ -46,6 +48,8 @@ def narrow(network: Any, ids: Int[Array, "*batch n"]) -> tuple[Any, Int[Array, "
 
 def as_table(gradient: Any, ids: Int[Array, "*batch n"]) -> Any:
     """The gradient of a narrowed network as that of the whole one, its table's as `Rows`."""
+    if gradient.embedding.shape[0] != ids.size:  # a table of fewer rows, and not narrowed
+        return gradient
     gradient = jax.tree.map(lambda x: x, gradient)
     gradient.embedding = Embedding(Rows(ids.reshape(-1), gradient.embedding[...]))
     return gradient
