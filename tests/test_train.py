@@ -1,4 +1,4 @@
-"""Training: its rate, its steps, its records; the same bits however it is cut; what stops it."""
+"""Training: its steps, its records; the same bits however it is cut; what stops it."""
 
 import os
 import pickle
@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import unchecked
 from flax import nnx
 
 from tests.networks import TINY, build
@@ -20,18 +19,17 @@ from wave_jax import batches, planted, train
 from wave_jax.batches import TokenArrays
 from wave_jax.model import WaveConfig
 from wave_jax.objective import loss
+from wave_jax.recipe import SMALL, TrainConfig, lengths
 from wave_jax.text import Tokenizer
-from wave_jax.train import NonFinite, TrainConfig, TrainState, drop_tokens, fit, init, rate, step
+from wave_jax.train import NonFinite, TrainState, fit, init, step
 
 
-def tokens(texts=26, seed=0, v=11, segments=False):
+def tokens(texts=26, seed=0, v=11):
     rng = np.random.default_rng(seed)
-    lengths = rng.integers(2, 9, texts)
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    offsets = np.concatenate([[0], np.cumsum(rng.integers(2, 9, texts))])
     ids = rng.integers(4, v, offsets[-1]).astype(np.uint16)
     ids[offsets[:-1]] = 2
-    numbers = np.concatenate([np.arange(n) // 2 for n in lengths]).astype(np.uint16) if segments else None
-    return TokenArrays(ids, offsets, rng.integers(0, 3, texts).astype(np.int32), 0, numbers)
+    return TokenArrays(ids, offsets, rng.integers(0, 3, texts).astype(np.int32))
 
 
 V = 40
@@ -64,34 +62,6 @@ def assert_same_bits(one, other):
 WHOLE = run(every=7, valid=TOKENS)
 
 
-# --- settings -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("epochs", 0),
-        ("steps", 0),
-        ("batch", 0),
-        ("rate", 0.0),
-        ("rate", float("inf")),
-        ("warm_up", 1.0),
-        ("schedule", "step"),
-        ("weight_decay", -1.0),
-        ("decay_spares", "all"),
-        ("clip", 0.0),
-        ("smoothing", 1.0),
-        ("drop_tokens", 1.0),
-        ("patience", 0),
-        ("seed", -1),
-        ("dtype", "float16"),
-    ],
-)
-def test_a_setting_out_of_range_is_named(name, value):
-    with unchecked(), pytest.raises(ValueError, match=rf"^{name} must be .*, got {value!r}\.$"):
-        TrainConfig(**{name: value})
-
-
 def test_what_fit_cannot_do_is_refused_before_the_first_step():
     with pytest.raises(ValueError, match="patience=2 needs validation texts"):
         fit(NETWORK, TOKENS, replace(CONFIG, patience=2))
@@ -100,32 +70,6 @@ def test_what_fit_cannot_do_is_refused_before_the_first_step():
         fit(NETWORK, none, CONFIG)
     with pytest.raises(ValueError, match="every must be at least 1"):
         fit(NETWORK, TOKENS, CONFIG, every=0)
-
-
-@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
-def test_rate_is_optaxs(schedule):
-    config = TrainConfig(rate=0.5, warm_up=0.2, schedule=schedule)
-    falling = {
-        "constant": optax.constant_schedule(0.5),
-        "linear": optax.linear_schedule(0.5, 0.0, 40),
-        "cosine": optax.cosine_decay_schedule(0.5, 40),
-    }[schedule]
-    got = [float(rate(config, step, 50)) for step in range(50)]
-    want = [0.5 * (step + 1) / 10 for step in range(10)] + [float(falling(step)) for step in range(40)]
-    np.testing.assert_allclose(got, want, rtol=1e-5)
-
-
-def test_weight_decay_spares_what_it_is_told_to():
-    decayed = {}
-    for spares in ("nothing", "vectors", "embeddings"):
-        decay = train._decay(NETWORK, TrainConfig(weight_decay=0.5, decay_spares=spares))
-        parameters = (decay.embedding, decay.classifier.kernel, decay.classifier.bias)
-        decayed[spares] = tuple(jax.tree.leaves(parameters))
-    assert decayed == {
-        "nothing": (0.5, 0.5, 0.5),
-        "vectors": (0.5, 0.5, 0.0),
-        "embeddings": (0.0, 0.5, 0.0),
-    }
 
 
 # --- one step -----------------------------------------------------------------------------------------------
@@ -236,7 +180,7 @@ def test_training_stops_when_validation_no_longer_gets_better():
 
 def test_non_finite_numbers_stop_the_run_and_the_state_is_from_before():
     config = replace(CONFIG, batch=1, drop_tokens=0.0, epochs=1)
-    plan = batches.epoch(TOKENS, 1, config.seed, 0, train._shapes(TOKENS, config), train._TOGETHER)
+    plan = batches.epoch(TOKENS, 1, config.seed, 0, lengths(TOKENS, config), train._TOGETHER)
     read = [set(batch.ids[batch.mask].tolist()) for batch in batches.steps(TOKENS, plan)]
     first, token = next((i, t) for i in range(1, 26) for t in read[i] - set().union(*read[:i]))
     poisoned = copied(NETWORK)
@@ -261,33 +205,6 @@ def test_an_id_beyond_the_table_is_reported():
         list(fit(NETWORK, beyond, CONFIG, every=7))
 
 
-# --- dropped tokens -----------------------------------------------------------------------------------------
-
-
-def test_dropped_tokens_are_a_share_and_never_the_first():
-    many = tokens(texts=2000)
-    kept = drop_tokens(many, 0.4, seed=1, epoch=0)
-    np.testing.assert_array_equal(kept.ids[kept.offsets[:-1]], 2)
-    rest = (len(kept.ids) - 2000) / (len(many.ids) - 2000)
-    assert rest == pytest.approx(0.6, abs=0.02)
-    for i in range(50):  # in their order
-        left = iter(many.ids[many.offsets[i] : many.offsets[i + 1]])
-        assert all(id in left for id in kept.ids[kept.offsets[i] : kept.offsets[i + 1]])
-    again, other = drop_tokens(many, 0.4, seed=1, epoch=0), drop_tokens(many, 0.4, seed=1, epoch=1)
-    np.testing.assert_array_equal(kept.ids, again.ids)
-    assert not np.array_equal(kept.offsets, other.offsets)
-    assert drop_tokens(many, 0.0, seed=1, epoch=0) is many
-
-
-def test_sentences_are_numbered_anew():
-    many = tokens(texts=300, segments=True)
-    kept = drop_tokens(many, 0.6, seed=0, epoch=0)
-    for a, b in zip(kept.offsets, kept.offsets[1:], strict=False):
-        numbers = kept.segments[a:b]
-        assert set(numbers.tolist()) == set(range(numbers.max() + 1))
-        assert (np.diff(numbers.astype(int)) >= 0).all()
-
-
 # --- learning -----------------------------------------------------------------------------------------------
 
 
@@ -307,7 +224,7 @@ def test_the_planted_corpus_is_learnt():
         part: batches.tokenize(corpus.texts, corpus.labels, tokenizer, 64) for part, corpus in parts.items()
     }
     network = WaveConfig(d=16, dropout=0.2).build(v=tokenizer.v, c=4, rngs=nnx.Rngs(0))
-    config = replace(train.SMALL, epochs=10, batch=32, rate=1e-2, drop_tokens=0.2)
+    config = replace(SMALL, epochs=10, batch=32, rate=1e-2, drop_tokens=0.2)
     *_, (state, record) = fit(network, tokens["train"], config, valid=tokens["valid"])
     majority = np.bincount(parts["valid"].labels).max() / 200
     assert float(state.best) > majority + 0.15

@@ -67,7 +67,7 @@ def scaled(gradient: Any, by: Float[Array, ""]) -> Any:
 
 def init(network: Any) -> optax.ScaleByAdamState:
     """Both moments 0."""
-    return optax.scale_by_adam().init(network)
+    return optax.scale_by_adam().init(network)  # pyright: ignore[reportReturnType]
 
 
 def adam(
