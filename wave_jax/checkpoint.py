@@ -104,12 +104,7 @@ class RunFolder:
     @property
     def best(self) -> int | None:
         """The step of the highest metric, the earliest of equals; None where none was saved with one."""
-        return self._best({step: self._note(step).metric for step in self.steps})
-
-    @staticmethod
-    def _best(metrics: Mapping[int, float | None]) -> int | None:
-        known = {step: metric for step, metric in metrics.items() if metric is not None}
-        return max(known, key=lambda step: (known[step], -step), default=None)
+        return _best({step: self._note(step).metric for step in self.steps})
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer the network was trained with."""
@@ -131,17 +126,16 @@ class RunFolder:
     def network(self, step: int | None = None) -> Any:
         """The network alone, of a step: of the best, or of the newest where none was saved with a metric."""
         like = self.settings.abstract().network
-        step = self._existing(self.best or max(self.steps, default=None) if step is None else step)
-        return self._load(step, like, "network.")
+        step = self.best if step is None else step
+        return self._load(self._existing(step), like, "network.")
 
     def restore(self, step: int | None = None, like: TrainState | None = None) -> TrainState:
         """The state of a step, or of the newest, bit for bit.
 
         `like`, of arrays or shapes, says which devices hold what; without it all is on the first one.
         """
-        step = self._existing(max(self.steps, default=None) if step is None else step)
         like = self.settings.abstract() if like is None else like
-        return self._load(step, like)
+        return self._load(self._existing(step), like)
 
     # going on
 
@@ -161,22 +155,13 @@ class RunFolder:
         an older one leads to the same numbers. Records of later steps are dropped, for they will come again.
         """
         self._claim()
-        self.tokenizer()
-        state, damaged = None, []
-        for step in reversed(self.steps):
-            try:
-                state = self.restore(step, like)
-                break
-            except CheckpointError as error:
-                damaged.append((step, error))
-        if damaged and state is None:
-            raise damaged[0][1]
-        resumed = 0 if state is None else int(state.step)
-        for step, error in damaged:
-            _log.warning("%s It is put aside; going on from step %d.", error, resumed)
-            if _is_first():
-                store.put_aside(self._checkpoints, step)
-        self._forget_after(resumed)
+        try:
+            self.tokenizer()
+            state = self._newest_intact(like)
+            self._forget_after(0 if state is None else int(state.step))
+        except BaseException:
+            self.close()
+            raise
         return state
 
     def append(self, record: Record) -> None:
@@ -184,14 +169,9 @@ class RunFolder:
         self._check_claimed()
         if not _is_first():
             return
-        fields = record._asdict()
-        if record.valid is not None:
-            fields["valid"] = {
-                name: np.asarray(value).item() for name, value in record.valid._asdict().items()
-            }
         try:
             with (self.path / "records.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(fields) + "\n")
+                file.write(_line(record))
         except OSError as error:
             raise self._unwritable(error) from None
 
@@ -239,13 +219,13 @@ class RunFolder:
         if writing is None:
             return
         writing.finish()
-        _together("save")
         if _is_first():
             there = self.steps
-            best = self._best({step: self._metric(step) for step in there})
+            best = _best({step: self._metric(step) for step in there})
             for step in there[:-_KEEP]:
                 if step != best:
                     store.remove(self._checkpoints, step)
+        _together("save")
 
     def _metric(self, step: int) -> float | None:
         if step not in self._metrics:
@@ -257,7 +237,7 @@ class RunFolder:
         return self._metrics[step]
 
     def _note(self, step: int) -> store.Note:
-        note = store.note(self._checkpoints, step)
+        note = store.note_of(self._checkpoints, step)
         if note.settings != self.settings.digest:
             raise CheckpointError(
                 f"Step {step} in {self._checkpoints} was saved under other settings than config.json's:"
@@ -266,11 +246,12 @@ class RunFolder:
         return note
 
     def _existing(self, step: int | None) -> int:
+        """The step, or the newest for None, if it is there."""
         there = self.steps
-        if step not in there:
-            what = "no step" if step is None else f"no step {step}"
-            raise CheckpointError(f"{self._checkpoints} holds {what}; there are {there or 'none'}.")
-        return step
+        if there and step in (None, *there):
+            return there[-1] if step is None else step
+        what = "no step" if step is None else f"no step {step}"
+        raise CheckpointError(f"{self._checkpoints} holds {what}; there are {there or 'none'}.")
 
     def _load(self, step: int, like: Any, within: str = "") -> Any:
         """`like` with the arrays of a step, which are named there as here, after `within`."""
@@ -285,13 +266,27 @@ class RunFolder:
         lines = file.read_text("utf-8", "replace").split("\n")[:-1] if file.exists() else []
         for row, line in enumerate(lines, 1):
             try:
-                fields = json.loads(line)
-                if fields["valid"] is not None:
-                    fields["valid"] = Score(**fields["valid"])
-                found.append((Record(**fields), line))
+                found.append((_record(line), line))
             except (ValueError, KeyError, TypeError):
                 raise CheckpointError(f"{file}:{row} is no record: mend or remove this line.") from None
         return found
+
+    def _newest_intact(self, like: TrainState | None) -> TrainState | None:
+        damaged = []
+        for step in reversed(self.steps):
+            try:
+                state = self.restore(step, like)
+            except CheckpointError as error:
+                damaged.append((step, error))
+                continue
+            for bad, error in damaged:
+                _log.warning("%s It is put aside; going on from step %d.", error, step)
+                if _is_first():
+                    store.put_aside(self._checkpoints, bad)
+            return state
+        if damaged:
+            raise damaged[0][1]
+        return None
 
     def _forget_after(self, step: int) -> None:
         if _is_first():
@@ -308,17 +303,23 @@ class RunFolder:
             self._lock = _locked(self.path / ".lock")
             self._checkpoints.mkdir(exist_ok=True)
             store.clean(self._checkpoints)
-            free = shutil.disk_usage(self.path).free
+            self._check_room()
         except OSError as error:
-            raise self._unwritable(error) from None
-        bytes_of_step = sum(
-            leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(self.settings.abstract())
-        )
-        needed = bytes_of_step * max(1, _KEEP + 2 - len(self.steps))
-        if free < needed:
             self.close()
+            raise self._unwritable(error) from None
+        except CheckpointError:
+            self.close()
+            raise
+
+    def _check_room(self) -> None:
+        """There is room for all the steps that this run ever has at one time: kept, best, being written."""
+        leaves = jax.tree.leaves(self.settings.abstract())
+        steps = max(1, _KEEP + 2 - len(self.steps))
+        needed = steps * sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+        free = shutil.disk_usage(self.path).free
+        if free < needed:
             raise CheckpointError(
-                f"{self.path} has {free / 1e6:,.1f} MB free, but the checkpoints take {needed / 1e6:,.1f}:"
+                f"{self.path} has {free / 1e6:,.3g} MB free, but the checkpoints take {needed / 1e6:,.3g}:"
                 " make room or name another folder."
             )
 
@@ -331,6 +332,22 @@ class RunFolder:
             f"{self.path} cannot be written ({error.strerror or error}): make room, change its"
             " permissions, or name another folder."
         )
+
+
+def _best(metrics: Mapping[int, float | None]) -> int | None:
+    known = {step: metric for step, metric in metrics.items() if metric is not None}
+    return max(known, key=lambda step: (known[step], -step), default=None)
+
+
+def _line(record: Record) -> str:
+    valid = record.valid and {name: np.asarray(x).item() for name, x in record.valid._asdict().items()}
+    return json.dumps({**record._asdict(), "valid": valid}) + "\n"
+
+
+def _record(line: str) -> Record:
+    fields = json.loads(line)
+    valid = fields.pop("valid")
+    return Record(**fields, valid=valid and Score(**valid))
 
 
 def _locked(file: Path) -> int:

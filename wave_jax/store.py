@@ -31,7 +31,7 @@ __all__ = [
     "describe",
     "load",
     "named",
-    "note",
+    "note_of",
     "put_aside",
     "remove",
     "saved",
@@ -142,7 +142,7 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def note(folder: Path, step: int) -> Note:
+def note_of(folder: Path, step: int) -> Note:
     """What was written beside the arrays of a step."""
     file = folder / str(step) / _NOTE
     try:
@@ -154,12 +154,12 @@ def note(folder: Path, step: int) -> Note:
 def load(folder: Path, step: int, like: Mapping[str, Any]) -> dict[str, jax.Array]:
     """The arrays of a step that `like` names, of its shapes, dtypes and shardings, and of their digests."""
     where = f"Step {step} in {folder}"
-    _, _, written, files = note(folder, step)
+    _, _, written, files = note_of(folder, step)
     _compare(where, written, like)
     changed = [name for name, digest in files.items() if not _is_intact(folder / str(step) / name, digest)]
     if changed:
         raise CheckpointError(
-            f"{where} is damaged: {some(changed)} changed since it was written, or is missing."
+            f"{where} is damaged: {some(changed)} changed since it was written, or cannot be read."
         )
     context = ocp.Context()
     context.pytree.loading.partial_load = True
@@ -177,7 +177,10 @@ def load(folder: Path, step: int, like: Mapping[str, Any]) -> dict[str, jax.Arra
 
 
 def _is_intact(file: Path, digest: str) -> bool:
-    return file.is_file() and _sha256(file) == digest
+    try:
+        return _sha256(file) == digest
+    except OSError:
+        return False
 
 
 def _target(leaf: Any) -> Any:
