@@ -122,7 +122,7 @@ def drop_tokens(tokens: TokenArrays, share: float, seed: int, epoch: int) -> Tok
     >>> tokens = TokenArrays(np.arange(8), np.array([0, 5, 8]), np.array([0, 1]))
     >>> kept = drop_tokens(tokens, 0.5, seed=0, epoch=0)
     >>> kept.ids.tolist(), kept.offsets.tolist()
-    ([0, 2, 4, 5], [0, 3, 4])
+    ([0, 2, 3, 4, 5], [0, 4, 5])
     """
     if share == 0:
         return tokens
