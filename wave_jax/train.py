@@ -220,10 +220,9 @@ def _fit(state, train, config, valid, every, mesh, shard_tables):
         on_device = parallel.place(batches.to_device(tokens, room=len(train.ids)), mesh)
         end = min(steps, (epoch + 1) * per_epoch)
         for n, rows in _pieces(batches.after(plan, done - epoch * per_epoch), done, end, every):
-            padded = np.full((_TOGETHER, config.batch), -1, np.int32)
-            padded[: len(rows)] = rows
+            filled = np.pad(rows, ((0, _TOGETHER - len(rows)), (0, 0)), constant_values=-1)
             state, sums = _run(
-                state, sums, on_device, padded, len(rows), n, config, steps, mesh, shard_tables
+                state, sums, on_device, filled, len(rows), n, config, steps, mesh, shard_tables
             )
             done += len(rows)
             if done % every and done < end:
