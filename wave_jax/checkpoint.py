@@ -199,7 +199,7 @@ class RunFolder:
     def _begin(self, tokenizer: Tokenizer) -> None:
         self._claim()
         config = self.path / "config.json"
-        if config.exists() or self.steps:
+        if _is_first() and (config.exists() or self.steps):
             self.close()
             raise CheckpointError(
                 f"{self.path} holds a run already: open it to go on, or name another folder."

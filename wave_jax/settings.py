@@ -48,7 +48,7 @@ class Settings:
 
     def __post_init__(self):
         check_setting("classes", self.classes, len(self.classes) >= 2, "at least 2 names")
-        check_setting("data", self.data, json.loads(json.dumps(self.data)) == self.data, "what JSON can hold")
+        check_setting("data", self.data, _is_json(self.data), "what JSON can hold")
         object.__setattr__(
             self, "classes", tuple(self.classes)
         )  # so that what is read equals what was written
@@ -102,6 +102,13 @@ def digest_of(content: Any) -> str:
     True
     """
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _is_json(content: Any) -> bool:
+    try:
+        return json.loads(json.dumps(content)) == content
+    except TypeError:
+        return False
 
 
 def sealed(content: dict[str, Any]) -> bytes:

@@ -42,7 +42,7 @@ __all__ = [
 # What goes wrong inside Orbax is raised here as one sentence; its own log would bury that.
 logging.getLogger("absl").addFilter(lambda record: f"{os.sep}orbax{os.sep}" not in record.pathname)
 
-_NOTE = "note.json"
+_NOTE, _ARRAYS = "note.json", "arrays"
 _UNFINISHED = re.compile(r"\d+\.(writing.*|deleted)")
 
 
@@ -116,7 +116,9 @@ def write(folder: Path, step: int, arrays: Mapping[str, Any], note: Note) -> Wri
     """Begin to save a step. The arrays are copied first: what becomes of them afterwards does not matter."""
     beside = folder / f"{step}.writing"
     try:
-        response = ocp.save_async(str(beside), dict(arrays))
+        if jax.process_index() == 0:
+            beside.mkdir()
+        response = ocp.save_async(str(beside / _ARRAYS), dict(arrays))
     except Exception as error:
         raise CheckpointError(f"Step {step} could not be saved in {folder} ({_reason(error)}).") from None
 
@@ -165,7 +167,9 @@ def load(folder: Path, step: int, like: Mapping[str, Any]) -> dict[str, jax.Arra
     context.pytree.loading.partial_load = True
     try:
         with context:
-            arrays = ocp.load(str(folder / str(step)), {name: _target(leaf) for name, leaf in like.items()})
+            arrays = ocp.load(
+                str(folder / str(step) / _ARRAYS), {name: _target(leaf) for name, leaf in like.items()}
+            )
     except Exception as error:
         raise CheckpointError(f"{where} is damaged: {_reason(error)}.") from None
     damaged = [name for name, found in describe(arrays).items() if found != written[name]]
