@@ -414,7 +414,7 @@ def test_damaged_settings_and_tokenizer(copied, name):
 def test_a_damaged_record_names_its_line(copied):
     file = copied / "records.jsonl"
     lines = file.read_text().splitlines(keepends=True)
-    for damaged in ("\n", "{}\n", '{"step": "a", "valid": 3}\n', "[1]\n"):
+    for damaged in ("\n", "{}\n", '{"step": "a", "valid": 3}\n', "[1]\n", "1\n"):
         file.write_text(lines[0] + damaged + lines[1])
         assert "records.jsonl:2 is no record" in error_of(checkpoint.open(copied).records)
 

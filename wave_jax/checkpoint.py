@@ -73,10 +73,10 @@ class RunFolder:
         self._checkpoints = path / "checkpoints"
         self._lock: int | None = None
         self._writing: store.Writing | None = None
-        self._metrics: dict[int, float | None] = {}
+        self._metrics: dict[int, float | None] = {}  # of the steps that are there
 
     def __repr__(self) -> str:
-        return f"RunFolder({str(self.path)!r}, steps {self.steps})"
+        return f"RunFolder({str(self.path)!r})"
 
     def __enter__(self) -> "RunFolder":
         return self
@@ -85,7 +85,7 @@ class RunFolder:
         self.close()
 
     def close(self) -> None:
-        """Wait until the last step is on disk, and let others write here."""
+        """Wait until the last step is on disk, and let other runs write here."""
         try:
             self._finish()
         finally:
@@ -159,6 +159,9 @@ class RunFolder:
             self.tokenizer()
             state = self._newest_intact(like)
             self._forget_after(0 if state is None else int(state.step))
+        except OSError as error:
+            self.close()
+            raise self._unwritable(error) from None
         except BaseException:
             self.close()
             raise
@@ -267,7 +270,7 @@ class RunFolder:
         for row, line in enumerate(lines, 1):
             try:
                 found.append((_record(line), line))
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, AttributeError):
                 raise CheckpointError(f"{file}:{row} is no record: mend or remove this line.") from None
         return found
 
@@ -319,7 +322,7 @@ class RunFolder:
         free = shutil.disk_usage(self.path).free
         if free < needed:
             raise CheckpointError(
-                f"{self.path} has {free / 1e6:,.3g} MB free, but the checkpoints take {needed / 1e6:,.3g}:"
+                f"{self.path} has {free / 1e6:,.3f} MB free, but the checkpoints take {needed / 1e6:,.3f}:"
                 " make room or name another folder."
             )
 

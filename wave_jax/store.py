@@ -113,7 +113,7 @@ class Writing(NamedTuple):
 
 
 def write(folder: Path, step: int, arrays: Mapping[str, Any], note: Note) -> Writing:
-    """Begin to save a step. The arrays are copied first: what becomes of them afterwards does not matter."""
+    """Begin to save a step. The arrays are copied before this returns: training may then use them up."""
     beside = folder / f"{step}.writing"
     try:
         if jax.process_index() == 0:
@@ -129,9 +129,9 @@ def write(folder: Path, step: int, arrays: Mapping[str, Any], note: Note) -> Wri
             write_whole(beside / _NOTE, sealed(note._replace(files=files)._asdict()))
             os.replace(beside, folder / str(step))
 
-    with_a_thread = ThreadPoolExecutor(1)
-    done = with_a_thread.submit(commit)
-    with_a_thread.shutdown(wait=False)
+    thread = ThreadPoolExecutor(1)
+    done = thread.submit(commit)
+    thread.shutdown(wait=False)  # it ends with its work, at the latest before the interpreter does
     return Writing(folder, step, done)
 
 
