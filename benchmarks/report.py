@@ -1,5 +1,6 @@
-"""How every benchmark measures and writes: interleaved runs, medians, one Markdown table with its origin on top."""
+"""How every benchmark measures and writes: interleaved runs, medians, one table with its origin on top."""
 
+import os
 import platform
 import statistics
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 import jax
@@ -15,7 +17,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def interleaved(runs_of: Mapping[str, Callable], runs: int = 5) -> dict[str, float]:
-    """Median seconds of each function, run in turn A B C A B C ..., so that a machine's moods hit all alike."""
+    """Median seconds of each function, in turn A B C A B C ..., so that a machine's moods hit all alike."""
     for function in runs_of.values():  # compile
         jax.block_until_ready(function())
     seconds: dict[str, list[float]] = {name: [] for name in runs_of}
@@ -28,20 +30,17 @@ def interleaved(runs_of: Mapping[str, Callable], runs: int = 5) -> dict[str, flo
 
 
 def device() -> str:
-    import os
-
     first = jax.devices()[0]
     return f"{os.cpu_count()}-core {platform.machine()} CPU" if first.platform == "cpu" else first.device_kind
 
 
 def origin(command: str) -> str:
     """Command, commit, versions, device and date, as one Markdown line."""
-    from importlib.metadata import version
-
     head = ["git", "describe", "--always", "--dirty"]
     commit = subprocess.run(head, cwd=RESULTS, capture_output=True, text=True).stdout.strip() or "unknown"
+    python, today = platform.python_version(), date.today()
     packages = ", ".join(f"{name} {version(name)}" for name in ("jax", "flax", "numpy"))
-    return f"`{command}` · commit {commit} · Python {platform.python_version()}, {packages} · {device()} · {date.today()}"
+    return f"`{command}` · commit {commit} · Python {python}, {packages} · {device()} · {today}"
 
 
 def markdown(rows: Sequence[Mapping[str, object]]) -> str:
