@@ -2,9 +2,9 @@
 
     python -m benchmarks.encode                    (about one minute on 2 cores)
 
-For every token j and dimension k, s_jk² = Σ_{m≠j} w_mk². Time is forward + backward of Σ s under jit, the median
-of interleaved runs; error is the largest relative error of s in float32 against float64, on normal numbers and
-on texts that one token dominates by a factor of 10,000. Writes benchmarks/results/encode.md.
+For every token j and dimension k, s_jk² = Σ_{m≠j} w_mk². Time is forward + backward of Σ s under jit, the
+median of interleaved runs; error is the largest relative error of s in float32 against float64, on normal
+numbers and on texts that one token dominates by a factor of 10,000. Writes benchmarks/results/encode.md.
 """
 
 import jax
