@@ -11,13 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float
 
 from wave_jax.network import (
     Embedding,
     LayerNorm,
     Linear,
     Trace,
+    Traced,
     attend,
     check_inputs,
     check_setting,
@@ -131,7 +132,7 @@ class TransformerLayer(nnx.Module):
         return x + dropout(self.down(jax.nn.gelu(self.up(self.norm(x)))), rate, fold(key, 1))
 
 
-class Transformer(nnx.Module):
+class Transformer(Traced):
     """A pre-norm Transformer encoder that classifies."""
 
     def __init__(
@@ -148,24 +149,7 @@ class Transformer(nnx.Module):
         self.norm = LayerNorm(config.d, eps=1e-6)
         self.classifier = Linear(config.d, c, rngs=rngs)
 
-    def __call__(
-        self,
-        ids: Int[Array, "*batch n"],
-        mask: Bool[Array, "*batch n"],
-        segments: Int[Array, "*batch n"] | None = None,
-        key: PRNGKeyArray | None = None,
-    ) -> Float[Array, "*batch c"]:
-        """Logits. Without a key there is no dropout. Segments are not used."""
-        return self.trace(ids, mask, segments, key).logits
-
-    def trace(
-        self,
-        ids: Int[Array, "*batch n"],
-        mask: Bool[Array, "*batch n"],
-        segments: Int[Array, "*batch n"] | None = None,
-        key: PRNGKeyArray | None = None,
-        nudge: Trace | None = None,
-    ) -> Trace:
+    def trace(self, ids, mask, segments=None, key=None, nudge=None) -> Trace:
         """w, h and logits; `nudge`, shaped like the trace, is added to them on the way."""
         check_inputs(ids, mask, segments, self.v)
         nudge = nudge or Trace()
@@ -193,7 +177,7 @@ class Transformer(nnx.Module):
         return w
 
 
-class Bag(nnx.Module):
+class Bag(Traced):
     """Mean of the token embeddings, then the classifier: no word knows of another, nor of its place."""
 
     def __init__(self, config: BagConfig, v: int, c: int, rngs: nnx.Rngs):
@@ -202,24 +186,7 @@ class Bag(nnx.Module):
         self.embedding = Embedding(nnx.initializers.normal(0.02)(rngs.params(), (v, config.d)))
         self.classifier = Linear(config.d, c, rngs=rngs)
 
-    def __call__(
-        self,
-        ids: Int[Array, "*batch n"],
-        mask: Bool[Array, "*batch n"],
-        segments: Int[Array, "*batch n"] | None = None,
-        key: PRNGKeyArray | None = None,
-    ) -> Float[Array, "*batch c"]:
-        """Logits. Without a key there is no dropout. Segments are not used."""
-        return self.trace(ids, mask, segments, key).logits
-
-    def trace(
-        self,
-        ids: Int[Array, "*batch n"],
-        mask: Bool[Array, "*batch n"],
-        segments: Int[Array, "*batch n"] | None = None,
-        key: PRNGKeyArray | None = None,
-        nudge: Trace | None = None,
-    ) -> Trace:
+    def trace(self, ids, mask, segments=None, key=None, nudge=None) -> Trace:
         """w, h and logits; `nudge`, shaped like the trace, is added to them on the way."""
         check_inputs(ids, mask, segments, self.v)
         nudge = nudge or Trace()

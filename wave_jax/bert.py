@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from safetensors import SafetensorError, safe_open
 
 from wave_jax.network import (
@@ -23,6 +23,7 @@ from wave_jax.network import (
     LayerNorm,
     Linear,
     Trace,
+    Traced,
     attend,
     check_inputs,
     check_setting,
@@ -155,7 +156,7 @@ class BertLayer(nnx.Module):
         return self.norm(x + dropout(self.down(activation(self.up(x))), rate, fold(key, 2)))
 
 
-class Bert(nnx.Module):
+class Bert(Traced):
     """BERT with a classifier on its pooler, as it is fine-tuned."""
 
     def __init__(self, config: BertConfig, v: int, c: int, rngs: nnx.Rngs):
@@ -172,24 +173,7 @@ class Bert(nnx.Module):
         self.pooler = linear(d, d)
         self.classifier = linear(d, c)
 
-    def __call__(
-        self,
-        ids: Int[Array, "*batch n"],
-        mask: Bool[Array, "*batch n"],
-        segments: Int[Array, "*batch n"] | None = None,
-        key: PRNGKeyArray | None = None,
-    ) -> Float[Array, "*batch c"]:
-        """Logits. Without a key there is no dropout. Segments are not used: every token is of type 0."""
-        return self.trace(ids, mask, segments, key).logits
-
-    def trace(
-        self,
-        ids: Int[Array, "*batch n"],
-        mask: Bool[Array, "*batch n"],
-        segments: Int[Array, "*batch n"] | None = None,
-        key: PRNGKeyArray | None = None,
-        nudge: Trace | None = None,
-    ) -> Trace:
+    def trace(self, ids, mask, segments=None, key=None, nudge=None) -> Trace:
         """w (before its norm), h and logits; `nudge`, shaped like the trace, is added to them on the way."""
         check_inputs(ids, mask, segments, self.v)
         nudge = nudge or Trace()

@@ -18,6 +18,7 @@ __all__ = [
     "Linear",
     "ParameterCount",
     "Trace",
+    "Traced",
     "attend",
     "check_inputs",
     "check_setting",
@@ -70,6 +71,31 @@ class Linear(nnx.Linear):
 
     def __call__(self, x: Array) -> Array:  # pyright: ignore[reportIncompatibleMethodOverride]
         return super().__call__(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], self.out_features)
+
+
+class Traced(nnx.Module):
+    """A network whose call is the end of its trace. Segments are taken, as by every network, and not used."""
+
+    def __call__(
+        self,
+        ids: Int[Array, "*batch n"],
+        mask: Bool[Array, "*batch n"],
+        segments: Int[Array, "*batch n"] | None = None,
+        key: PRNGKeyArray | None = None,
+    ) -> Float[Array, "*batch c"]:
+        """Logits. Without a key there is no dropout."""
+        return self.trace(ids, mask, segments, key).logits
+
+    def trace(
+        self,
+        ids: Int[Array, "*batch n"],
+        mask: Bool[Array, "*batch n"],
+        segments: Int[Array, "*batch n"] | None = None,
+        key: PRNGKeyArray | None = None,
+        nudge: Trace | None = None,
+    ) -> Trace:
+        """The stages that the network has; `nudge`, shaped like the trace, is added to them on the way."""
+        raise NotImplementedError
 
 
 class ParameterCount(NamedTuple):
