@@ -23,10 +23,10 @@ from wave_jax.network import (
     check_inputs,
     check_setting,
     dropout,
+    embed,
     fold,
     lookup,
     nudged,
-    sinusoidal,
 )
 from wave_jax.numerics import masked, masked_mean
 
@@ -153,7 +153,7 @@ class Transformer(Traced):
         """w, h and logits; `nudge`, shaped like the trace, is added to them on the way."""
         check_inputs(ids, mask, segments, self.v)
         nudge = nudge or Trace()
-        w = nudged(masked(self._embed(ids), mask), nudge.w)
+        w = nudged(masked(embed(self.embedding, self.positions, self.config.positions, ids), mask), nudge.w)
         rate = self.config.dropout
         x = dropout(w, rate, fold(key, 0))
         for i, layer in enumerate(self.layers):
@@ -162,19 +162,6 @@ class Transformer(Traced):
         h = x[..., 0, :] if self.config.pool == "cls" else masked_mean(x, mask)
         h = nudged(dropout(h, rate, fold(key, 1)), nudge.h)
         return Trace(w=w, h=h, logits=nudged(self.classifier(h), nudge.logits))
-
-    def _embed(self, ids: Array) -> Array:
-        w, n = lookup(self.embedding, ids), ids.shape[-1]
-        if self.positions is not None:
-            if n > self.config.max_length:
-                raise ValueError(
-                    f"a text of {n} tokens is longer than the {self.config.max_length} learned positions:"
-                    " cut it, or build the network with a larger max_length."
-                )
-            return w + self.positions[:n]
-        if self.config.positions == "sinusoidal":
-            return w + sinusoidal(n, self.config.d).astype(w.dtype)
-        return w
 
 
 class Bag(Traced):

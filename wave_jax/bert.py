@@ -29,6 +29,7 @@ from wave_jax.network import (
     check_setting,
     dropout,
     fold,
+    learned_positions,
     lookup,
     nudged,
 )
@@ -187,13 +188,8 @@ class Bert(Traced):
         return Trace(w=w, h=h, logits=nudged(self.classifier(h), nudge.logits))
 
     def _embed(self, ids: Array) -> Array:
-        n, longest = ids.shape[-1], self.config.max_position_embeddings
-        if n > longest:
-            raise ValueError(
-                f"a text of {n} tokens is longer than the {longest} learned positions:"
-                " cut it, or build the network with a larger max_position_embeddings."
-            )
-        return lookup(self.embedding, ids) + self.positions[:n] + self.types[0]
+        places = learned_positions(self.positions, ids.shape[-1], "max_position_embeddings")
+        return lookup(self.embedding, ids) + places + self.types[0]
 
 
 def load(folder: str | Path, c: int, rngs: nnx.Rngs) -> Bert:

@@ -20,10 +20,9 @@ from wave_jax.network import (
     check_inputs,
     check_setting,
     dropout,
+    embed,
     fold,
-    lookup,
     nudged,
-    sinusoidal,
 )
 from wave_jax.numerics import masked_mean
 
@@ -190,20 +189,9 @@ class WaveNetwork(nnx.Module):
         check_inputs(ids, mask, segments, self.v)
         if self.config.levels == "sentence" and segments is None:
             raise ValueError('levels="sentence" needs segments: the sentence number of every token.')
-        if self.positions is not None and ids.shape[-1] > self.config.max_length:
-            raise ValueError(
-                f"a text of {ids.shape[-1]} tokens is longer than the {self.config.max_length} learned"
-                " positions: cut it, or build the network with a larger max_length."
-            )
 
     def embed(self, ids: Array) -> Array:
-        w = lookup(self.embedding, ids)
-        n = ids.shape[-1]
-        if self.positions is not None:
-            return w + self.positions[:n]
-        if self.config.positions == "sinusoidal":
-            return w + sinusoidal(n, self.config.d).astype(w.dtype)
-        return w
+        return embed(self.embedding, self.positions, self.config.positions, ids)
 
     def _sentences(self, segments: Array | None) -> Array | None:
         return segments if self.config.levels == "sentence" else None

@@ -24,7 +24,9 @@ __all__ = [
     "check_setting",
     "count_parameters",
     "dropout",
+    "embed",
     "fold",
+    "learned_positions",
     "lookup",
     "nudged",
     "sinusoidal",
@@ -135,6 +137,27 @@ def sinusoidal(n: int, d: int) -> np.ndarray:
     """
     angle = np.arange(n)[:, None] * 10_000.0 ** (-2 * np.arange((d + 1) // 2) / d)
     return np.stack([np.sin(angle), np.cos(angle)], axis=-1).reshape(n, -1)[:, :d].astype(np.float32)
+
+
+def embed(
+    words: Embedding, positions: Embedding | None, kind: str, ids: Int[Array, "*batch n"]
+) -> Float[Array, "*batch n d"]:
+    """Embedding + position: learned where there is a table of them, else of this kind."""
+    w = lookup(words, ids)
+    n, d = w.shape[-2:]
+    if positions is not None:
+        return w + learned_positions(positions, n, "max_length")
+    return w + sinusoidal(n, d).astype(w.dtype) if kind == "sinusoidal" else w
+
+
+def learned_positions(table: Embedding, n: int, setting: str) -> Float[Array, "n d"]:
+    """The first n rows of a table of positions, whose length is a setting of the network."""
+    if n > table.shape[0]:
+        raise ValueError(
+            f"a text of {n} tokens is longer than the {table.shape[0]} learned positions:"
+            f" cut it, or build the network with a larger {setting}."
+        )
+    return table[:n]
 
 
 def attend(
