@@ -13,6 +13,8 @@ from pathlib import Path
 
 import jax
 
+from wave_jax import tables
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -43,22 +45,10 @@ def origin(command: str) -> str:
     return f"`{command}` · commit {commit} · Python {python}, {packages} · {device()} · {today}"
 
 
-def markdown(rows: Sequence[Mapping[str, object]]) -> str:
-    """
-    >>> print(markdown([{"a": 1, "b": 2}]))
-    | a | b |
-    | --- | --- |
-    | 1 | 2 |
-    """
-    columns = list(rows[0])
-    lines = [columns, ["---"] * len(columns), *([str(row[c]) for c in columns] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def write(name: str, title: str, rows: Sequence[Mapping[str, object]], notes: str = "") -> None:
     """Prints one table and keeps it in benchmarks/results/NAME.md."""
     command = " ".join(["python -m", f"benchmarks.{name}", *sys.argv[1:]])
-    page = f"# {title}\n\n{origin(command)}\n\n{markdown(rows)}\n"
+    page = f"# {title}\n\n{origin(command)}\n\n{tables.markdown(rows)}\n"
     if notes:
         page += f"\n{notes}\n"
     print(page)

@@ -40,6 +40,7 @@ ALLOWED = {
     "settings": {"train", "network", "model", "baselines", "bert", "disk"},
     "store": {"disk", "settings"},
     "checkpoint": {"settings", "store", "disk", "objective", "text", "train"},
+    "tables": set(),
     "cli": {"wave"},
 }
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")

@@ -37,6 +37,7 @@ _MODULES = (
     "objective",
     "parallel",
     "planted",
+    "tables",
     "text",
     "train",
     "wave",
