@@ -37,6 +37,7 @@ ALLOWED = {
     "train": {"objective", "batches", "network", "evaluate", "optimizer", "parallel", "recipe"},
     "gradients": {"network", "objective"},
     "attribution": {"model", "network", "wave"},
+    "measures": {"numerics"},
     "settings": {"train", "network", "model", "baselines", "bert", "disk"},
     "store": {"disk", "settings"},
     "checkpoint": {"settings", "store", "disk", "objective", "text", "train"},

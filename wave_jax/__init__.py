@@ -31,6 +31,7 @@ _MODULES = (
     "datasets",
     "evaluate",
     "gradients",
+    "measures",
     "model",
     "network",
     "numerics",
