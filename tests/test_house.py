@@ -38,10 +38,16 @@ ALLOWED = {
     "gradients": {"network", "objective"},
     "attribution": {"model", "network", "wave"},
     "measures": {"numerics"},
+    "study": {"gradients", "measures", "numerics"},
     "settings": {"train", "network", "model", "baselines", "bert", "disk"},
     "store": {"disk", "settings"},
     "checkpoint": {"settings", "store", "disk", "objective", "text", "train"},
     "tables": set(),
+    "presets": {"network", "model", "baselines", "bert", "recipe"},
+    "run": {
+        *("network", "model", "baselines", "bert", "presets", "text", "disk", "datasets", "batches"),
+        *("evaluate", "train", "checkpoint"),
+    },
     "cli": {"wave"},
 }
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")

@@ -38,6 +38,7 @@ _MODULES = (
     "objective",
     "parallel",
     "planted",
+    "study",
     "tables",
     "text",
     "train",

@@ -88,10 +88,13 @@ class BagConfig:
     """Width of a token vector."""
     dropout: float = 0.0
     """Share of h set to 0 in training."""
+    max_length: int = 128
+    """Tokens of a text that are read."""
 
     def __post_init__(self):
         check_setting("d", self.d, self.d >= 1, "at least 1")
         check_setting("dropout", self.dropout, 0 <= self.dropout < 1, "at least 0 and below 1")
+        check_setting("max_length", self.max_length, self.max_length >= 2, "at least 2 ([CLS] and [SEP])")
 
     def build(self, *, v: int, c: int, rngs: nnx.Rngs) -> "Bag":
         """A network for v rows of vocabulary and c classes, with random parameters.

@@ -1,0 +1,55 @@
+"""Every preset for every model is a whole that can be built; what makes no sense is refused."""
+
+from dataclasses import replace
+
+import jax
+import pytest
+from flax import nnx
+
+from wave_jax import model, recipe
+from wave_jax.bert import BertConfig
+from wave_jax.network import count_parameters
+from wave_jax.presets import MODELS, PRESETS, max_length, preset
+
+
+def parameters(network, v, c):
+    return count_parameters(jax.eval_shape(lambda: network.build(v=v, c=c, rngs=nnx.Rngs(0))))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("kind", [kind for kind in MODELS if kind != "bert"])
+def test_baselines_are_of_the_wave_networks_size_reading_and_training(name, kind):
+    wave, other = preset(name), preset(name, kind)
+    assert (other.training, other.v) == (wave.training, wave.v)
+    assert (other.network.d, max_length(other.network)) == (wave.network.d, max_length(wave.network))
+    assert parameters(other.network, 99, 4).total > 99 * wave.network.d
+
+
+def test_the_presets_are_those_of_the_papers_and_of_the_modules():
+    assert preset("small") == preset() == PRESETS["small"]
+    assert (PRESETS["small"].network, PRESETS["small"].training) == (model.SMALL, recipe.SMALL)
+    assert parameters(preset("paper-modulation").network, 30_522, 4).without_embeddings == 2_366_212
+    interference = preset("paper-interference")
+    assert replace(interference.network, combine="modulate") == preset("paper-modulation").network
+    assert preset("paper-modulation", "transformer").network.heads == 12
+
+
+def test_a_bert_is_what_its_folder_says(tmp_path):
+    (tmp_path / "config.json").write_text('{"hidden_size": 8, "num_attention_heads": 2}')
+    found = preset("small", "bert", tmp_path)
+    assert found.network == BertConfig(hidden_size=8, num_attention_heads=2)
+    assert (found.training, found.weights) == (recipe.PAPER_BERT, tmp_path)
+    assert max_length(found.network) == 512
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("tiny",), "preset must be one of small, paper-modulation, paper-interference, got 'tiny'."),
+        (("small", "lstm"), "model must be one of wave, transformer, bag, bert, got 'lstm'."),
+        (("small", "bert"), "weights must be the folder of a BERT where the model is bert, got None."),
+    ],
+)
+def test_what_is_no_preset_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        preset(*arguments)
