@@ -43,6 +43,8 @@ ALLOWED = {
     "store": {"disk", "settings"},
     "checkpoint": {"settings", "store", "disk", "objective", "text", "train"},
     "tables": set(),
+    "explain": {"attribution", "batches", "network", "tables", "text"},
+    "plots": set(),
     "presets": {"network", "model", "baselines", "bert", "recipe"},
     "run": {
         *("network", "model", "baselines", "bert", "presets", "text", "disk", "datasets", "batches"),

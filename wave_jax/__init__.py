@@ -30,6 +30,7 @@ _MODULES = (
     "checkpoint",
     "datasets",
     "evaluate",
+    "explain",
     "gradients",
     "measures",
     "model",
