@@ -10,7 +10,16 @@ from conftest import unchecked
 from networks import BATCH, CONFIGS, TINY, build
 
 from wave_jax import attribution
-from wave_jax.attribution import gradient_x_input, integrated_gradients, leave_one_out
+from wave_jax.attribution import (
+    deletion,
+    gradient_x_input,
+    integrated_gradients,
+    leave_one_out,
+    on_spans,
+    share_on,
+)
+from wave_jax.datasets import load
+from wave_jax.text import Tokenizer
 
 FUNCTIONS = {
     "gradient x input": gradient_x_input,
@@ -79,9 +88,54 @@ def test_padding_gets_nothing_and_changes_nothing(function):
     assert scores.shape == BATCH.ids.shape
     assert np.all(np.asarray(scores)[~np.asarray(BATCH.mask)] == 0)
     short = jax.tree.map(lambda x: x[1:, :3] if x.ndim == 2 else x[1:], BATCH)
-    np.testing.assert_allclose(FUNCTIONS[function](network, short)[0], scores[1, :3], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        jax.jit(FUNCTIONS[function])(network, short)[0], scores[1, :3], rtol=1e-4, atol=1e-6
+    )
 
 
 def test_no_steps_are_refused():
     with unchecked(), pytest.raises(ValueError, match="steps must be at least 1, got 0"):
         integrated_gradients(build(TINY), BATCH, steps=0)
+
+
+def test_tokens_of_the_planted_evidence_spell_its_words():
+    split = load("planted", size=40).train
+    tokenizer = Tokenizer.train(split.texts, v=400)  # small, so that words fall into pieces
+    for text, spans in zip(split.texts, split.evidence, strict=True):
+        pieces = tokenizer.explain(text, max_length=99)
+        on = on_spans(pieces, spans, 120)
+        assert on.shape == (120,)
+        found = "".join(text[p.start : p.end] for p, yes in zip(pieces, on, strict=False) if yes)
+        assert found == "".join(text[start:end] for start, end in sorted(spans))
+
+
+def test_the_share_on_places_adds_up_to_1_with_the_share_elsewhere():
+    scores = jax.jit(leave_one_out)(build(TINY), BATCH)
+    places = np.asarray(BATCH.ids) % 2 == 1
+    want = np.abs(scores * places).sum(1) / np.abs(scores).sum(1)
+    np.testing.assert_allclose(share_on(scores, jnp.asarray(places)), want, rtol=1e-5)
+    np.testing.assert_allclose(
+        share_on(scores, jnp.asarray(places)) + share_on(scores, jnp.asarray(~places)), [1, 1], rtol=1e-5
+    )
+    assert share_on(0 * scores, jnp.asarray(places)).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_deletion_masks_the_strongest_tokens_one_after_the_other(name):
+    network = build(CONFIGS[name])
+    scores = jnp.array([[9.0, 1, 5, -2, 3, 0], [9.0, -1, 2, 7, 7, 7]])  # of [CLS] and of padding too
+    curve = jax.jit(deletion, static_argnums=3)(network, BATCH, scores, 6)
+    call = jax.jit(lambda mask: jax.nn.softmax(network(BATCH.ids, mask, BATCH.segments)))
+    mask, gone = np.array(BATCH.mask), [[None, 2, 4, 1, 5, 3, None], [None, 2, 1, None, None, None, None]]
+    for k in range(7):
+        for text in (0, 1):
+            if gone[text][k] is not None:
+                mask[text, gone[text][k]] = False
+        want = np.asarray(call(jnp.asarray(mask)))
+        np.testing.assert_allclose(curve.probability[:, k], want[[0, 1], BATCH.labels], rtol=1e-4, atol=1e-6)
+        assert curve.answered[:, k].tolist() == (want.argmax(-1) == np.asarray(BATCH.labels)).tolist()
+
+
+def test_no_steps_of_deletion_are_refused():
+    with unchecked(), pytest.raises(ValueError, match="steps must be at least 1, got 0"):
+        deletion(build(TINY), BATCH, jnp.zeros((2, 6)), steps=0)

@@ -1,20 +1,32 @@
-"""Which tokens mattered: how much each of them adds to the logit of a class.
+"""Which tokens mattered: how much each of them adds to the logit of a class, and how well that is told.
 
-Every function takes a network and a batch, whose labels are the classes to explain, and gives (b, n) scores,
-0 on padding. Positive speaks for the class, negative against it.
+Every method takes a network and a batch, whose labels are the classes to explain, and gives (b, n) scores,
+0 on padding. Positive speaks for the class, negative against it. `share_on` and `deletion` judge such scores:
+by places that are known to matter, and by what masking the strongest tokens does to the network.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from wave_jax import wave
 from wave_jax.model import WaveNetwork
 from wave_jax.network import Trace, check_setting
 
-__all__ = ["Integrated", "gradient_x_input", "integrated_gradients", "leave_one_out"]
+__all__ = [
+    "Deletion",
+    "Integrated",
+    "deletion",
+    "gradient_x_input",
+    "integrated_gradients",
+    "leave_one_out",
+    "on_spans",
+    "share_on",
+]
 
 
 def gradient_x_input(network: Any, batch: Any) -> Float[Array, "b n"]:
@@ -101,3 +113,52 @@ def _by_n_passes(network: Any, batch: Any) -> Float[Array, "b n c"]:
         return network(batch.ids, batch.mask & (jnp.arange(batch.ids.shape[-1]) != j), batch.segments)
 
     return jnp.moveaxis(jax.lax.map(without, jnp.arange(batch.ids.shape[-1])), 0, 1)
+
+
+# --- how well it is told ------------------------------------------------------------------------------------
+
+
+def on_spans(pieces: Sequence[Any], spans: Sequence[tuple[int, int]], n: int) -> np.ndarray:
+    """Which of n places hold a token that stands in one of these spans of characters.
+
+    `pieces` are the tokens of a text with their `start` and `end` (`Tokenizer.explain`); what follows them is
+    padding. With `Split.evidence` of the planted corpus: the tokens that carry the topic.
+    """
+    on = [any(piece.start < end and start < piece.end for start, end in spans) for piece in pieces]
+    return np.array([*on, *[False] * (n - len(on))])
+
+
+def share_on(scores: Float[Array, "b n"], places: Bool[Array, "b n"]) -> Float[Array, " b"]:
+    """Σ_{j in places} |score_j| / Σ_j |score_j|; 0 for a text where all scores are.
+
+    >>> share_on(jnp.array([[3.0, -1.0, 0.0]]), jnp.array([[True, False, True]]))
+    Array([0.75], dtype=float32)
+    """
+    size = jnp.abs(scores)
+    total = jnp.sum(size, axis=-1)
+    return jnp.sum(jnp.where(places, size, 0), axis=-1) / jnp.where(total > 0, total, 1)
+
+
+class Deletion(NamedTuple):
+    probability: Array  # (b, steps + 1) of the class, entry k without the k strongest tokens
+    answered: Array  # (b, steps + 1) whether the class is the answer
+
+
+def deletion(network: Any, batch: Any, scores: Float[Array, "b n"], steps: int = 8) -> Deletion:
+    """What remains of the class as the tokens that speak most for it are masked, one after the other.
+
+    The better the scores, the faster it falls. Random scores are the control. [CLS] stays, and a text with
+    fewer tokens than steps ends as [CLS] alone.
+    """
+    check_setting("steps", steps, steps >= 1, "at least 1")
+    can_go = _left_out(batch.mask)
+    order = jnp.argsort(jnp.where(can_go, -scores, jnp.inf), axis=-1)
+    rank = jnp.argsort(order, axis=-1)  # 0 for the strongest
+
+    def without(k: Array) -> Deletion:
+        mask = batch.mask & ~(can_go & (rank < k))
+        logits = network(batch.ids, mask, batch.segments)
+        of_class = jnp.take_along_axis(jax.nn.softmax(logits), batch.labels[:, None], axis=-1)[:, 0]
+        return Deletion(of_class, jnp.argmax(logits, axis=-1) == batch.labels)
+
+    return jax.tree.map(lambda x: x.T, jax.lax.map(without, jnp.arange(steps + 1)))

@@ -1,0 +1,68 @@
+"""Leaving out every token of a text: in one pass, and one pass per token, which is the definition.
+
+    python -m benchmarks.attribution                 (about a minute on 2 cores)
+
+The n passes are n calls of the compiled network. In one program (`lax.map`, what `leave_one_out` does for
+networks without the one pass) the compiler sees that the two linear maps are the same in all passes, and
+makes them once; that stands beside. Checks first that all give the same logits. Writes
+benchmarks/results/attribution.md.
+"""
+
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from benchmarks.report import interleaved, write
+from wave_jax import attribution
+from wave_jax.batches import Batch
+from wave_jax.model import PAPER_INTERFERENCE, PAPER_MODULATION, SMALL, WaveConfig
+
+V, C, N = 30_000, 4, 64
+CASES = {  # a network and so many texts at a time
+    "SMALL": (SMALL, 32),
+    "papers, modulation": (PAPER_MODULATION, 4),
+    "papers, interference": (PAPER_INTERFERENCE, 4),
+}
+
+
+def main() -> None:
+    rows = [row(name, config, b) for name, (config, b) in CASES.items()]
+    load = f"Load average {os.getloadavg()[0]:.1f}."
+    write("attribution", f"Exact leave-one-out of every token, texts of {N} tokens", rows, load)
+
+
+def row(name: str, config: WaveConfig, b: int) -> dict[str, object]:
+    network = config.build(v=V, c=C, rngs=nnx.Rngs(0))
+    ids = jnp.asarray(np.random.default_rng(0).integers(5, V, (b, N)), jnp.int32)
+    batch = Batch(ids, jnp.ones((b, N), bool), jnp.zeros(b, jnp.int32))
+    masks = [batch.mask & (jnp.arange(N) != j) for j in range(1, N)]
+    call = jax.jit(lambda network, ids, mask: network(ids, mask))
+    program = jax.jit(attribution._by_n_passes)
+    one_pass = jax.jit(lambda network, batch: attribution._without_each(network, batch.ids, batch.mask))
+    forms = {
+        "calls": lambda: jnp.stack([call(network, ids, mask) for mask in masks], axis=1),
+        "program": lambda: program(network, batch)[:, 1:],
+        "one pass": lambda: one_pass(network, batch)[:, 1:],
+    }
+    logits = {form: np.asarray(run()) for form, run in forms.items()}
+    largest = np.abs(logits["calls"]).max()
+    difference = max(np.abs(logits["calls"] - other).max() / largest for other in logits.values())
+    assert difference < 1e-5, difference
+    seconds = interleaved(forms, runs=9)
+    return {
+        "network": name,
+        "texts at a time": b,
+        "n calls, ms a text": 1e3 * seconds["calls"] / b,
+        "n passes in one program": 1e3 * seconds["program"] / b,
+        "one pass": 1e3 * seconds["one pass"] / b,
+        "faster than n calls": f"{seconds['calls'] / seconds['one pass']:.0f} times",
+        "than one program": f"{seconds['program'] / seconds['one pass']:.1f} times",
+        "largest difference / largest logit": f"{difference:.0e}",
+    }
+
+
+if __name__ == "__main__":
+    main()
