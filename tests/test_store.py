@@ -1,5 +1,7 @@
 """Saved steps: what comes back is what was saved, or an error that says what is wrong; nothing in between."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import ml_dtypes
@@ -47,6 +49,12 @@ def test_every_bit_comes_back(tmp_path):
     assert found["b.c"].dtype == ml_dtypes.bfloat16
     assert all(isinstance(array, jax.Array) for array in found.values())
     assert store.saved(tmp_path) == [1]
+
+
+def test_a_folder_may_be_named_from_where_one_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(Path("."))
+    assert store.describe(store.load(Path("."), 1, like(ARRAYS))) == store.describe(ARRAYS)
 
 
 def test_some_arrays_of_a_step(tmp_path):

@@ -118,7 +118,7 @@ def write(folder: Path, step: int, arrays: Mapping[str, Any], note: Note) -> Wri
     try:
         if jax.process_index() == 0:
             beside.mkdir()
-        response = ocp.save_async(str(beside / _ARRAYS), dict(arrays))
+        response = ocp.save_async(str(beside.absolute() / _ARRAYS), dict(arrays))
     except Exception as error:
         raise CheckpointError(f"Step {step} could not be saved in {folder} ({_reason(error)}).") from None
 
@@ -168,7 +168,8 @@ def load(folder: Path, step: int, like: Mapping[str, Any]) -> dict[str, jax.Arra
     try:
         with context:
             arrays = ocp.load(
-                str(folder / str(step) / _ARRAYS), {name: _target(leaf) for name, leaf in like.items()}
+                str(folder.absolute() / str(step) / _ARRAYS),
+                {name: _target(leaf) for name, leaf in like.items()},
             )
     except Exception as error:
         raise CheckpointError(f"{where} is damaged: {_reason(error)}.") from None
