@@ -44,12 +44,14 @@ ALLOWED = {
     "checkpoint": {"settings", "store", "disk", "objective", "text", "train"},
     "tables": set(),
     "explain": {"attribution", "batches", "network", "tables", "text"},
-    "plots": set(),
+    "plots": {"measures"},
     "presets": {"network", "model", "baselines", "bert", "recipe"},
     "run": {
         *("network", "model", "baselines", "bert", "presets", "text", "disk", "datasets", "batches"),
         *("evaluate", "train", "checkpoint"),
     },
+    "predictor": {"text"},
+    "export": {"batches", "checkpoint", "disk", "evaluate", "model", "network", "predictor", "text"},
     "cli": {"wave"},
 }
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
