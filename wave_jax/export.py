@@ -1,0 +1,203 @@
+"""A trained Wave Network as one small file that `predictor` answers from, or as StableHLO for those with XLA.
+
+    with checkpoint.open("runs/first") as folder:
+        export.save_run("news.wave", folder, dtype="int8", valid=valid)
+
+See docs/export.md for the bytes of the file and for what is promised.
+"""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, get_args
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import numpy as np
+
+from wave_jax import checkpoint, evaluate, predictor
+from wave_jax.batches import TokenArrays
+from wave_jax.checkpoint import RunFolder
+from wave_jax.disk import write_whole
+from wave_jax.model import WaveNetwork
+from wave_jax.network import check_setting, sinusoidal
+from wave_jax.predictor import Content, Formula, Predictor
+from wave_jax.text import Tokenizer, Tokens
+
+__all__ = ["Dtype", "Exported", "Loss", "save", "save_run", "stablehlo"]
+
+Dtype = Literal["float32", "float16", "int8"]
+
+# What most numbers of a file are in; the others, vectors and small matrices, stay float32.
+_ROUNDED = ("embedding", "tokens", "variants", "feed_forward")
+_HALF = 65504  # the largest number of float16
+_TINY = 1e-30  # a row of smaller numbers is 0 in int8, where a scale would lose its digits
+
+
+class Loss(NamedTuple):
+    """The file against the network, over texts."""
+
+    texts: int
+    changed: float
+    """Share of the texts that get another answer."""
+    largest: float
+    """The largest difference of a logit."""
+    before: float
+    """Accuracy of the network over the texts with a label; NaN where none has one."""
+    after: float
+    """Accuracy of the file over the same texts."""
+
+
+class Exported(NamedTuple):
+    """What was written."""
+
+    size: int
+    """Bytes of the file."""
+    folded: bool
+    """Whether it holds rows per token; otherwise weights, which are folded when it is loaded."""
+    digest: str
+    """The network's `checkpoint.parameter_digest`."""
+    loss: Loss | None
+    """Over the tokens that were handed in."""
+
+
+def save(
+    path: str | os.PathLike[str],
+    network: Any,
+    tokenizer: Tokenizer,
+    classes: Sequence[str],
+    *,
+    max_length: int,
+    dtype: Dtype = "float32",
+    valid: TokenArrays | None = None,
+) -> Exported:
+    """Write the file; with `valid`, texts as tokens, say what rounding to `dtype` costs on them."""
+    check_setting("dtype", dtype, dtype in get_args(Dtype), "float32, float16 or int8")
+    _check(network, tokenizer, classes, max_length)
+    weights = _weights(network, tokenizer.v, max_length)
+    tables = predictor.fold(weights)
+    _check_range(tables, max_length)
+    arrays = min((_rounded(form, dtype) for form in (weights, tables)), key=_bytes)
+    digest = checkpoint.parameter_digest(network)
+    content = Content(_formula(network), arrays, tokenizer.to_json(), tuple(classes), max_length, digest)
+    raw = predictor.pack(content)
+    loss = None if valid is None else _loss(network, Predictor(predictor.unpack(raw)), valid)
+    write_whole(path, raw)
+    return Exported(len(raw), "tokens" in arrays, digest, loss)
+
+
+def save_run(
+    path: str | os.PathLike[str],
+    folder: RunFolder,
+    *,
+    dtype: Dtype = "float32",
+    valid: TokenArrays | None = None,
+) -> Exported:
+    """`save` of the best network of an opened run folder, or of the newest where no step has a metric."""
+    settings = folder.settings
+    return save(
+        path,
+        folder.network(),
+        folder.tokenizer(),
+        settings.classes,
+        max_length=settings.max_length,
+        dtype=dtype,
+        valid=valid,
+    )
+
+
+def stablehlo(network: Any, n: int) -> bytes:
+    """A network with its parameters as a program for XLA, for CPU, CUDA and TPU: `jax.export.deserialize`s.
+
+    Of ids (b, n) int32 and mask (b, n) bool it makes logits (b, c), for any b.
+    """
+    (b,) = jax.export.symbolic_shape("b")
+    ids, mask = jax.ShapeDtypeStruct((b, n), jnp.int32), jax.ShapeDtypeStruct((b, n), jnp.bool_)
+    program = jax.jit(lambda ids, mask: network(ids, mask))
+    return bytes(jax.export.export(program, platforms=("cpu", "cuda", "tpu"))(ids, mask).serialize())
+
+
+def _check(network: Any, tokenizer: Tokenizer, classes: Sequence[str], max_length: int) -> None:
+    config = getattr(network, "config", None)
+    if not isinstance(network, WaveNetwork) or (config.layers, config.levels) != (1, "input"):  # pyright: ignore
+        raise ValueError(
+            f"Only a Wave Network of one layer at input level folds into a file, not {config}:"
+            " keep its run folder, or take `export.stablehlo`."
+        )
+    c, v, places = network.classifier.out_features, network.v, network.positions
+    names = len(classes) == c and all(isinstance(name, str) for name in classes)
+    check_setting("classes", classes, names, f"{c} names, one per logit")
+    check_setting("tokenizer", tokenizer, tokenizer.v <= v, f"of at most the network's {v} rows")
+    longest = 2**16 if places is None else len(places)
+    check_setting("max_length", max_length, 3 <= max_length <= longest, f"in 3..{longest}")
+
+
+def _formula(network: WaveNetwork) -> Formula:
+    config = network.config
+    return Formula(config.combine, config.read_out, config.pool, config.activation)
+
+
+def _weights(network: WaveNetwork, v: int, max_length: int) -> dict[str, np.ndarray]:
+    """The parameters that answers depend on: rows that the tokenizer has, places that are read."""
+    layer = network.layers[0]
+    variants = layer.variant1, layer.variant2
+    weights = {
+        "embedding": network.embedding[:v],
+        "variants": jnp.concatenate([variant.kernel[...] for variant in variants], axis=1),
+        "variants_bias": jnp.concatenate([variant.bias[...] for variant in variants]),  # pyright: ignore
+        "feed_forward": layer.feed_forward.kernel,
+        "feed_forward_bias": layer.feed_forward.bias,
+        "norm_scale": layer.norm.scale,
+        "norm_bias": layer.norm.bias,
+        "classifier": network.classifier.kernel,
+        "classifier_bias": network.classifier.bias,
+    }
+    places = network.positions
+    if places is not None:
+        weights["positions"] = places[:max_length]
+    elif network.config.positions == "sinusoidal":
+        weights["positions"] = sinusoidal(max_length, network.config.d)
+    weights = {name: np.asarray(x[...], np.float32) for name, x in weights.items()}
+    for name, x in weights.items():
+        if not np.isfinite(x).all():
+            raise ValueError(f"The network's {name} holds NaN or infinity: export an earlier step.")
+    return weights
+
+
+def _rounded(arrays: Mapping[str, np.ndarray], dtype: Dtype) -> dict[str, np.ndarray]:
+    """The arrays in `dtype`. int8 has a scale per row: a token of large numbers costs the others nothing."""
+    rounded = dict(arrays)
+    for name in (name for name in _ROUNDED if name in arrays and dtype != "float32"):
+        x = arrays[name]
+        largest = np.abs(x).max(axis=1, keepdims=True)
+        if dtype == "int8":
+            scale = np.where(largest >= _TINY, largest / np.float32(127), np.float32(1))
+            rounded |= {name: np.rint(x / scale).astype(np.int8), f"{name}.scale": scale}
+        elif largest.max() <= _HALF:
+            rounded[name] = x.astype(np.float16)
+        else:
+            raise ValueError(f"float16 cannot hold {largest.max():.3g}, in {name}: take float32 or int8.")
+    return rounded
+
+
+def _bytes(arrays: Mapping[str, np.ndarray]) -> int:
+    return sum(x.nbytes for x in arrays.values())
+
+
+def _check_range(tables: Mapping[str, np.ndarray], max_length: int) -> None:
+    """No sum of squares over the tokens of a text is beyond float32."""
+    largest = sum(float(np.abs(tables[name]).max()) for name in ("tokens", "places") if name in tables)
+    if not max_length * largest**2 <= np.finfo(np.float32).max:  # NaN is no good either
+        raise ValueError(f"Tokens of {largest:.3g} have squares beyond float32: train with weight decay.")
+
+
+def _loss(network: WaveNetwork, file: Predictor, tokens: TokenArrays) -> Loss:
+    before = evaluate.predict(network, tokens)
+    after = file.answer(Tokens(np.asarray(tokens.ids), np.asarray(tokens.offsets)))
+    answers = np.stack([before, after]).argmax(axis=-1)
+    labels = np.asarray(tokens.labels)
+    right = (answers == labels)[:, labels >= 0]
+    accuracy = right.mean(axis=-1).tolist() if right.size else (math.nan, math.nan)
+    changed, largest = np.mean(answers[0] != answers[1]), np.abs(after - before).max()
+    return Loss(len(labels), float(changed), float(largest), *accuracy)
