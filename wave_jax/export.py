@@ -31,7 +31,7 @@ Dtype = Literal["float32", "float16", "int8"]
 
 # What most numbers of a file are in; the others, vectors and small matrices, stay float32.
 _ROUNDED = ("embedding", "tokens", "variants", "feed_forward")
-_HALF = 65504  # the largest number of float16
+_LARGEST, _HALF = float(np.finfo(np.float32).max), 65504  # the largest numbers of float32 and float16
 _TINY = 1e-30  # a row of smaller numbers is 0 in int8, where a scale would lose its digits
 
 
@@ -76,9 +76,7 @@ def save(
     check_setting("dtype", dtype, dtype in get_args(Dtype), "float32, float16 or int8")
     _check(network, tokenizer, classes, max_length)
     weights = _weights(network, tokenizer.v, max_length)
-    tables = predictor.fold(weights)
-    _check_range(tables, max_length)
-    arrays = min((_rounded(form, dtype) for form in (weights, tables)), key=_bytes)
+    arrays = _rounded(min(weights, _folded(weights, max_length), key=_numbers), dtype)
     digest = checkpoint.parameter_digest(network)
     content = Content(_formula(network), arrays, tokenizer.to_json(), tuple(classes), max_length, digest)
     raw = predictor.pack(content)
@@ -165,6 +163,16 @@ def _weights(network: WaveNetwork, v: int, max_length: int) -> dict[str, np.ndar
     return weights
 
 
+def _folded(weights: Mapping[str, np.ndarray], max_length: int) -> dict[str, np.ndarray]:
+    """The rows that the weights make, if no sum of their squares over a text is beyond float32."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        tables = predictor.fold(weights)
+    largest = sum(float(np.abs(tables[name]).max()) for name in ("tokens", "places") if name in tables)
+    if not max_length * largest**2 <= _LARGEST:  # NaN is no good either
+        raise ValueError(f"Tokens of {largest:.3g} have squares beyond float32: export an earlier step.")
+    return tables
+
+
 def _rounded(arrays: Mapping[str, np.ndarray], dtype: Dtype) -> dict[str, np.ndarray]:
     """The arrays in `dtype`. int8 has a scale per row: a token of large numbers costs the others nothing."""
     rounded = dict(arrays)
@@ -181,15 +189,8 @@ def _rounded(arrays: Mapping[str, np.ndarray], dtype: Dtype) -> dict[str, np.nda
     return rounded
 
 
-def _bytes(arrays: Mapping[str, np.ndarray]) -> int:
-    return sum(x.nbytes for x in arrays.values())
-
-
-def _check_range(tables: Mapping[str, np.ndarray], max_length: int) -> None:
-    """No sum of squares over the tokens of a text is beyond float32."""
-    largest = sum(float(np.abs(tables[name]).max()) for name in ("tokens", "places") if name in tables)
-    if not max_length * largest**2 <= np.finfo(np.float32).max:  # NaN is no good either
-        raise ValueError(f"Tokens of {largest:.3g} have squares beyond float32: train with weight decay.")
+def _numbers(arrays: Mapping[str, np.ndarray]) -> int:
+    return sum(x.size for x in arrays.values())
 
 
 def _loss(network: WaveNetwork, file: Predictor, tokens: TokenArrays) -> Loss:
