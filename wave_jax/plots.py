@@ -217,8 +217,13 @@ def bands(
     steps: Real[Numbers, " steps"],
     curves: Mapping[str, Real[Numbers, "seeds steps"]],
     label: str = "accuracy",
+    along: str = "step",
+    over: str = "seeds",
 ) -> Figure:
-    """Convergence of several models: over seeds the mean, and the interval that holds it with 95 %."""
+    """Convergence of several models: over seeds the mean, and the interval that holds it with 95 %.
+
+    `label` and `along` name the axes, `over` what the rows of a curve are, where it is not seeds.
+    """
     figure = Figure(figsize=(_WIDTH, 3.6), layout="constrained")
     ax = figure.subplots()
     x, most = np.asarray(steps), max(len(values) for values in curves.values())
@@ -228,9 +233,9 @@ def bands(
         _line(ax, x, mean, name, i)
         if len(values) > 1:
             ax.fill_between(x, mean - half, mean + half, color=_LINES[i % len(_LINES)][0], alpha=0.18, lw=0)
-    ax.set(xlabel="step", ylabel=_shown(label))
-    note = f"mean and its 95 % interval over {most} seeds" if most > 1 else "one seed"
-    ax.set_title(note, loc="right", fontsize=8.5, color="0.35")
+    ax.set(xlabel=_shown(along), ylabel=_shown(label))
+    if most > 1:
+        _note(ax, f"mean and its 95 % interval over {most} {over}")
     _legend(figure)
     return figure
 
@@ -254,7 +259,7 @@ def accuracy_against_parameters(
     ax.xaxis.set_major_formatter(EngFormatter(sep=" "))
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-    ax.set_title("bars: 95 % interval", loc="right", fontsize=8.5, color="0.35")
+    _note(ax, "bars: 95 % interval")
     _name_points(figure, ax, models)
     return figure
 
@@ -300,6 +305,10 @@ def _line(ax: Axes, x: np.ndarray, y: np.ndarray, name: str, i: int) -> None:
 def _legend(figure: Figure) -> None:
     lines = {line.get_label(): line for ax in figure.axes for line in ax.get_lines()}
     figure.legend(handles=list(lines.values()), loc="outside upper left", ncols=min(4, len(lines)))
+
+
+def _note(ax: Axes, text: str) -> None:
+    ax.set_title(text, loc="right", fontsize=8.5, color="0.35")
 
 
 def _shown(name: str) -> str:
