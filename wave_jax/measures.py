@@ -206,7 +206,7 @@ class Interval(NamedTuple):
     half: float
 
 
-def interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Interval:
+def interval(values: Sequence[float | np.floating] | np.ndarray, level: float = 0.95) -> Interval:
     """Mean, standard deviation (n - 1) and half the interval of the mean: t_{n-1, (1 + level)/2}·std/√n.
 
     `mean ± half` holds the true mean with probability `level`, if the values are normal (Student). One value
@@ -215,15 +215,16 @@ def interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Inter
     >>> "{:.1f}, {:.1f}, {:.3f}".format(*interval([1.0, 2.0, 3.0]))
     '2.0, 1.0, 2.484'
     """
-    n = len(values)
+    numbers = [float(value) for value in values]
+    n = len(numbers)
     if n == 0 or not 0 < level < 1:
         raise ValueError(f"interval needs values and a level between 0 and 1, got {n} values and {level}.")
     if n == 1:
-        return Interval(float(values[0]), math.nan, math.inf)
+        return Interval(numbers[0], math.nan, math.inf)
     from scipy.stats import t
 
-    std = float(np.std(values, ddof=1))
-    return Interval(float(np.mean(values)), std, float(t.ppf((1 + level) / 2, n - 1)) * std / math.sqrt(n))
+    std = float(np.std(numbers, ddof=1))
+    return Interval(float(np.mean(numbers)), std, float(t.ppf((1 + level) / 2, n - 1)) * std / math.sqrt(n))
 
 
 class McNemar(NamedTuple):

@@ -1,0 +1,1 @@
+"""One question each, answered in numbers: `python -m experiments NAME`."""

@@ -1,0 +1,48 @@
+"""Every experiment runs, small, from its command to its report."""
+
+import csv
+import sys
+
+import pytest
+
+from experiments import __main__ as command
+from experiments import attribution
+
+
+def run(name, out, monkeypatch, *settings):
+    args = [name, "--preset", "smoke", "--out", str(out), *settings]
+    monkeypatch.setattr(sys, "argv", ["experiments", *args])
+    command.main(args)
+    page = (out / "report.md").read_text()
+    assert page.split("\n\n")[1].startswith(f"`python -m experiments {name} --preset smoke")
+    return page
+
+
+def table(page, heading):
+    lines = page.split(f"## {heading}\n\n")[1].split("\n\n")[0].splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [dict(zip(cells[0], row, strict=True)) for row in cells[2:]]
+
+
+def test_attribution(tmp_path, monkeypatch):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for part in ("train", "test"):
+        rows = [f"{i % 2},{['up rise', 'down fall'][i % 2]} {'abcde'[i % 5]}" for i in range(20)]
+        (folder / f"{part}.csv").write_text("\n".join(["label,text", *rows]))
+    out = tmp_path / "out"
+    page = run("attribution", out, monkeypatch, "--data", str(folder))
+    assert [row["method"] for row in table(page, "Texts that keep their answer, %: texts")] == [
+        *attribution.METHODS
+    ]
+    assert [row["data"] for row in table(page, "Data")] == ["planted", "texts"]
+    points = list(csv.DictReader((out / "deletion.csv").read_text().splitlines()))
+    assert len(points) == 2 * len(attribution.METHODS) * 3  # data, methods, and 0 to 2 tokens masked
+    assert {row["kept"] for row in points if row["masked"] == "0"} == {"1.0"}
+    assert len(list(out.glob("*.png"))) == 2
+
+
+def test_an_unknown_experiment_is_refused_with_the_names_of_the_known(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["astrology"])
+    assert "'attribution'" in capsys.readouterr().err
