@@ -101,8 +101,8 @@ def main(folder: str) -> None:
 
     loss, count = files["float32"].loss, len(datasets.load(folder).test.texts)
     notes = (
-        f"Rates in texts per second, over {count:,} test texts; `answering` is from tokens to logits. Accuracy"
-        f" over {loss.texts:,} validation texts, the network's own {loss.before:.2%}."
+        f"Rates in texts per second, over {count:,} test texts; `answering` is from tokens to logits."
+        f" Accuracy over {loss.texts:,} validation texts, the network's own {loss.before:.2%}."
         f" Load average of the machine at the end: {os.getloadavg()[0]:.1f}."
     )
     write("predictor", "Exported files of SMALL", rows, notes)
