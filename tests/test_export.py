@@ -152,7 +152,7 @@ def test_int8_keeps_a_255th_of_the_largest_of_each_row():
     x = (rng.normal(size=(84, 9)) * 10.0 ** np.arange(-46, 38)[:, None]).astype(np.float32)
     rounded = export._rounded({"tokens": x, "places": x}, "int8")
     assert [rounded[name].dtype for name in ("tokens", "tokens.scale", "places")] == ["int8", "f4", "f4"]
-    back = predictor.restored(rounded)["tokens"]
+    back = predictor.restored(rounded, "tokens")
     largest = np.abs(np.float64(x)).max(axis=1, keepdims=True)
     bound = np.where(largest < 1e-30, 1e-30, largest / 253)  # rows of less are 0
     assert (np.abs(np.float64(back) - x) <= bound).all()

@@ -164,13 +164,15 @@ def _weights(network: WaveNetwork, v: int, max_length: int) -> dict[str, np.ndar
 
 
 def _folded(weights: Mapping[str, np.ndarray], max_length: int) -> dict[str, np.ndarray]:
-    """The rows that the weights make, if no sum of their squares over a text is beyond float32."""
+    """Rows per token and place for what they are made of, if sums of their squares fit into float32."""
     with np.errstate(over="ignore", invalid="ignore"):
-        tables = predictor.fold(weights)
-    largest = sum(float(np.abs(tables[name]).max()) for name in ("tokens", "places") if name in tables)
+        tables = {"tokens": predictor.fold_tokens(weights), "places": predictor.fold_places(weights)}
+    tables = {name: x for name, x in tables.items() if x is not None}
+    largest = sum(float(np.abs(x).max()) for x in tables.values())
     if not max_length * largest**2 <= _LARGEST:  # NaN is no good either
         raise ValueError(f"Tokens of {largest:.3g} have squares beyond float32: export an earlier step.")
-    return tables
+    parts = ("embedding", "variants", "variants_bias", "positions")
+    return tables | {name: x for name, x in weights.items() if name not in parts}
 
 
 def _rounded(arrays: Mapping[str, np.ndarray], dtype: Dtype) -> dict[str, np.ndarray]:

@@ -3,8 +3,8 @@
     network = predictor.load("news.wave")
     network.predict(["Stocks fell again on Monday"])        # ['Business']
 
-`export` writes the file, docs/export.md says what is in it. The embedding and both linear maps are folded
-into one table of rows per token, so that a text costs gathers and sums of squares. Symbols as in `wave`.
+`export` writes the file, docs/export.md says what is in it. Embedding and both linear maps are folded into
+one row per token, so that a text costs a gather and a sum of squares. Symbols as in `wave`.
 """
 
 import hashlib
@@ -21,7 +21,18 @@ import numpy as np
 
 from wave_jax.text import Tokenizer, Tokens
 
-__all__ = ["Content", "Formula", "Predictor", "PredictorError", "fold", "load", "pack", "restored", "unpack"]
+__all__ = [
+    "Content",
+    "Formula",
+    "Predictor",
+    "PredictorError",
+    "fold_places",
+    "fold_tokens",
+    "load",
+    "pack",
+    "restored",
+    "unpack",
+]
 
 _FORMAT = 1
 _MAGIC = b"WaveJAX\n"
@@ -30,6 +41,7 @@ _DTYPES = {"float32": np.float32, "float16": np.float16, "int8": np.int8}
 _LARGEST = 2**28  # bytes of a tokenizer
 _BLOCK = 2**19  # numbers worked on at a time: they stay in the cache
 _EPS = 1e-6  # of the norm
+_HEAD = ("feed_forward", "feed_forward_bias", "norm_scale", "norm_bias", "classifier", "classifier_bias")
 
 _ACTIVATIONS = {
     "none": lambda x: x,
@@ -125,33 +137,33 @@ def _parsed(header: dict[str, Any], body: memoryview) -> Content:
     return Content(**header | {"formula": formula, "arrays": arrays, "tokenizer": tokenizer})
 
 
-def restored(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays in float32; those of int8 have a scale per row beside them.
+# --- from its arrays to rows of both variants, side by side -------------------------------------------------
 
-    >>> restored({"A": np.int8([[127], [-2]]), "A.scale": np.float32([[2], [0.5]])})["A"].tolist()
+
+def restored(arrays: Mapping[str, np.ndarray], name: str, rows: Any = slice(None)) -> np.ndarray:
+    """Rows of an array in float32; one of int8 has a scale per row beside it.
+
+    >>> restored({"A": np.int8([[127], [-2]]), "A.scale": np.float32([[2], [0.5]])}, "A").tolist()
     [[254.0], [-1.0]]
     """
-    whole = {name: x.astype(np.float32) for name, x in arrays.items()}
-    scales = {name: whole.pop(name) for name in arrays if name.endswith(".scale")}
-    for name, scale in scales.items():
-        whole[name.removesuffix(".scale")] *= scale
-    return whole
+    x = arrays[name][rows].astype(np.float32)
+    return x * arrays[f"{name}.scale"][rows] if f"{name}.scale" in arrays else x
 
 
-def fold(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Embedding, positions and both linear maps as rows of both variants, side by side.
-
-    (w + p)·[A A'] + [b b'] is a row per token, w·[A A'] + [b b'], plus a row per place, p·[A A'].
-    """
-    arrays = dict(arrays)
+def fold_tokens(arrays: Mapping[str, np.ndarray], ids: Any = slice(None)) -> np.ndarray:
+    """w·[A A'] + [b b'] of tokens: with `fold_places`, (w + p)·[A A'] + [b b']."""
     if "tokens" in arrays:
-        return arrays
-    A, b = arrays.pop("variants"), arrays.pop("variants_bias")
-    arrays["tokens"] = arrays.pop("embedding") @ A
-    arrays["tokens"] += b
+        return restored(arrays, "tokens", ids)
+    return restored(arrays, "embedding", ids) @ restored(arrays, "variants") + arrays["variants_bias"]
+
+
+def fold_places(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """p·[A A'] of places; None where there are no positions."""
+    if "places" in arrays:
+        return restored(arrays, "places")
     if "positions" in arrays:
-        arrays["places"] = arrays.pop("positions") @ A
-    return arrays
+        return restored(arrays, "positions") @ restored(arrays, "variants")
+    return None
 
 
 # --- the answer ---------------------------------------------------------------------------------------------
@@ -161,16 +173,19 @@ class Predictor:
     """Labels, probabilities and logits of texts, faster for hundreds at a time than one by one."""
 
     def __init__(self, content: Content):
-        arrays = self._arrays = fold(restored(content.arrays))
         self.formula, self.digest = content.formula, content.digest
         self.classes, self.max_length = tuple(content.classes), content.max_length
         self.tokenizer = Tokenizer.from_json(content.tokenizer)
-        (v, self._width), c = arrays["tokens"].shape, len(arrays["classifier_bias"])  # _width is 2d
+        arrays = self._arrays = content.arrays
+        self._head = {name: restored(arrays, name) for name in _HEAD}
+        self._places = fold_places(arrays)
+        v, c = len(arrays.get("tokens", arrays.get("embedding", ()))), len(self._head["classifier_bias"])
         if (self.tokenizer.v, len(self.classes)) != (v, c):
             raise ValueError(f"{self.tokenizer.v} tokens and {len(self.classes)} classes, not {v} and {c}.")
-        arrays["tokens"][self.tokenizer.pad_id] = 0  # no text has this token: it fills short ones up
-        alone = content.formula.pool == "cls" and "places" not in arrays
-        self._squares = np.square(arrays["tokens"]) if alone else None
+        self._width = 2 * len(self._head["norm_bias"])  # 2d
+        self._tokens = np.zeros((v, self._width), np.float32)
+        self._known = np.zeros(v, bool)
+        self._known[self.tokenizer.pad_id] = True  # as 0: no text has this token, it fills short ones up
 
     def __repr__(self) -> str:
         return f"Predictor(classes={list(self.classes)}, {self.formula}, max_length={self.max_length})"
@@ -194,27 +209,32 @@ class Predictor:
         v = self.tokenizer.v
         if tokens.ids.max(initial=0) >= v:
             raise ValueError(f"ids must lie in 0..{v - 1}, got {tokens.ids.max()}: use the file's tokenizer.")
+        self._learn(tokens.ids)
         h = self._of_cls(tokens) if self.formula.pool == "cls" else self._of_all(tokens)
-        return h @ self._arrays["classifier"] + self._arrays["classifier_bias"]
+        return h @ self._head["classifier"] + self._head["classifier_bias"]
+
+    def _learn(self, ids: np.ndarray) -> None:
+        """Make the rows of tokens never met before. Those of all tokens would be most of the start."""
+        new = np.unique(ids[~self._known[ids]])
+        if len(new):
+            self._tokens[new] = fold_tokens(self._arrays, new)
+            self._known[new] = True
 
     def _of_cls(self, tokens: Tokens) -> np.ndarray:
         """h (texts, d) from w and s² of [CLS] alone, s² a plain sum over the others."""
         w, s2 = np.empty((2, len(tokens.offsets) - 1, self._width), np.float32)
         for rows, ids, mask in self._blocks(tokens):
-            if self._squares is None:
-                each = self._variants(ids, mask)
-                w[rows], s2[rows] = each[:, 0], np.square(each[:, 1:]).sum(axis=1)
-            else:
-                w[rows] = self._arrays["tokens"][ids[:, 0]]
-                s2[rows] = self._squares.take(ids[:, 1:], axis=0, mode="clip").sum(axis=1)
-        return _features(w, s2, self.formula, self._arrays)
+            each = self._variants(ids, mask)
+            w[rows] = each[:, 0]
+            s2[rows] = np.einsum("bnk,bnk->bk", each[:, 1:], each[:, 1:])
+        return _features(w, s2, self.formula, self._head)
 
     def _of_all(self, tokens: Tokens) -> np.ndarray:
         """h (texts, d), the mean over all tokens."""
         h = np.empty((len(tokens.offsets) - 1, self._width // 2), np.float32)
         for rows, ids, mask in self._blocks(tokens):
             w = self._variants(ids, mask)
-            each = _features(w, _others(w * w), self.formula, self._arrays)
+            each = _features(w, _others(w * w), self.formula, self._head)
             total = np.where(mask[..., None], each, 0).sum(axis=1)
             h[rows] = total / mask.sum(axis=1, keepdims=True, dtype=np.float32)
         return h
@@ -230,12 +250,12 @@ class Predictor:
 
     def _variants(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """w and w' side by side, (b, n, 2d); 0 where there is no token."""
-        w = self._arrays["tokens"].take(ids, axis=0, mode="clip")
-        places = self._arrays.get("places")
-        if places is not None:
-            if ids.shape[1] > len(places):
-                raise ValueError(f"A text has {ids.shape[1]} tokens, where {len(places)} are read: cut it.")
-            w += places[: ids.shape[1]]
+        w = self._tokens.take(ids, axis=0, mode="clip")
+        if self._places is not None:
+            n, most = ids.shape[1], len(self._places)
+            if n > most:
+                raise ValueError(f"A text has {n} tokens, where {most} are read: cut it.")
+            w += self._places[:n]
             w[~mask] = 0
         return w
 
@@ -260,15 +280,13 @@ def _others(w2: np.ndarray) -> np.ndarray:
     return np.where(dominates, np.where(dominates, 0, w2).sum(axis=1, keepdims=True), total - w2)
 
 
-def _features(
-    w: np.ndarray, s2: np.ndarray, formula: Formula, arrays: Mapping[str, np.ndarray]
-) -> np.ndarray:
+def _features(w: np.ndarray, s2: np.ndarray, formula: Formula, head: Mapping[str, np.ndarray]) -> np.ndarray:
     """From w and s² of both waves, (..., 2d), to the output of the layer, (..., d)."""
     x = _read_out(*_combined(w, np.sqrt(s2), formula.combine), formula.read_out)
-    x = _ACTIVATIONS[formula.activation](x @ arrays["feed_forward"] + arrays["feed_forward_bias"])
+    x = _ACTIVATIONS[formula.activation](x @ head["feed_forward"] + head["feed_forward_bias"])
     x = x - x.mean(axis=-1, keepdims=True)
     x /= np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + np.float32(_EPS))
-    return x * arrays["norm_scale"] + arrays["norm_bias"]
+    return x * head["norm_scale"] + head["norm_bias"]
 
 
 def _combined(w: np.ndarray, s: np.ndarray, combine: str) -> tuple[np.ndarray, np.ndarray]:
