@@ -52,6 +52,9 @@ ALLOWED = {
     },
     "predictor": {"text"},
     "export": {"batches", "checkpoint", "disk", "evaluate", "model", "network", "predictor", "text"},
+    "classifier": {
+        *("answers", "checkpoint", "datasets", "explain", "model", "presets", "recipe", "run", "text", "train"),
+    },
     "cli": {"wave"},
 }
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from wave_jax.classifier import WaveClassifier
     from wave_jax.gradients import by_parameter, by_stage, by_token
     from wave_jax.model import PAPER_INTERFERENCE, PAPER_MODULATION, SMALL, WaveConfig, WaveNetwork
     from wave_jax.network import Trace, count_parameters
@@ -20,6 +21,7 @@ _HOME = {
         ("PAPER_INTERFERENCE", "PAPER_MODULATION", "SMALL", "WaveConfig", "WaveNetwork"), "model"
     ),
     **dict.fromkeys(("by_parameter", "by_stage", "by_token"), "gradients"),
+    "WaveClassifier": "classifier",
     **dict.fromkeys(("NonFinite", "TrainConfig", "fit"), "train"),
 }
 _MODULES = (
@@ -28,6 +30,7 @@ _MODULES = (
     "batches",
     "bert",
     "checkpoint",
+    "classifier",
     "datasets",
     "evaluate",
     "explain",
@@ -56,6 +59,7 @@ __all__ = [
     "NonFinite",
     "Trace",
     "TrainConfig",
+    "WaveClassifier",
     "WaveConfig",
     "WaveNetwork",
     "by_parameter",

@@ -1,0 +1,248 @@
+"""The estimator: labels of all kinds, scikit-learn's own tools, its way to disk and back, and bad input."""
+
+import copy
+import enum
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import unchecked
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
+
+from wave_jax import checkpoint, evaluate
+from wave_jax.checkpoint import CheckpointError, parameter_digest
+from wave_jax.classifier import WaveClassifier, _as_array, _ordered
+from wave_jax.folders import DataError
+from wave_jax.run import tokens_of
+
+# Folds hold the same texts, so that one compiled program serves them all.
+TEXTS = [f"{['rise gain', 'fall loss'][i % 2]} {'abcdef'[i % 6]}" for i in range(48)]
+LABELS = [["up", "down"][i % 2] for i in range(48)]
+TINY = {"d": 4, "epochs": 12, "batch": 8, "rate": 0.05, "v": 40, "max_length": 8} | {
+    "dropout": 0.0,
+    "drop_tokens": 0.0,
+}
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return WaveClassifier(**TINY).fit(TEXTS, LABELS)
+
+
+def test_it_learns_and_answers_with_the_labels(fitted):
+    assert fitted.classes_.tolist() == ["down", "up"]
+    assert fitted.score(TEXTS, LABELS) == 1
+    answers = fitted.predict(TEXTS[:3])
+    assert answers.dtype.kind == "U"
+    assert answers.tolist() == LABELS[:3]
+    assert fitted.predict([]).shape == (0,)
+
+
+def test_probabilities_are_those_of_the_network_in_the_order_of_the_classes(fitted):
+    p = fitted.predict_proba(["fall", "rise gain a", ""])
+    split = type("Split", (), {"texts": ("fall", "rise gain a", ""), "labels": np.zeros(3, np.int32)})
+    logits = evaluate.predict(fitted.network, tokens_of_unchecked(split, fitted))
+    np.testing.assert_allclose(p, np.exp(logits) / np.exp(logits).sum(-1, keepdims=True), rtol=1e-4)
+    assert (p[0, 0], p[1, 1]) == (p[0].max(), p[1].max())
+
+
+def tokens_of_unchecked(split, classifier):
+    with unchecked():
+        return tokens_of(split, classifier.tokenizer, classifier.settings)
+
+
+def test_the_box_opens(fitted):
+    assert fitted.network.config.d == 4
+    assert fitted.tokenizer.v <= 40
+    assert [record.epoch for record in fitted.history if record.valid] == list(range(1, 13))
+    best = max(record.valid.accuracy for record in fitted.history if record.valid)
+    assert best == 1
+
+
+def test_explain_names_the_word(fitted):
+    explanation = fitted.explain("fall a")
+    assert explanation.classes[explanation.label] == "down"
+    assert explanation.strongest(1)[0].token == "fall"
+    assert fitted.explain("fall a", "up").label == 1
+    with pytest.raises(ValueError, match="'sideways' is none of the labels"):
+        fitted.explain("fall", "sideways")
+
+
+def test_a_seed_gives_the_same_network_bit_for_bit_and_another_another(fitted):
+    again = WaveClassifier(**TINY).fit(np.array(TEXTS), np.array(LABELS))
+    assert parameter_digest(again.network) == parameter_digest(fitted.network)
+    other = WaveClassifier(**TINY, seed=1).fit(TEXTS, LABELS)
+    assert parameter_digest(other.network) != parameter_digest(fitted.network)
+
+
+class Mood(enum.Enum):
+    UP = 1
+    DOWN = 2
+
+
+KINDS = {
+    "strings": ("no", "yes"),
+    "integers": (-3, 10**30),
+    "bools": (False, True),
+    "numbers of two kinds": (0.5, 2),
+    "one and its name": ("1", 1),
+    "tuples": (("a", 1), ("a", 2)),
+    "None": (None, "other"),
+    "sets": (frozenset("ab"), frozenset("c")),
+    "enumeration": (Mood.UP, Mood.DOWN),
+    "a string that NumPy would cut": ("a", "a\0"),
+}
+KEPT = [kind for kind in KINDS if kind not in ("sets", "enumeration")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_labels_of_every_kind_come_back_as_they_were(kind, fitted, tmp_path, monkeypatch):
+    labels = KINDS[kind]
+    given = [labels[i % 2] for i in range(48)]
+    classifier = WaveClassifier(**TINY).fit(TEXTS, given)
+    same = lambda found: [(type(x), x) for x in found.tolist()] == [(type(x), x) for x in given]
+    assert same(classifier.predict(TEXTS))
+    assert classifier.score(TEXTS, given) == 1
+    if kind in KEPT:
+        classifier.save(tmp_path / "run")
+        loaded = WaveClassifier.load(tmp_path / "run")
+        assert same(loaded.predict(TEXTS))
+        assert loaded.get_params() == classifier.get_params()
+    else:
+        with pytest.raises(CheckpointError, match="cannot be saved: take strings, numbers"):
+            classifier.save(tmp_path / "run")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_the_order_of_classes_hangs_on_the_labels_alone_where_they_can_be_sorted():
+    assert _ordered([3, 1.5, True, 3]) == [True, 1.5, 3]
+    assert _ordered([(2, "b"), (2, "a"), (1, "z")]) == [(1, "z"), (2, "a"), (2, "b")]
+    sets = [frozenset({2}), frozenset({1}), frozenset({1, 2})]  # `<` of sets is no order
+    assert _ordered(sets) == sets
+    assert _as_array([(1, 2), (3, 4)]).tolist() == [(1, 2), (3, 4)]
+    assert _as_array([1, 2]).dtype == np.int64
+
+
+def test_a_saved_classifier_is_a_run_folder_that_answers_the_same(fitted, tmp_path):
+    fitted.save(tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    loaded = WaveClassifier.load(tmp_path / "run")
+    np.testing.assert_array_equal(loaded.predict_proba(TEXTS), fitted.predict_proba(TEXTS))
+    assert repr(loaded) == repr(fitted)
+    assert loaded.history == fitted.history
+    assert loaded.classes_.dtype == fitted.classes_.dtype
+    with checkpoint.open(tmp_path / "run") as folder:
+        assert folder.settings.classes == ("down", "up")
+        assert folder.steps == [fitted.history[-1].step]
+    with pytest.raises(CheckpointError, match="is there already"):
+        fitted.save(tmp_path / "run")
+    loaded.save(tmp_path / "again")
+    assert json.loads((tmp_path / "again" / "config.json").read_text())["data"]["labels"] == ["down", "up"]
+
+
+def test_a_run_that_no_classifier_saved_is_refused(fitted, tmp_path):
+    with checkpoint.create(tmp_path / "run", fitted.settings, fitted.tokenizer):
+        pass
+    with pytest.raises(CheckpointError, match="holds a run that no WaveClassifier saved"):
+        WaveClassifier.load(tmp_path / "run")
+
+
+# --- scikit-learn -------------------------------------------------------------------------------------------
+
+
+def test_scikit_learn_knows_what_it_is(fitted):
+    assert is_classifier(fitted)
+    assert get_tags(fitted).input_tags.string
+    check_is_fitted(fitted)
+    fresh = clone(fitted)
+    assert fresh.get_params() == fitted.get_params()
+    assert not hasattr(fresh, "classes_")
+    with pytest.raises(ValueError, match="not fitted"):  # scikit-learn's NotFittedError
+        check_is_fitted(fresh)
+    assert repr(make_pipeline(fresh)).count("WaveClassifier(preset='small'")
+
+
+def test_in_a_pipeline_and_in_cross_validation(fitted):
+    lower = FunctionTransformer(lambda texts: [text.lower() for text in texts])
+    pipeline = make_pipeline(lower, WaveClassifier(**TINY))
+    pipeline.set_params(waveclassifier__epochs=12)
+    assert cross_val_score(pipeline, TEXTS, LABELS, cv=2).tolist() == [1, 1]
+    ranked = cross_val_score(WaveClassifier(**TINY), np.array(TEXTS), LABELS, cv=2, scoring="roc_auc")
+    assert ranked.tolist() == [1, 1]
+
+
+def test_in_a_grid_search():
+    grid = {"rate": np.array([1e-9, 0.05])}
+    search = GridSearchCV(WaveClassifier(**TINY), grid, cv=2).fit(TEXTS, LABELS)
+    assert search.best_params_ == {"rate": 0.05}
+    assert search.best_score_ == 1
+    assert search.predict(["rise", "fall"]).tolist() == ["up", "down"]
+
+
+def test_it_needs_no_scikit_learn():
+    code = "import sys, wave_jax as wj; wj.WaveClassifier().get_params(); print('sklearn' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
+
+
+# --- bad input ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "error", "sentence"),
+    [
+        (["a", "b"], [1], ValueError, "There are 2 texts but 1 labels"),
+        (["a", "b"], [1, 1], ValueError, "at least 2 classes, got 1"),
+        ([], [], ValueError, "at least 2 classes, got 0"),
+        (["a", 7], [1, 2], TypeError, r"texts\[1\] must be str, got int: 7"),
+        ("ab", [1, 2], TypeError, "got a single str: put it in a list"),
+        (np.array([["a"], ["b"]]), [1, 2], TypeError, r"texts\[0\] must be str, got list"),
+        (["a", "b"], [1, [2]], TypeError, r"labels\[1\] is \[2\], which is not hashable"),
+        (["a", "b"], [1, float("nan")], ValueError, r"labels\[1\] is nan"),
+        (["a", "b"], [1, 2], DataError, "No class has two texts"),
+        (["a", "a", "\ud800"], [1, 1, 2], DataError, "UTF-8"),
+    ],
+)
+def test_bad_texts_and_labels(texts, labels, error, sentence):
+    with unchecked(), pytest.raises(error, match=sentence):
+        WaveClassifier(**TINY).fit(texts, labels)
+
+
+def test_bad_settings():
+    with pytest.raises(ValueError, match="has no setting 'epoch'; it has preset, valid, v, activation"):
+        WaveClassifier(epoch=3)
+    with pytest.raises(ValueError, match="has no setting 'colour'"):
+        WaveClassifier().set_params(colour=1)
+    with pytest.raises(ValueError, match="preset must be one of small"):
+        WaveClassifier("large").fit(TEXTS, LABELS)
+    with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
+        WaveClassifier(epochs=0).fit(TEXTS, LABELS)
+    with pytest.raises(DataError, match="share of validation texts must lie between 0 and 1"):
+        WaveClassifier(valid=1.5).fit(TEXTS, LABELS)
+
+
+def test_before_fit_one_sentence_says_so():
+    for use in (
+        lambda c: c.network,
+        lambda c: c.predict(["a"]),
+        lambda c: c.score(["a"], [1]),
+        lambda c: c.save("x"),
+    ):
+        with pytest.raises(ValueError, match=r"no \w+ yet: call fit"):
+            use(WaveClassifier())
+    assert copy.deepcopy(WaveClassifier(epochs=3)).get_params()["epochs"] == 3
+    with pytest.raises(AttributeError, match="no attribute 'colour'"):
+        WaveClassifier().colour  # noqa: B018
+
+
+def test_score_needs_a_label_for_each_text(fitted):
+    with pytest.raises(ValueError, match="as many labels as texts, got 2 and 1"):
+        fitted.score(["rise", "fall"], ["up"])
+    assert fitted.score(["rise", "fall"], ["up", "unheard of"]) == 0.5
