@@ -113,11 +113,9 @@ def test_the_share_on_places_adds_up_to_1_with_the_share_elsewhere():
     scores = jax.jit(leave_one_out)(build(TINY), BATCH)
     places = np.asarray(BATCH.ids) % 2 == 1
     want = np.abs(scores * places).sum(1) / np.abs(scores).sum(1)
-    np.testing.assert_allclose(share_on(scores, jnp.asarray(places)), want, rtol=1e-5)
-    np.testing.assert_allclose(
-        share_on(scores, jnp.asarray(places)) + share_on(scores, jnp.asarray(~places)), [1, 1], rtol=1e-5
-    )
-    assert share_on(0 * scores, jnp.asarray(places)).tolist() == [0, 0]
+    np.testing.assert_allclose(share_on(scores, places), want, rtol=1e-5)
+    np.testing.assert_allclose(share_on(scores, places) + share_on(scores, ~places), [1, 1], rtol=1e-5)
+    assert share_on(0 * scores, places).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("name", CONFIGS)

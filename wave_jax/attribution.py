@@ -128,7 +128,7 @@ def on_spans(pieces: Sequence[Any], spans: Sequence[tuple[int, int]], n: int) ->
     return np.array([*on, *[False] * (n - len(on))])
 
 
-def share_on(scores: Float[Array, "b n"], places: Bool[Array, "b n"]) -> Float[Array, " b"]:
+def share_on(scores: Float[Array, "b n"], places: Bool[Array | np.ndarray, "b n"]) -> Float[Array, " b"]:
     """Σ_{j in places} |score_j| / Σ_j |score_j|; 0 for a text where all scores are.
 
     >>> share_on(jnp.array([[3.0, -1.0, 0.0]]), jnp.array([[True, False, True]]))
