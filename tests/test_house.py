@@ -23,7 +23,8 @@ ALLOWED = {
     "cleaning": set(),
     "disk": set(),
     "wordpiece": {"cleaning"},
-    "text": {"cleaning", "disk", "wordpiece"},
+    "pairs": set(),
+    "text": {"cleaning", "disk", "pairs", "wordpiece"},
     "folders": set(),
     "planted": set(),
     "corpora": {"folders"},
@@ -55,7 +56,16 @@ ALLOWED = {
     "classifier": {
         *("answers", "checkpoint", "datasets", "explain", "model", "presets", "recipe", "run", "text", "train"),
     },
-    "cli": {"wave"},
+    "answers": {"batches", "checkpoint", "datasets", "run", "text"},
+    "report": {
+        *("checkpoint", "disk", "evaluate", "explain", "export", "plots", "run", "tables", "train"),
+    },
+    "training": {"checkpoint", "corpora", "datasets", "network", "presets", "report", "run", "train"},
+    "demo": {
+        *("baselines", "batches", "checkpoint", "datasets", "disk", "explain", "model", "planted", "plots"),
+        *("presets", "recipe", "report", "run", "study", "tables"),
+    },
+    "cli": {"answers", "checkpoint", "demo", "predictor", "report", "training"},
 }
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 

@@ -25,6 +25,7 @@ _HOME = {
     **dict.fromkeys(("NonFinite", "TrainConfig", "fit"), "train"),
 }
 _MODULES = (
+    "answers",
     "attribution",
     "baselines",
     "batches",

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.sharding import Mesh
 
-from wave_jax import batches, bert, checkpoint
+from wave_jax import batches, bert, checkpoint, datasets
 from wave_jax.baselines import TransformerConfig
 from wave_jax.batches import TokenArrays
 from wave_jax.bert import BertConfig
@@ -45,8 +45,10 @@ __all__ = [
     "finish",
     "measure",
     "metrics_of",
+    "origin_of",
     "prepare",
     "run_folder",
+    "texts_of",
     "tokens_of",
     "train",
     "versions",
@@ -137,6 +139,26 @@ def _start(settings: Settings, preset: Preset) -> Any:
     raise ValueError(f"weights={weights} are for bert and transformer: leave them out for {settings.kind}.")
 
 
+def origin_of(data: str) -> dict[str, Any]:
+    """The arguments of `datasets.load` for a name, or for a folder wherever one stands.
+
+    >>> origin_of("planted")
+    {'name_or_folder': 'planted'}
+    """
+    return {"name_or_folder": data if data in datasets.NAMES else str(Path(data).absolute())}
+
+
+def texts_of(settings: Settings, place: str | None = None) -> Dataset:
+    """The texts of a run, from where they were, or from another place, once they are seen to be the same."""
+    origin = settings.data.get("origin") if place is None else origin_of(place)
+    if origin is None:
+        raise CheckpointError("The run was trained on texts in memory: name a folder that holds them.")
+    dataset = datasets.load(**origin)
+    if dataset.digest != settings.data["digest"]:
+        raise CheckpointError(f"{dataset.name} holds other texts than those of the run: name their folder.")
+    return dataset
+
+
 def run_folder(path: str | os.PathLike[str], prepared: Prepared, *, resume: bool = False) -> RunFolder:
     """The folder of this run: a new one, or with `resume` the one that is there, if it is of this run."""
     path = Path(path)
@@ -184,8 +206,7 @@ def finish(
     folder: RunFolder, prepared: Prepared, *, test: Split | None = None, preset: str | None = None
 ) -> dict[str, Any]:
     """Measure the best network of a run that came to its end, and write `metrics.json`."""
-    network, records = folder.network(), folder.records()
-    metrics = measure(prepared, network, records, test=test, preset=preset)
+    metrics = measure(prepared, folder.network(), folder.records(), test=test, preset=preset)
     write_whole(folder.path / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
     return metrics
 
