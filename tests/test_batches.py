@@ -105,6 +105,17 @@ def test_a_trained_tokenizer_is_cached(tmp_path, monkeypatch):
         batches.train_tokenizer(TEXTS, 59, tmp_path)
 
 
+def test_the_cache_of_tokenizers_knows_labels_and_pairs(tmp_path):
+    labels = [i % 2 for i in range(len(TEXTS))]
+    for labels_ in (labels, labels[::-1]):
+        paired = batches.train_tokenizer(TEXTS, 60, labels=labels_, pairs=3)
+        assert paired == TOKENIZER.with_pairs(TEXTS, labels_, 3)
+        assert [batches.train_tokenizer(TEXTS, 60, tmp_path, labels=labels_, pairs=3) for _ in range(2)] == [
+            paired,
+            paired,
+        ]
+
+
 def test_every_text_needs_its_label():
     with pytest.raises(ValueError, match="There are 20 texts but 19 labels"):
         batches.tokenize(TEXTS, LABELS[1:], TOKENIZER, 8)

@@ -27,8 +27,12 @@ CORPUS = [
 UNCASED = Tokenizer.train(CORPUS, v=120)
 CASED = Tokenizer.train(CORPUS, v=120, lowercase=False, clean=True)
 ODD_ACCENTS = Tokenizer(UNCASED.vocabulary, Rules(strip_accents=False, clean_text=False))
-TOKENIZERS = pytest.mark.parametrize(
+PAIRED = UNCASED.with_pairs(CORPUS, [0, 1, 2] * 3, most=12)
+WITHOUT_PAIRS = pytest.mark.parametrize(
     "tokenizer", [UNCASED, CASED, ODD_ACCENTS], ids=["uncased", "cased", "odd"]
+)
+TOKENIZERS = pytest.mark.parametrize(
+    "tokenizer", [UNCASED, CASED, ODD_ACCENTS, PAIRED], ids=["uncased", "cased", "odd", "paired"]
 )
 
 SPACES = ["", " ", "  ", "\t", "\n\n", "\x00", "\x0b", "\x1c", "\x7f", "\u00a0", "\u200b", "\u200f", "\u2028"]
@@ -74,7 +78,7 @@ def whole(tokenizer, line):
     return [tokenizer.cls_id, *rust.encode(prepared).ids, tokenizer.sep_id]
 
 
-@TOKENIZERS
+@WITHOUT_PAIRS
 @settings(deadline=None)
 @given(lines=st.lists(TEXTS, max_size=4))
 def test_words_apart_give_the_ids_of_the_whole_text(tokenizer, lines):
@@ -82,7 +86,7 @@ def test_words_apart_give_the_ids_of_the_whole_text(tokenizer, lines):
     assert [ids[a:b].tolist() for a, b in pairwise(offsets)] == [whole(tokenizer, line) for line in lines]
 
 
-@TOKENIZERS
+@WITHOUT_PAIRS
 @settings(deadline=None)
 @given(line=TEXTS, max_length=st.integers(3, 12))
 def test_truncation_keeps_the_ends(tokenizer, line, max_length):
@@ -113,7 +117,7 @@ def test_sentences_of_a_text():
     assert segments == [[0, 0, 0, 0, 1, 1, 1, 2, 2], [0, 0], [0, 0, 0, 1, 1, 1]]
 
 
-@TOKENIZERS
+@WITHOUT_PAIRS
 @settings(deadline=None)
 @given(line=TEXTS)
 def test_spans_point_at_the_right_characters(tokenizer, line):
@@ -406,3 +410,54 @@ def test_nothing_to_train_on():
             Tokenizer.train(texts, 99)
     with pytest.raises(ValueError, match=r"v must be at least 10 rows.* got 9"):
         Tokenizer.train(CORPUS, 9)
+
+
+# --- pairs --------------------------------------------------------------------------------------------------
+
+
+def test_pairs_have_rows_of_their_own_behind_the_text():
+    assert (PAIRED.v, len(PAIRED.pairs)) == (UNCASED.v + 12, 12)
+    words, both = UNCASED.encode(CORPUS[:1], 64).ids, PAIRED.encode(CORPUS[:1], 64).ids
+    more = both[len(words) :]
+    np.testing.assert_array_equal(both[: len(words)], words)
+    neighbours = list(pairwise(words.tolist()))
+    assert len(more)
+    assert [tuple(PAIRED.pairs[id - UNCASED.v].tolist()) for id in more] == [
+        pair for pair in neighbours if list(pair) in PAIRED.pairs.tolist()
+    ]
+    assert PAIRED.decode(both) == UNCASED.decode(words)
+    assert all(" " in PAIRED.tokens[id] for id in more)
+
+
+def test_a_pair_stands_for_both_of_its_words():
+    pieces = PAIRED.explain(CORPUS[0], 64)
+    pair = next(piece for piece in pieces if piece.id >= UNCASED.v and not piece.token.startswith("["))
+    first, second = pair.token.split(" ")
+    spans = [(a.start, b.end) for a, b in pairwise(pieces) if (a.token, b.token) == (first, second)]
+    assert (pair.start, pair.end) in spans
+
+
+def test_pairs_are_part_of_the_tokenizer(tmp_path):
+    PAIRED.save(tmp_path / "tokenizer.json")
+    read = Tokenizer.read(tmp_path / "tokenizer.json")
+    assert read == PAIRED == pickle.loads(pickle.dumps(PAIRED)) != UNCASED
+    np.testing.assert_array_equal(read.pairs, PAIRED.pairs)
+    damaged = PAIRED.to_json().replace('"wave_jax"', '"wave_jax": {"pairs": ["nobody knows"]}, "other"')
+    with pytest.raises(ValueError, match="damaged"):
+        Tokenizer.from_json(damaged)
+    with pytest.raises(ValueError, match="two rows of the vocabulary"):
+        Tokenizer(UNCASED.vocabulary, UNCASED.rules, np.array([[1, UNCASED.v]]))
+
+
+def test_a_pair_belongs_to_the_sentence_of_its_first_token():
+    ids, offsets, segments = PAIRED.encode(CORPUS, 64, segments=True)
+    assert segments is not None
+    for a, b in pairwise(offsets.tolist()):
+        row, numbers = ids[a:b].tolist(), segments[a:b].tolist()
+        for id, number in zip(row, numbers, strict=True):
+            if id >= UNCASED.v:
+                assert number in {
+                    k
+                    for pair, k in zip(pairwise(row), numbers, strict=False)
+                    if pair == tuple(PAIRED.pairs[id - UNCASED.v].tolist())
+                }

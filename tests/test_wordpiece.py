@@ -33,7 +33,9 @@ def test_json_round_trip(clean):
     rules = Rules(clean=clean, lowercase=False, strip_accents=True, max_input_chars_per_word=50)
     vocabulary = {token: 3 * row for row, token in enumerate([*SPECIAL, "low", "\u2028", '"'])}
     content = dump_json(vocabulary, rules)
-    assert parse_json(content) == (vocabulary, rules)
+    *same, pairs = parse_json(content)
+    assert same == [vocabulary, rules]
+    assert not len(pairs)
     assert ("wave_jax" in json.loads(content)) == clean
 
 

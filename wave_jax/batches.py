@@ -5,6 +5,7 @@ which rows make which batch, as index arrays that depend on the seed and the epo
 batch out, by NumPy or inside of jit.
 """
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -101,16 +102,29 @@ def tokenize(
 
 
 def train_tokenizer(
-    texts: Sequence[str], v: int, cache: str | os.PathLike[str] | None = None, **settings: bool
+    texts: Sequence[str],
+    v: int,
+    cache: str | os.PathLike[str] | None = None,
+    *,
+    labels: Sequence[int] | np.ndarray = (),
+    pairs: int = 0,
+    **settings: bool,
 ) -> Tokenizer:
-    """`Tokenizer.train`, from the folder `cache` where it has been trained on these texts before."""
+    """`Tokenizer.train`, from the folder `cache` where it has been trained on these texts before; with the
+    `pairs` that say most about the labels (`Tokenizer.with_pairs`)."""
+    numbers = np.asarray(labels, np.int32)
+
+    def make() -> Tokenizer:
+        tokenizer = Tokenizer.train(texts, v, **settings)
+        return tokenizer.with_pairs(texts, numbers, pairs) if pairs else tokenizer
+
+    def made() -> dict[str, np.ndarray]:
+        return {"json": np.frombuffer(make().to_json().encode(), np.uint8)}
+
     if cache is None:
-        return Tokenizer.train(texts, v, **settings)
-
-    def make() -> dict[str, np.ndarray]:
-        return {"json": np.frombuffer(Tokenizer.train(texts, v, **settings).to_json().encode(), np.uint8)}
-
-    arrays = cached(cache, key_of(texts, "tokenizer", v, sorted(settings.items())), make)
+        return make()
+    said = (pairs, hashlib.sha256(numbers.tobytes()).hexdigest()) if pairs else ()
+    arrays = cached(cache, key_of(texts, "tokenizer", v, sorted(settings.items()), *said), made)
     return Tokenizer.from_json(arrays["json"].tobytes().decode())
 
 

@@ -137,10 +137,10 @@ def drop_tokens(tokens: TokenArrays, share: float, seed: int, epoch: int) -> Tok
 
 def _dense(segments: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Sentence numbers without gaps: `wave.encode` wants them below the length of the text."""
-    new = np.diff(segments, prepend=0) != 0
-    new[offsets[:-1]] = False
-    number = np.cumsum(new)
-    return (number - np.repeat(number[offsets[:-1]], np.diff(offsets))).astype(segments.dtype)
+    sizes = np.diff(offsets)
+    text = np.repeat(np.arange(len(sizes)), sizes)
+    _, number = np.unique(text << 16 | segments, return_inverse=True)
+    return (number - np.repeat(number[offsets[:-1]], sizes)).astype(segments.dtype)
 
 
 def lengths(train: TokenArrays, config: TrainConfig) -> tuple[int, ...]:

@@ -95,8 +95,8 @@ def parse_lines(content: str) -> tuple[dict[str, int], Rules]:
     return vocabulary, Rules(lowercase=not cased)
 
 
-def dump_json(vocabulary: dict[str, int], rules: Rules) -> str:
-    """A tokenizer.json in the form of Hugging Face's `tokenizers`."""
+def dump_json(vocabulary: dict[str, int], rules: Rules, pairs: np.ndarray | None = None) -> str:
+    """A tokenizer.json in the form of Hugging Face's `tokenizers`; pairs are those of `wave_jax.pairs`."""
     rust = model(vocabulary, rules)
     rust.add_special_tokens([token for token in SPECIAL if token in vocabulary])
     rust.decoder = decoders.WordPiece()
@@ -106,21 +106,30 @@ def dump_json(vocabulary: dict[str, int], rules: Rules) -> str:
         special_tokens=[(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")],
     )
     parts = json.loads(rust.to_str())
-    if rules.clean:  # an entry that no one else knows, so that no one else reads texts uncleaned
-        parts["wave_jax"] = {"clean": True}
+    # What no one else knows stands in an entry of ours.
+    token = {row: token for token, row in vocabulary.items()}
+    ours = {
+        **({"clean": True} if rules.clean else {}),
+        **(
+            {} if pairs is None or not len(pairs) else {"pairs": [f"{token[a]} {token[b]}" for a, b in pairs]}
+        ),
+    }
+    if ours:
+        parts["wave_jax"] = ours
     return json.dumps(parts, ensure_ascii=False, indent=1)
 
 
-def parse_json(content: str) -> tuple[dict[str, int], Rules]:
-    """What `dump_json` wrote, or Hugging Face's for a model of BERT's kind."""
+def parse_json(content: str) -> tuple[dict[str, int], Rules, np.ndarray]:
+    """What `dump_json` wrote, or Hugging Face's for a model of BERT's kind: vocabulary, rules, pairs."""
     try:
         parts = json.loads(content)
         kinds = [(parts[name] or {})["type"] for name in ("model", "normalizer", "pre_tokenizer")]
         word_piece = parts["model"]
         settings = {**parts["normalizer"], **word_piece, **parts.get("wave_jax", {})}
         vocabulary = dict(word_piece["vocab"]) if kinds[0] == "WordPiece" else {}
+        pairs = [_pair(pair, vocabulary) for pair in settings.pop("pairs", ())]
         added = [token["content"] for token in parts.get("added_tokens", ()) if not token["special"]]
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it is damaged or no tokenizer.json ({type(error).__name__}: {error}).") from None
     if kinds != ["WordPiece", "BertNormalizer", "BertPreTokenizer"]:
         raise ValueError(
@@ -132,4 +141,10 @@ def parse_json(content: str) -> tuple[dict[str, int], Rules]:
         raise ValueError(f"it adds tokens outside of WordPiece, which are not read: {', '.join(added[:4])}.")
     known = {field.name for field in fields(Rules)}
     rules = {name: value for name, value in settings.items() if name in known}
-    return vocabulary, Rules(**rules)
+    return vocabulary, Rules(**rules), np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def _pair(words: str, vocabulary: dict[str, int]) -> tuple[int, int]:
+    """The rows of two tokens that stand with a space between."""
+    first, second = words.split(" ")
+    return vocabulary[first], vocabulary[second]

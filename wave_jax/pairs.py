@@ -1,0 +1,118 @@
+"""Pairs of neighbouring tokens that count as tokens: order without attention, where a wave sees only which
+tokens there are.
+
+Flat arrays all through: text i is ids[offsets[i] : offsets[i + 1]]. [CLS] and [SEP] make pairs too, with the
+first and the last word. The rows of pairs follow those of the vocabulary, and a text's pairs stand behind its
+[SEP].
+"""
+
+import numpy as np
+from jaxtyping import Integer, Shaped
+
+__all__ = ["behind", "choose", "found"]
+
+_BITS = 32  # of a key, for each of its two ids
+
+
+def choose(
+    ids: Integer[np.ndarray, " total"],
+    offsets: Integer[np.ndarray, " ends"],
+    labels: Integer[np.ndarray, " texts"],
+    most: int,
+    min_texts: int = 2,
+) -> Integer[np.ndarray, "pairs 2"]:
+    """The pairs that say most about the label: those of largest χ² between label and presence in a text.
+
+    χ² = Σ (observed - expected)² / expected over labels, pair present or not. Pairs of fewer than `min_texts`
+    texts are left out, equal ones come in the order of their ids; the same on every run.
+
+    >>> ids, offsets = np.array([2, 7, 8, 3, 2, 8, 7, 3] * 2), np.arange(0, 17, 4)
+    >>> choose(ids, offsets, np.array([0, 1, 0, 1]), most=2).tolist()
+    [[2, 7], [2, 8]]
+    """
+    keys, texts = _keys(ids, offsets)
+    order = np.lexsort((texts, keys))
+    keys, texts = keys[order], texts[order]
+    once = np.ones(len(keys), bool)  # a pair counts once in a text
+    once[1:] = (keys[1:] != keys[:-1]) | (texts[1:] != texts[:-1])
+    keys, pair = np.unique(keys[once], return_inverse=True)
+    known = (of_text := labels[texts[once]]) >= 0
+    c = int(labels.max(initial=0)) + 1
+    present = np.bincount(pair[known] * c + of_text[known], minlength=len(keys) * c).reshape(-1, c)
+    enough = present.sum(1) >= min_texts
+    keys, score = keys[enough], _chi_square(present[enough], np.bincount(labels[labels >= 0], minlength=c))
+    best = np.sort(np.argsort(-score, kind="stable")[:most])
+    return _pairs(keys[best])
+
+
+def _chi_square(
+    present: Integer[np.ndarray, "pairs c"], texts: Integer[np.ndarray, " c"]
+) -> Integer[np.ndarray, " pairs"]:
+    """With N texts of which p hold the pair: N²/(p·(N - p)) · Σ (present - p·share)² / (N·share), which is
+    χ² over both rows of the table. In float64 and rounded, so that ties stay ties."""
+    N, p = texts.sum(), present.sum(1)
+    share = texts / max(N, 1)
+    real = share > 0
+    off = (present[:, real] - p[:, None] * share[real]) ** 2 / share[real]
+    score = off.sum(1) * N / np.maximum(p * (N - p), 1)
+    return np.round(score * 2**16).astype(np.int64)
+
+
+def behind(
+    values: Shaped[np.ndarray, " total"],
+    offsets: Integer[np.ndarray, " ends"],
+    more: Shaped[np.ndarray, " f"],
+    texts: Integer[np.ndarray, " f"],
+) -> tuple[Shaped[np.ndarray, " longer"], Integer[np.ndarray, " ends"]]:
+    """What belongs to the texts, one value a token, with more of it behind each; `texts` goes up.
+
+    >>> ids, offsets = np.array([2, 7, 3, 2, 3]), np.array([0, 3, 5])
+    >>> behind(ids, offsets, np.array([10, 11]), np.array([0, 0]))
+    (array([ 2,  7,  3, 10, 11,  2,  3]), array([0, 5, 7]))
+    """
+    counts = np.bincount(texts, minlength=len(offsets) - 1)
+    longer = offsets + np.concatenate([[0], np.cumsum(counts)])
+    both, new = np.empty(longer[-1], values.dtype), np.ones(longer[-1], bool)
+    old = np.arange(len(values)) + np.repeat(longer[:-1] - offsets[:-1], np.diff(offsets))
+    new[old] = False
+    both[old], both[new] = values, more
+    return both, longer
+
+
+def found(
+    ids: Integer[np.ndarray, " total"],
+    offsets: Integer[np.ndarray, " ends"],
+    pairs: Integer[np.ndarray, "pairs 2"],
+) -> tuple[Integer[np.ndarray, " f"], Integer[np.ndarray, " f"], Integer[np.ndarray, " f"]]:
+    """Where pairs occur: which pair, in which text, and the place of its first token in `ids`."""
+    keys, texts = _keys(ids, offsets)
+    places = np.flatnonzero(_within(len(ids), offsets))
+    table = _key(pairs[:, 0], pairs[:, 1])
+    order = np.argsort(table, kind="stable")
+    at = np.minimum(np.searchsorted(table, keys, sorter=order), len(table) - 1)
+    row = order[at] if len(table) else at
+    hit = table[row] == keys if len(table) else np.zeros(len(keys), bool)
+    return row[hit], texts[hit], places[hit]
+
+
+def _keys(ids, offsets):
+    """A number for every two neighbours, and the text they are in."""
+    within = _within(len(ids), offsets)
+    texts = np.repeat(np.arange(len(offsets) - 1), np.maximum(np.diff(offsets) - 1, 0))
+    return _key(ids[:-1], ids[1:])[within], texts
+
+
+def _within(total: int, offsets) -> np.ndarray:
+    """Which tokens have a neighbour behind them in the same text."""
+    within = np.ones(max(total - 1, 0), bool)
+    ends = offsets[1:-1] - 1
+    within[ends[(ends >= 0) & (ends < len(within))]] = False
+    return within
+
+
+def _key(a, b) -> np.ndarray:
+    return (a.astype(np.int64) << _BITS) | b.astype(np.int64)
+
+
+def _pairs(keys) -> np.ndarray:
+    return np.stack([keys >> _BITS, keys & (2**_BITS - 1)], axis=1)
