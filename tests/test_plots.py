@@ -16,7 +16,7 @@ from wave_jax import measures, plots, wave
 
 RNG = np.random.default_rng(0)
 STEPS = np.arange(0, 200, 10)
-MODELS = ("Wave, modulation", "Wave, interference", "Transformer", "bag")
+MODELS = ("Wave, modulation", "Wave, interference", "integrated gradients", "bag")
 TOKENS = ["[CLS]", "oil", "$x_1$", "🌊", "a\\b", "prices", "<b>", "##ing", "fall", "a$", "", "[SEP]"]
 W = RNG.normal(size=(12, 4)).astype(np.float32)
 MANY = [f"token{i}" for i in range(70)]
@@ -46,12 +46,16 @@ FIGURES = {
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_no_text_covers_another(name, monkeypatch):
+def test_no_text_covers_another_or_leaves_the_figure(name, monkeypatch):
     drawn, draw = {}, Text.draw
     monkeypatch.setattr(Text, "draw", lambda text, renderer: (drawn.update({text: 0}), draw(text, renderer)))
-    FIGURES[name]().draw_without_rendering()
+    figure = FIGURES[name]()
+    figure.draw_without_rendering()
     texts = [text for text in drawn if text.get_text().strip()]
     assert len(texts) > 5
+    for text in texts:
+        assert figure.bbox.padded(1).containsx(text.get_window_extent().x0), text.get_text()
+        assert figure.bbox.padded(1).containsx(text.get_window_extent().x1), text.get_text()
     corners = {text: corners_of(text) for text in texts}
     for i, a in enumerate(texts):
         for b in texts[i + 1 :]:
@@ -103,6 +107,15 @@ def test_lines_differ_by_dashes_and_markers_and_carry_the_numbers():
     assert (bag.get_color(), bag.get_marker()) == (lines["bag"].get_color(), lines["bag"].get_marker())
 
 
+@pytest.mark.parametrize("values", [[1.0, 1.0], [2.1, 4.9], [3e-4, 0.9], [0.0, 3.0], [0.0, 0.0]])
+def test_a_logarithmic_axis_always_has_ticks_that_are_written_out(values):
+    ax = plots.gradient_norms(np.arange(2), {"[CLS]": {"wave": np.array(values)}}).axes[0]
+    low, high = ax.get_ylim()
+    ticks = [tick for tick in ax.yaxis.get_majorticklocs() if low <= tick <= high]
+    assert 1 <= len(ticks) <= 8
+    assert all("times" not in text.get_text() for text in ax.get_yticklabels(which="both"))
+
+
 def test_a_stage_map_holds_the_norms_and_marks_exact_zeros():
     figure = plots.stage_map(TOKENS, gradients())
     shown = figure.axes[0].images[0].get_array()
@@ -126,7 +139,7 @@ def test_points_lie_on_the_circle_at_their_phases():
     np.testing.assert_allclose(np.hypot(x, y), 1, rtol=1e-5)
     np.testing.assert_allclose(np.arctan2(y, x), np.angle(Z[:, 2]), rtol=1e-4)
     assert ax.get_title() == f"dimension 3,  G = {np.linalg.norm(W[:, 2]):.3g}"
-    assert "largest |Z|" in FIGURES["an interference"]().axes[0].get_title()
+    assert "max |Z|" in FIGURES["an interference"]().axes[0].get_title()
 
 
 def test_only_the_outermost_tokens_of_a_long_text_are_named():

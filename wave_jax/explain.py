@@ -185,7 +185,7 @@ _LONE = re.compile("[\ud800-\udfff\0]")  # what no page can hold
 
 def _body(explanation: Explanation) -> str:
     label, answer = (_safe(explanation.classes[i]) for i in (explanation.label, explanation.answer))
-    share = number(explanation.probabilities[explanation.answer])
+    share = _percent(explanation.probabilities[explanation.answer])
     head = f"The answer is <strong>{answer}</strong>, with probability {share}."
     if explanation.label != explanation.answer:
         head += f" Explained is <strong>{label}</strong>."
@@ -242,7 +242,7 @@ def _classes(explanation: Explanation) -> str:
     names = [_safe(name) for name in explanation.classes]
     names[explanation.label] = f"<strong>{names[explanation.label]}</strong>"
     rows = [
-        f'<tr><td>{names[i]}</td><td class="n">{number(explanation.probabilities[i])}</td>'
+        f'<tr><td>{names[i]}</td><td class="n">{_percent(explanation.probabilities[i])}</td>'
         f'<td><span class="bar" style="width:{6 * explanation.probabilities[i]:.2f}em"></span></td></tr>'
         for i in shown
     ]
@@ -264,6 +264,10 @@ def _tokens(explanation: Explanation, full: float) -> str:
 def _safe(text: str) -> str:
     """Text that HTML shows as it is. A bare carriage return would come back as a line feed."""
     return escape(_LONE.sub("\ufffd", text)).replace("\r", "&#13;")
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share >= 5e-4 else "&lt;0.1%"
 
 
 def _signed(score: float, full: float) -> str:

@@ -9,7 +9,6 @@ lightness. Nothing here touches pyplot or a screen; this module is the only impo
 """
 
 import io
-import math
 from collections.abc import Mapping, Sequence
 from functools import cache, wraps
 from typing import Any
@@ -20,9 +19,10 @@ import numpy as np
 from jaxtyping import Complex, Float, Real
 from matplotlib import figure, font_manager
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Patch
-from matplotlib.ticker import EngFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter
 from matplotlib.transforms import Bbox
 
 from wave_jax import measures
@@ -105,8 +105,10 @@ def gradient_norms(
     for ax, (place, lines) in zip(panels, norms.items(), strict=True):
         for name, values in lines.items():
             _line(ax, np.asarray(steps), np.asarray(values), name, names.index(name))
-        ax.set(yscale="log", title=_shown(place), xlabel="step")
-    panels[0].set_ylabel("gradient norm (nats per unit)")
+        ax.set(title=_shown(place), xlabel="step")
+    every = np.concatenate([np.ravel(values) for lines in norms.values() for values in lines.values()])
+    panels[0].set(yscale="log", ylim=_room(every[every > 0], 1.6), ylabel="gradient norm (nats per unit)")
+    _log_ticks(panels[0].yaxis, "{x:g}")
     _legend(figure)
     return figure
 
@@ -167,8 +169,8 @@ def phase_portrait(
         ax.plot([-1.1, 1.1], [0, 0], color="0.75", lw=1)
         ax.plot(z.real / G, z.imag / G, "o", color=_LINES[0][0], mec="white", mew=0.7, zorder=3)
         _name_phases(ax, z / G, shown, names)
-        on_circle = np.allclose(np.abs(z), G, rtol=1e-3)
-        ax.set_title(f"dimension {k + 1},  {'G' if on_circle else 'largest |Z|'} = {G:.3g}")
+        radius = "G" if np.allclose(np.abs(z), G, rtol=1e-3) else "max |Z|"
+        ax.set_title(f"dimension {k + 1},  {radius} = {G:.3g}")
         ax.set(xlim=(-reach, reach), ylim=(-0.05 if upper else -reach, reach), aspect="equal")
         ax.set(
             xlabel="Re Z / G", ylabel="Im Z / G", xticks=(-1, 0, 1), yticks=(0, 1) if upper else (-1, 0, 1)
@@ -176,7 +178,6 @@ def phase_portrait(
         ax.tick_params(labelsize=8, color="0.75")
         ax.spines[:].set_visible(False)
         ax.grid(False)
-    figure.axes[0].set_ylabel("Im Z / G")
     return figure
 
 
@@ -251,13 +252,10 @@ def accuracy_against_parameters(
     for i, (parameters, accuracy, half) in enumerate(models.values()):
         color, _, marker = _LINES[i % len(_LINES)]
         ax.errorbar(parameters, accuracy, half, fmt=marker, color=color, ms=7, capsize=3, elinewidth=1)
-    sizes = [parameters for parameters, _, _ in models.values()]
-    room = max(2.0, math.sqrt(12 * min(sizes) / max(sizes)))  # so that a power of ten is in sight
-    ax.set(xscale="log", xlim=(min(sizes) / room, max(sizes) * room))
+    ax.set(xscale="log", xlim=_room(np.array([x for x, _, _ in models.values()]), 2.0))
     ax.set(xlabel="parameters", ylabel=_shown(label))
     ax.margins(y=0.12)
-    ax.xaxis.set_major_formatter(EngFormatter(sep=" "))
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    _log_ticks(ax.xaxis, EngFormatter(sep=" "))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     _note(ax, "bars: 95 % interval")
     _name_points(figure, ax, models)
@@ -302,9 +300,25 @@ def _line(ax: Axes, x: np.ndarray, y: np.ndarray, name: str, i: int) -> None:
     ax.plot(x, y, color=color, ls=dashes, marker=marker, markevery=(start, every), label=_shown(name))
 
 
+def _room(values: Real[np.ndarray, " n"], factor: float) -> tuple[float, float]:
+    """The limits of a logarithmic axis; with a factor of 1.6 or more, a tick lies between them."""
+    return (values.min() / factor, values.max() * factor) if len(values) else (0.1, 10.0)
+
+
+def _log_ticks(axis: Axis, formatter: Any) -> None:
+    """Ticks at 1, 2, 5, 10 where the axis is short, else at powers of ten, written out."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
+    axis.set_major_formatter(formatter)
+    axis.set_minor_formatter(NullFormatter())
+
+
 def _legend(figure: Figure) -> None:
-    lines = {line.get_label(): line for ax in figure.axes for line in ax.get_lines()}
-    figure.legend(handles=list(lines.values()), loc="outside upper left", ncols=min(4, len(lines)))
+    """What each line is, above all panels, in as many columns as fit."""
+    lines = {str(line.get_label()): line for ax in figure.axes for line in ax.get_lines()}
+    column = 0.9 + 0.085 * max(map(len, lines), default=0)  # inches
+    fit = max(1, int(figure.get_figwidth() / column))
+    figure.legend(handles=list(lines.values()), loc="outside upper left", ncols=min(fit, len(lines)))
 
 
 def _note(ax: Axes, text: str) -> None:
