@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -39,6 +39,7 @@ first steps:
   echo "the crew left the dock" | wave-jax predict runs/first
 """
 
+_Method = Literal["leave_one_out", "gradient_x_input", "integrated_gradients"]
 Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 _FLAGS = (tyro.conf.FlagCreatePairsOff,)  # --json, and no --no-json
 
@@ -51,7 +52,7 @@ class Evaluate:
     """Folder of a run."""
     test: bool = False
     """Read the test split too; otherwise the validation texts alone."""
-    data: str | None = None
+    data: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None
     """Where the texts are now, if not where they were."""
     json: bool = False
     """Print JSON."""
@@ -67,7 +68,7 @@ class Evaluate:
 class Predict:
     """Label, probability and text of every line, as tab-separated values.
 
-    Answers come while lines do, in constant memory. A tab in a text becomes a space."""
+    Answers come while lines do, in constant memory. A tab becomes a space."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of a run, or a file that `wave-jax export` wrote."""
@@ -101,10 +102,11 @@ class Explain:
     """The text, in quotes."""
     out: Annotated[Path, tyro.conf.arg(metavar="PAGE.html")]
     """The page to write."""
-    label: str | None = None
+    label: Annotated[str | None, tyro.conf.arg(metavar="CLASS")] = None
     """Class to explain; the likeliest if none is named."""
-    method: Literal["leave_one_out", "gradient_x_input", "integrated_gradients"] = "leave_one_out"
-    """How a word's share is found; leave_one_out takes it out and looks again, exactly."""
+    method: Annotated[_Method, tyro.conf.arg(metavar="METHOD")] = "leave_one_out"
+    """What a word adds to the answer: leave_one_out takes it out and looks again, exactly; gradient_x_input and
+    integrated_gradients follow the derivative."""
 
     def __call__(self) -> None:
         from wave_jax import checkpoint, report
@@ -120,9 +122,9 @@ class Export:
     """Folder of a run."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")]
     """The file to write."""
-    dtype: Literal["int8", "float16", "float32"] = "int8"
-    """What most numbers are rounded to; what that costs is printed."""
-    data: str | None = None
+    dtype: Annotated[Literal["int8", "float16", "float32"], tyro.conf.arg(metavar="DTYPE")] = "int8"
+    """What most numbers are rounded to: int8, float16 or float32. What it costs is printed."""
+    data: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None
     """Where the texts are now, if not where they were."""
 
     def __call__(self) -> None:
@@ -150,14 +152,8 @@ class Info:
 # --- texts in, answers out ----------------------------------------------------------------------------------
 
 
-class _Answering(Protocol):
-    classes: Any
-
-    def predict_proba(self, texts: Sequence[str]) -> Any: ...
-
-
-def _answers(run: Path) -> _Answering:
-    """What answers from a run folder, or from an exported file."""
+def _answers(run: Path) -> Any:
+    """What answers from a run folder, or from an exported file: `classes` and `predict_proba`."""
     if run.is_file():
         from wave_jax import predictor
 

@@ -75,9 +75,9 @@ _PLACES = {"cls": "[CLS]", "text": "whole text", "classifier": "classifier"}
 
 @dataclass(frozen=True)
 class Demo:
-    """Train three small networks offline; compare what they learn and which gradients reach them.
+    """Train three small networks offline; compare accuracies and gradients.
 
-    A Wave Network by interference, one by modulation, and a Transformer of one layer."""
+    A Wave Network by interference, one by modulation, a one-layer Transformer."""
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """A new folder for all of it; if none is named runs/demo, then runs/demo-2 and so on."""
