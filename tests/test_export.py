@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from networks import CONFIGS, TINY, build
 
 from wave_jax import batches, checkpoint, export, predictor, train
-from wave_jax.model import SMALL, WaveConfig
+from wave_jax.model import ACTIVATIONS, SMALL, WaveConfig
 from wave_jax.text import Rules, Tokenizer
 
 TOKENIZER = Tokenizer.train(["the cat sat on the mat. 北京 élan", "dogs, cats and mats!"] * 2, v=60)
@@ -28,8 +28,8 @@ def save(path, network, tokenizer=TOKENIZER, **options):
     return export.save(path, network, tokenizer, CLASSES, max_length=N, **options)
 
 
-def tokens(texts=TEXTS, n=N, labels=None):
-    return batches.tokenize(texts, labels, TOKENIZER, n)
+def tokens(texts=TEXTS, n=N, labels=None, tokenizer=TOKENIZER):
+    return batches.tokenize(texts, labels, tokenizer, n)
 
 
 @jax.jit
@@ -37,11 +37,11 @@ def call(network, ids, mask):
     return network(ids, mask)
 
 
-def of_network(network, texts, n=N):
+def of_network(network, texts, tokenizer=TOKENIZER):
     """Its logits; the number of texts is filled up, so that there is one program per kind of network."""
-    split = tokens(texts, n)
+    split = tokens(texts, tokenizer=tokenizer)
     rows = np.append(np.arange(len(texts)), np.full(-len(texts) % 20, -1))
-    batch = batches.gather(split, rows, n)
+    batch = batches.gather(split, rows, 2 * N if len(tokenizer.pairs) else N)
     return np.asarray(call(network, batch.ids, batch.mask))[: len(texts)]
 
 
@@ -74,6 +74,23 @@ def test_logits_of_every_configuration(config, tmp_path):
     network = build(config, v=TOKENIZER.v + 3)
     save(tmp_path / "file", network)
     agrees(predictor.load(tmp_path / "file").logits(TEXTS), of_network(network, TEXTS))
+
+
+@pytest.mark.parametrize("config", [{}, {"pool": "mean"}, {"positions": "sinusoidal"}], ids=str)
+def test_pairs_of_tokens_are_tokens(config, tmp_path):
+    paired = TOKENIZER.with_pairs(TEXTS, np.arange(len(TEXTS)) % 3, most=9)
+    network = build(replace(TINY, **config), v=paired.v)
+    assert max(tokens(tokenizer=paired).lengths) > N
+    save(tmp_path / "file", network, paired)
+    agrees(predictor.load(tmp_path / "file").logits(TEXTS), of_network(network, TEXTS, paired))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations(name):
+    x = np.linspace(-6, 6, 49, dtype=np.float32)
+    got = predictor._ACTIVATIONS[name](x)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, ACTIVATIONS[name](x), rtol=1e-5, atol=1e-6)
 
 
 def test_every_setting_of_a_network_is_thought_of():

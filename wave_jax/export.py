@@ -75,8 +75,9 @@ def save(
     """Write the file; with `valid`, texts as tokens, say what rounding to `dtype` costs on them."""
     check_setting("dtype", dtype, dtype in get_args(Dtype), "float32, float16 or int8")
     _check(network, tokenizer, classes, max_length)
-    weights = _weights(network, tokenizer.v, max_length)
-    arrays = _rounded(min(weights, _folded(weights, max_length), key=_numbers), dtype)
+    n = 2 * max_length - 1 if len(tokenizer.pairs) else max_length  # every two neighbours may be a pair
+    weights = _weights(network, tokenizer.v, n)
+    arrays = _rounded(min(weights, _folded(weights, n), key=_numbers), dtype)
     digest = checkpoint.parameter_digest(network)
     content = Content(_formula(network), arrays, tokenizer.to_json(), tuple(classes), max_length, digest)
     raw = predictor.pack(content)
@@ -136,8 +137,8 @@ def _formula(network: WaveNetwork) -> Formula:
     return Formula(config.combine, config.read_out, config.pool, config.activation)
 
 
-def _weights(network: WaveNetwork, v: int, max_length: int) -> dict[str, np.ndarray]:
-    """The parameters that answers depend on: rows that the tokenizer has, places that are read."""
+def _weights(network: WaveNetwork, v: int, n: int) -> dict[str, np.ndarray]:
+    """The parameters that answers depend on: rows that the tokenizer has, places that its texts have."""
     layer = network.layers[0]
     variants = layer.variant1, layer.variant2
     weights = {
@@ -153,9 +154,9 @@ def _weights(network: WaveNetwork, v: int, max_length: int) -> dict[str, np.ndar
     }
     places = network.positions
     if places is not None:
-        weights["positions"] = places[:max_length]
+        weights["positions"] = places[:n]
     elif network.config.positions == "sinusoidal":
-        weights["positions"] = sinusoidal(max_length, network.config.d)
+        weights["positions"] = sinusoidal(n, network.config.d)
     weights = {name: np.asarray(x[...], np.float32) for name, x in weights.items()}
     for name, x in weights.items():
         if not np.isfinite(x).all():
@@ -163,13 +164,13 @@ def _weights(network: WaveNetwork, v: int, max_length: int) -> dict[str, np.ndar
     return weights
 
 
-def _folded(weights: Mapping[str, np.ndarray], max_length: int) -> dict[str, np.ndarray]:
+def _folded(weights: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
     """Rows per token and place for what they are made of, if sums of their squares fit into float32."""
     with np.errstate(over="ignore", invalid="ignore"):
         tables = {"tokens": predictor.fold_tokens(weights), "places": predictor.fold_places(weights)}
     tables = {name: x for name, x in tables.items() if x is not None}
     largest = sum(float(np.abs(x).max()) for x in tables.values())
-    if not max_length * largest**2 <= _LARGEST:  # NaN is no good either
+    if not n * largest**2 <= _LARGEST:  # NaN is no good either
         raise ValueError(f"Tokens of {largest:.3g} have squares beyond float32: export an earlier step.")
     parts = ("embedding", "variants", "variants_bias", "positions")
     return tables | {name: x for name, x in weights.items() if name not in parts}

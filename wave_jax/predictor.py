@@ -183,9 +183,8 @@ class Predictor:
         if (self.tokenizer.v, len(self.classes)) != (v, c):
             raise ValueError(f"{self.tokenizer.v} tokens and {len(self.classes)} classes, not {v} and {c}.")
         self._width = 2 * len(self._head["norm_bias"])  # 2d
-        self._tokens = np.zeros((v, self._width), np.float32)
+        self._tokens = np.zeros((v + 1, self._width), np.float32)  # the last row fills short texts up
         self._known = np.zeros(v, bool)
-        self._known[self.tokenizer.pad_id] = True  # as 0: no text has this token, it fills short ones up
 
     def __repr__(self) -> str:
         return f"Predictor(classes={list(self.classes)}, {self.formula}, max_length={self.max_length})"
@@ -246,7 +245,7 @@ class Predictor:
             places = np.arange(int(lengths[rows[0]]))
             mask = places < lengths[rows, None]
             ids = tokens.ids.take(tokens.offsets[rows, None] + places, mode="clip")
-            yield rows, np.where(mask, ids, self.tokenizer.pad_id), mask
+            yield rows, np.where(mask, ids, np.int64(self.tokenizer.v)), mask
 
     def _variants(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """w and w' side by side, (b, n, 2d); 0 where there is no token."""
