@@ -107,7 +107,7 @@ def gradient_norms(
             _line(ax, np.asarray(steps), np.asarray(values), name, names.index(name))
         ax.set(title=_shown(place), xlabel="step")
     every = np.concatenate([np.ravel(values) for lines in norms.values() for values in lines.values()])
-    panels[0].set(yscale="log", ylim=_room(every[every > 0], 1.6), ylabel="gradient norm (nats per unit)")
+    panels[0].set(ylim=_room(every[every > 0], 1.6), yscale="log", ylabel="gradient norm (nats per unit)")
     _log_ticks(panels[0].yaxis, "{x:g}")
     _legend(figure)
     return figure
