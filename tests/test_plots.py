@@ -139,7 +139,9 @@ def test_points_lie_on_the_circle_at_their_phases():
     np.testing.assert_allclose(np.hypot(x, y), 1, rtol=1e-5)
     np.testing.assert_allclose(np.arctan2(y, x), np.angle(Z[:, 2]), rtol=1e-4)
     assert ax.get_title() == f"dimension 3,  G = {np.linalg.norm(W[:, 2]):.3g}"
-    assert "max |Z|" in FIGURES["an interference"]().axes[0].get_title()
+    other = FIGURES["an interference"]().axes[0]
+    assert "max |Z|" in other.get_title()
+    assert (ax.get_xlabel(), other.get_xlabel()) == ("Re Z / G", "Re Z / max |Z|")
 
 
 def test_only_the_outermost_tokens_of_a_long_text_are_named():

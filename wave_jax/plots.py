@@ -172,9 +172,8 @@ def phase_portrait(
         radius = "G" if np.allclose(np.abs(z), G, rtol=1e-3) else "max |Z|"
         ax.set_title(f"dimension {k + 1},  {radius} = {G:.3g}")
         ax.set(xlim=(-reach, reach), ylim=(-0.05 if upper else -reach, reach), aspect="equal")
-        ax.set(
-            xlabel="Re Z / G", ylabel="Im Z / G", xticks=(-1, 0, 1), yticks=(0, 1) if upper else (-1, 0, 1)
-        )
+        ax.set(xlabel=f"Re Z / {radius}", xticks=(-1, 0, 1), yticks=(0, 1) if upper else (-1, 0, 1))
+        ax.set_ylabel(f"Im Z / {radius}")
         ax.tick_params(labelsize=8, color="0.75")
         ax.spines[:].set_visible(False)
         ax.grid(False)
@@ -268,9 +267,8 @@ def _name_points(figure: Figure, ax: Axes, points: Mapping[str, tuple]) -> None:
     bars = [ax.transData.transform([(x, y - half), (x, y + half)]) for x, y, half in points.values()]
     pad = 5 / 72 * figure.dpi
     taken = [Bbox([bar[0] - pad, bar[1] + pad]) for bar in bars]
-    places = [
-        (dx, dy) for dy in (0, 9, -9, 18, -18, 27, -27, 36, -36, 45, -45) for dx in (9, -9)
-    ]  # in points
+    heights = (0, 9, -9, 18, -18, 27, -27, 36, -36, 45, -45)  # in points
+    places = [(dx, dy) for dy in heights for dx in (9, -9)]
     line = {"arrowstyle": "-", "color": "0.6", "lw": 0.7, "shrinkA": 0, "shrinkB": 5}
     for name, (x, y, _) in points.items():
         place = places[0]
