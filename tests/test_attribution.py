@@ -15,6 +15,7 @@ from wave_jax.attribution import (
     gradient_x_input,
     integrated_gradients,
     leave_one_out,
+    leave_out,
     on_spans,
     share_on,
 )
@@ -47,6 +48,20 @@ def test_the_quick_way_is_taken_where_it_holds_and_only_there(monkeypatch):
     for config in (CONFIGS["two layers"], replace(TINY, pool="mean"), CONFIGS["bag"], CONFIGS["BERT"]):
         with pytest.raises(AssertionError):
             leave_one_out(build(config), BATCH)
+
+
+@pytest.mark.parametrize("name", ["modulation", "Transformer"])
+def test_tokens_that_go_together(name):
+    network = build(CONFIGS[name])
+    groups = np.zeros((2, 3, 6), bool)
+    groups[0, 0, [1, 3]] = groups[1, 1, 2] = groups[:, 2, 0] = True  # [CLS] stays
+    lost = jax.jit(leave_out)(network, BATCH, groups)
+    call = jax.jit(lambda mask: network(BATCH.ids, mask, BATCH.segments))
+    for g in range(3):
+        mask = BATCH.mask & ~(groups[:, g] & (np.arange(6) > 0))
+        want = (call(BATCH.mask) - call(mask))[np.arange(2), BATCH.labels]
+        np.testing.assert_allclose(lost[:, g], want, rtol=1e-4, atol=1e-5)
+    assert lost[:, 2].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("name", ["modulation", "two layers", "bag"])

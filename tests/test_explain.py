@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -83,6 +84,56 @@ def test_scores_are_those_of_attribution_at_the_places_of_the_tokens(name, metho
     assert (found.error is None) == (error is None)
     assert [TEXT[token.start : token.end].lower() for token in found.tokens[1:4]] == ["the", "cat", "sat"]
     assert [found.tokens[i].token for i in (0, -1)] == ["[CLS]", "[SEP]"]
+
+
+def test_a_word_takes_its_pairs_with_it():
+    """Without positions the text without a word's tokens is the text with them deleted."""
+    tokenizer = TOKENIZER.with_pairs([TEXT, "the dog eats. cats run"] * 2, [0, 1, 0, 1], most=9)
+    network = build(CONFIGS["modulation"], v=tokenizer.v)
+    found = explain(network, tokenizer, TEXT, CLASSES, max_length=16)
+    words = explain(network, TOKENIZER, TEXT, CLASSES, max_length=16).tokens
+    assert [token[:3] for token in found.tokens] == [token[:3] for token in words]
+    ids = tokenizer.encode([TEXT], 16).ids.astype(int).tolist()
+    pieces = tokenizer.explain(TEXT, 16)
+    assert len(ids) > len(words)
+
+    def logit(ids):
+        row = jnp.asarray([ids])
+        return float(network(row, jnp.ones_like(row, bool))[0, found.label])
+
+    for j in range(1, len(words)):
+        word = pieces[j]
+        touched = [
+            k
+            for k, piece in enumerate(pieces)
+            if k == j
+            or (
+                piece.id >= tokenizer.first_pair
+                and (piece.start, piece.end)
+                in [(pieces[i].start, pieces[i + 1].end) for i in (j - 1, j) if i + 1 < len(words)]
+                and word.token in piece.token.split(" ")
+            )
+        ]
+        left = [id for k, id in enumerate(ids) if k not in touched]
+        assert found.tokens[j].score == pytest.approx(logit(ids) - logit(left), rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize("method", ["gradient_x_input", "integrated_gradients"])
+def test_half_of_a_pair_belongs_to_each_of_its_words(method):
+    tokenizer = TOKENIZER.with_pairs([TEXT, "the dog eats. cats run"] * 2, [0, 1, 0, 1], most=9)
+    network = build(CONFIGS["modulation"], v=tokenizer.v)
+    found = explain(network, tokenizer, TEXT, CLASSES, method=method, max_length=16)
+    ids = jnp.asarray(tokenizer.encode([TEXT], 16).ids[None], jnp.int32)
+    batch = Batch(ids, ids >= 0, jnp.array([found.label]))
+    scores = jax.jit(getattr(attribution, method))(network, batch)
+    scores = np.asarray(getattr(scores, "scores", scores))[0]
+    want = scores[: len(found.tokens)].copy()
+    pairs = {tuple(pair): row for row, pair in enumerate(tokenizer.pairs.tolist(), tokenizer.first_pair)}
+    behind = iter(scores[len(want) :])
+    for j, pair in enumerate(pairwise(ids[0, : len(want)].tolist())):
+        if pair in pairs:
+            want[[j, j + 1]] += next(behind) / 2
+    np.testing.assert_allclose([token.score for token in found.tokens], want, rtol=2e-3, atol=2e-4)
 
 
 def test_a_class_may_be_asked_for_and_the_strongest_come_first():

@@ -44,7 +44,7 @@ ALLOWED = {
     "store": {"disk", "settings"},
     "checkpoint": {"settings", "store", "disk", "objective", "text", "train"},
     "tables": set(),
-    "explain": {"attribution", "batches", "network", "tables", "text"},
+    "explain": {"attribution", "batches", "network", "pairs", "tables", "text"},
     "plots": {"measures"},
     "presets": {"network", "model", "baselines", "bert", "recipe"},
     "run": {

@@ -80,9 +80,22 @@ def leave_one_out(network: Any, batch: Any) -> Float[Array, "b n"]:
         and (config.layers, config.pool, config.levels) == (1, "cls", "input")  # pyright: ignore
     )
     without = _without_each(network, batch.ids, batch.mask) if one_pass else _by_n_passes(network, batch)
-    logits = network(batch.ids, batch.mask, batch.segments)[:, None]
-    scores = jnp.take_along_axis(logits - without, batch.labels[:, None, None], axis=-1)[..., 0]
+    scores = _lost(network, batch, without)
     return jnp.where(_left_out(batch.mask), scores, jnp.zeros_like(scores))
+
+
+def leave_out(network: Any, batch: Any, groups: Bool[Array, "b g n"]) -> Float[Array, "b g"]:
+    """logit(text) - logit(text without the tokens of a group), one pass per group; [CLS] stays.
+
+    For tokens that go together, as a word and the pairs it is part of.
+    """
+    return _lost(network, batch, _by_passes(network, batch, groups & _left_out(batch.mask)[:, None]))
+
+
+def _lost(network: Any, batch: Any, without: Float[Array, "b g c"]) -> Float[Array, "b g"]:
+    """How much of the class's logit is not in these."""
+    logits = network(batch.ids, batch.mask, batch.segments)[:, None]
+    return jnp.take_along_axis(logits - without, batch.labels[:, None, None], axis=-1)[..., 0]
 
 
 def _left_out(mask: Bool[Array, "b n"]) -> Bool[Array, "b n"]:
@@ -107,12 +120,18 @@ def _without_each(
 
 
 def _by_n_passes(network: Any, batch: Any) -> Float[Array, "b n c"]:
-    """The definition: the logits with token j masked, one pass after the other."""
+    """The definition: the logits with token j masked, for every j."""
+    b, n = batch.ids.shape
+    return _by_passes(network, batch, jnp.broadcast_to(jnp.eye(n, dtype=bool), (b, n, n)))
 
-    def without(j: Array) -> Array:
-        return network(batch.ids, batch.mask & (jnp.arange(batch.ids.shape[-1]) != j), batch.segments)
 
-    return jnp.moveaxis(jax.lax.map(without, jnp.arange(batch.ids.shape[-1])), 0, 1)
+def _by_passes(network: Any, batch: Any, groups: Bool[Array, "b g n"]) -> Float[Array, "b g c"]:
+    """The logits with a group of tokens masked, one pass after the other."""
+
+    def without(group: Array) -> Array:
+        return network(batch.ids, batch.mask & ~group, batch.segments)
+
+    return jnp.moveaxis(jax.lax.map(without, jnp.moveaxis(groups, 1, 0)), 0, 1)
 
 
 # --- how well it is told ------------------------------------------------------------------------------------

@@ -14,6 +14,9 @@ Where a token scores +0.7, taking it out divides the odds of the class against a
 - "gradient_x_input": the same to first order, from one derivative. Cheap, and blind to what bends.
 - "integrated_gradients": the derivative gathered on the straight way from no input at all to the text; the
   scores add up to the logit it gained, up to `Explanation.error`.
+
+Where neighbours make pairs (`pairs`), a word that is left out takes its pairs with it; of the other methods'
+scores each of the two words gets half.
 """
 
 import math
@@ -28,7 +31,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wave_jax import attribution, batches
+from wave_jax import attribution, batches, pairs
 from wave_jax.network import check_setting
 from wave_jax.tables import number
 from wave_jax.text import Tokenizer
@@ -108,37 +111,50 @@ def explain(
     check_setting("classes", classes, len(classes) == c, f"the names of the network's {c} classes")
     check_setting("label", label, label is None or 0 <= label < c, f"None or in 0..{c - 1}")
     split = batches.tokenize([text], [-1 if label is None else label], tokenizer, max_length, segments=True)
-    pieces = tokenizer.explain(text, 2**16)
-    n = int(split.lengths[0])
-    read = pieces[n - 2].end if n < len(pieces) else len(text)
+    words = [piece for piece in tokenizer.explain(text, max_length) if piece.id < tokenizer.first_pair]
+    whole = sum(piece.id < tokenizer.first_pair for piece in tokenizer.explain(text, 2**16))
     # Padding changes nothing, and texts of similar length share one compiled program.
-    batch = batches.gather(split, np.array([0]), min(max_length, max(8, 1 << (n - 1).bit_length())))
+    n = max(8, 1 << (len(split.ids) - 1).bit_length())
+    batch = batches.gather(split, np.array([0]), n)
+    shares = None if not len(tokenizer.pairs) else _shares(tokenizer, split.ids, len(words), n)
     logits, label_, scores, error = jax.device_get(
-        _explain(network, jax.tree.map(jnp.asarray, batch), method)
+        _explain(network, jax.tree.map(jnp.asarray, batch), shares, method)
     )
-    tokens = [*pieces[: n - 1], pieces[-1]]
+    scores = scores[: len(words)].tolist()
     return Explanation(
         text,
         tuple(map(str, classes)),
         tuple(np.exp(logits - np.logaddexp.reduce(logits)).tolist()),
         int(label_),
-        tuple(
-            TokenScore(*piece[1:], score) for piece, score in zip(tokens, scores[:n].tolist(), strict=True)
-        ),
+        tuple(TokenScore(*word[1:], score) for word, score in zip(words, scores, strict=True)),
         method,
-        read,
+        words[-2].end if len(words) < whole else len(text),
         None if error is None else float(error),
     )
 
 
+def _shares(tokenizer: Tokenizer, ids: np.ndarray, words: int, n: int) -> np.ndarray:
+    """(n, n): how much of token k belongs to word j: a word to itself, half of a pair to each of its two."""
+    _, _, first = pairs.found(ids[:words], np.array([0, words]), tokenizer.pairs)
+    shares, pair = np.eye(n, dtype=np.float32), words + np.arange(len(first))
+    shares[pair] = 0
+    shares[first, pair] = shares[first + 1, pair] = 0.5
+    return shares
+
+
 @partial(jax.jit, static_argnames="method")
-def _explain(network: Any, batch: Any, method: Method) -> tuple[Any, ...]:
+def _explain(network: Any, batch: Any, shares: Any, method: Method) -> tuple[Any, ...]:
     """Logits, explained class, scores and error of the one text of a batch."""
     logits = network(batch.ids, batch.mask, batch.segments)
     batch = batch._replace(labels=jnp.where(batch.labels < 0, jnp.argmax(logits, axis=-1), batch.labels))
-    result = getattr(attribution, method)(network, batch)
-    scores, error = result if isinstance(result, attribution.Integrated) else (result, None)
-    return logits[0], batch.labels[0], scores[0], None if error is None else error[0]
+    if shares is not None and method == "leave_one_out":  # a word's pairs go with it
+        scores, error = attribution.leave_out(network, batch, (shares > 0)[None])[0], None
+    else:
+        result = getattr(attribution, method)(network, batch)
+        scores, error = result if isinstance(result, attribution.Integrated) else (result, None)
+        scores, error = scores[0], None if error is None else error[0]
+        scores = scores if shares is None else shares @ scores
+    return logits[0], batch.labels[0], scores, error
 
 
 # --- as a page ----------------------------------------------------------------------------------------------

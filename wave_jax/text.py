@@ -55,6 +55,8 @@ class Piece(NamedTuple):
 class Tokenizer:
     """WordPiece with BERT's rules: `train` it on a corpus or `read` it from a file.
 
+    Rows are the vocabulary's, and from `first_pair` on those of pairs of neighbours (`with_pairs`).
+
     >>> tokenizer = Tokenizer.train(["the cat sat", "the cats sat down"] * 2, v=40)
     >>> tokens = tokenizer.encode(["the cat", "sat [SEP] sat"], max_length=8)
     >>> tokens.offsets.tolist(), tokenizer.decode(tokens.ids[:4])
@@ -70,11 +72,11 @@ class Tokenizer:
         rows = set(vocabulary.values())
         if len(rows) < len(vocabulary) or not all(isinstance(row, int) and row >= 0 for row in rows):
             raise ValueError("Each token of a vocabulary needs a row of its own, counted from 0.")
-        self.vocabulary, self.rules, self._first_pair = vocabulary, rules, max(rows) + 1
+        self.vocabulary, self.rules, self.first_pair = vocabulary, rules, max(rows) + 1
         self.pairs = np.zeros((0, 2), np.int64) if pairs is None else pairs
         if not np.isin(self.pairs, list(rows)).all():
             raise ValueError("A pair is made of two rows of the vocabulary.")
-        self.v = self._first_pair + len(self.pairs)
+        self.v = self.first_pair + len(self.pairs)
         self.pad_id, self.unk_id, self.cls_id, self.sep_id = (vocabulary[token] for token in _NEEDED)
         self._dtype = np.dtype(np.uint16 if self.v <= 2**16 else np.int32)
         self._rust = wordpiece.model(vocabulary, rules)
@@ -205,7 +207,7 @@ class Tokenizer:
         numbers = tokens.segments
         if numbers is not None:
             numbers, _ = pairs.behind(numbers, tokens.offsets, numbers[places], texts)
-        rows = (self._first_pair + rows).astype(self._dtype)
+        rows = (self.first_pair + rows).astype(self._dtype)
         return Tokens(*pairs.behind(tokens.ids, tokens.offsets, rows, texts), numbers)
 
     def _rows(self, texts: Sequence[str], segments: bool) -> Iterator[tuple[bytes, list[int]]]:
@@ -256,14 +258,14 @@ class Tokenizer:
             np.array([piece.id for piece in pieces]), np.array([0, len(pieces)]), self.pairs
         )
         for row, place in zip(rows.tolist(), places.tolist(), strict=True):
-            id = self._first_pair + row
+            id = self.first_pair + row
             pieces.append(Piece(id, self.tokens[id], pieces[place].start, pieces[place + 1].end))
         return pieces
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
         """Ids as readable text, without [PAD], [CLS], [SEP] and pairs, which repeat their words."""
         hidden = {self.pad_id, self.cls_id, self.sep_id}
-        words = [self.tokens[i] for i in map(int, ids) if i not in hidden and i < self._first_pair]
+        words = [self.tokens[i] for i in map(int, ids) if i not in hidden and i < self.first_pair]
         return " ".join(words).replace(" ##", "")
 
     @cached_property
@@ -272,7 +274,7 @@ class Tokenizer:
         tokens = [""] * self.v
         for token, row in self.vocabulary.items():
             tokens[row] = token
-        for row, (a, b) in enumerate(self.pairs, self._first_pair):
+        for row, (a, b) in enumerate(self.pairs, self.first_pair):
             tokens[row] = f"{tokens[a]} {tokens[b]}"
         return tokens
 
