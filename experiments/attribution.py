@@ -11,9 +11,9 @@ texts the answered class is explained, and a method is judged by
 - deletion: the share of texts that keep their answer as the tokens that speak most for it are masked one
   after the other. The lower, the better. Random scores are the control.
 
-Expected, as in results/attribution: all three far above chance. Of one token leave-one-out says most: it finds
-the pairs best, and masking its first token costs planted texts most. Of many, integrated gradients: words that
-say the same cover for each other, which leave-one-out, and the slope at the whole text, cannot see.
+Expected, as in results/attribution: all three are far above chance. Of one token leave-one-out says most: it
+finds the pairs best, and masking its first token costs planted texts most. Of many, integrated gradients do:
+words that say the same cover for each other, which leave-one-out, and the slope at the text, cannot see.
 """
 
 from collections.abc import Iterator, Sequence
