@@ -100,12 +100,12 @@ class Explain:
     """Folder of a run."""
     text: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TEXT")]
     """The text, in quotes."""
-    out: Annotated[Path, tyro.conf.arg(metavar="PAGE.html")]
+    out: Annotated[Path, tyro.conf.arg(metavar="PAGE")]
     """The page to write."""
     label: Annotated[str | None, tyro.conf.arg(metavar="CLASS")] = None
     """Class to explain; the likeliest if none is named."""
-    method: Annotated[_Method, tyro.conf.arg(metavar="METHOD")] = "leave_one_out"
-    """What a word adds to the answer: leave_one_out takes it out and looks again, exactly; gradient_x_input and
+    method: Annotated[_Method, tyro.conf.arg(metavar="HOW")] = "leave_one_out"
+    """What a word adds to the answer: leave_one_out takes it out and looks again; gradient_x_input and
     integrated_gradients follow the derivative."""
 
     def __call__(self) -> None:
@@ -116,7 +116,7 @@ class Explain:
 
 @dataclass(frozen=True)
 class Export:
-    """A run as one file for `predict` and for `wave_jax.predictor`, which answer from it without JAX."""
+    """A run as one small file, which `predict` answers from without JAX."""
 
     run: Run
     """Folder of a run."""

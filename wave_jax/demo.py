@@ -4,7 +4,6 @@ Three networks learn the planted corpus side by side; their gradients are studie
 and a page stay in a folder.
 """
 
-import itertools
 import shlex
 import tempfile
 import time
@@ -34,13 +33,13 @@ from wave_jax.study import as_row, gradient_study
 
 __all__ = ["NETWORKS", "TRAINING", "Demo"]
 
-_WAVE = WaveConfig(d=32, dropout=0.2, max_length=64)
+_WAVE = WaveConfig(d=64, dropout=0.2, max_length=64)
 NETWORKS = {
     "interference": replace(_WAVE, combine="interfere"),
     "modulation": _WAVE,
-    "transformer": TransformerConfig(32, 4, width=64, dropout=0.1, max_length=64),
+    "transformer": TransformerConfig(32, 2, width=64, dropout=0.1, max_length=64),
 }
-TRAINING = TrainConfig(epochs=8, rate=5e-3, schedule="cosine", weight_decay=0.01, drop_tokens=0.1)
+TRAINING = TrainConfig(epochs=8, rate=5e-3, weight_decay=0.01, smoothing=0.1, drop_tokens=0.1)
 _V = 4_000  # all the words there are
 _STUDIES = 16  # along a training, about
 _TEXTS = 32  # whose gradients are studied, as in P2
@@ -83,7 +82,7 @@ class Demo:
     """A new folder for all of it; if none is named runs/demo, then runs/demo-2 and so on."""
     seed: int = 0
     """Of the networks and of the order of texts."""
-    size: int = 10_000
+    size: int = planted.SIZE
     """Texts to train on; with fewer it is faster, and learns less."""
 
     def __call__(self) -> None:
@@ -166,7 +165,7 @@ def _some(prepared: Prepared) -> Batch:
 
 
 def _learn_together(learners: Mapping[str, Learner]) -> None:
-    """Epoch by epoch side by side, a line of a table for each. The first compiles: all at a time."""
+    """Epoch by epoch, all at the same time; a line of a table for each."""
     print("epoch" + "".join(f"{name:>15}" for name in learners), flush=True)
     total = sum(learner.prepared.steps for learner in learners.values())
     with (
@@ -174,8 +173,8 @@ def _learn_together(learners: Mapping[str, Learner]) -> None:
         ThreadPoolExecutor(len(learners)) as pool,
     ):
         runs = [learner.epochs(bar) for learner in learners.values()]
-        rest = zip(*runs, strict=True)
-        for epoch, accuracies in enumerate(itertools.chain([pool.map(next, runs)], rest), 1):
+        for epoch in range(1, TRAINING.epochs + 1):
+            accuracies = pool.map(next, runs)
             bar.write(f"{epoch:>5}" + "".join(f"{100 * accuracy:>13.2f} %" for accuracy in accuracies))
 
 
