@@ -1,13 +1,12 @@
 """Pairs of neighbouring tokens that count as tokens: order without attention, where a wave sees only which
 tokens there are.
 
-Flat arrays all through: text i is ids[offsets[i] : offsets[i + 1]]. [CLS] and [SEP] make pairs too, with the
-first and the last word. The rows of pairs follow those of the vocabulary, and a text's pairs stand behind its
-[SEP].
+Flat arrays of integers all through: text i is ids[offsets[i] : offsets[i + 1]], pairs are (p, 2). [CLS] and
+[SEP] make pairs too, with the first and the last word. The rows of pairs follow those of the vocabulary, and
+a text's pairs stand behind its [SEP].
 """
 
 import numpy as np
-from jaxtyping import Integer, Shaped
 
 __all__ = ["behind", "choose", "found"]
 
@@ -15,12 +14,12 @@ _BITS = 32  # of a key, for each of its two ids
 
 
 def choose(
-    ids: Integer[np.ndarray, " total"],
-    offsets: Integer[np.ndarray, " ends"],
-    labels: Integer[np.ndarray, " texts"],
+    ids: np.ndarray,
+    offsets: np.ndarray,
+    labels: np.ndarray,
     most: int,
     min_texts: int = 2,
-) -> Integer[np.ndarray, "pairs 2"]:
+) -> np.ndarray:
     """The pairs that say most about the label: those of largest χ² between label and presence in a text.
 
     χ² = Σ (observed - expected)² / expected over labels, pair present or not. Pairs of fewer than `min_texts`
@@ -45,9 +44,7 @@ def choose(
     return _pairs(keys[best])
 
 
-def _chi_square(
-    present: Integer[np.ndarray, "pairs c"], texts: Integer[np.ndarray, " c"]
-) -> Integer[np.ndarray, " pairs"]:
+def _chi_square(present: np.ndarray, texts: np.ndarray) -> np.ndarray:
     """With N texts of which p hold the pair: N²/(p·(N - p)) · Σ (present - p·share)² / (N·share), which is
     χ² over both rows of the table. In float64 and rounded, so that ties stay ties."""
     N, p = texts.sum(), present.sum(1)
@@ -59,11 +56,11 @@ def _chi_square(
 
 
 def behind(
-    values: Shaped[np.ndarray, " total"],
-    offsets: Integer[np.ndarray, " ends"],
-    more: Shaped[np.ndarray, " f"],
-    texts: Integer[np.ndarray, " f"],
-) -> tuple[Shaped[np.ndarray, " longer"], Integer[np.ndarray, " ends"]]:
+    values: np.ndarray,
+    offsets: np.ndarray,
+    more: np.ndarray,
+    texts: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
     """What belongs to the texts, one value a token, with more of it behind each; `texts` goes up.
 
     >>> ids, offsets = np.array([2, 7, 3, 2, 3]), np.array([0, 3, 5])
@@ -80,10 +77,10 @@ def behind(
 
 
 def found(
-    ids: Integer[np.ndarray, " total"],
-    offsets: Integer[np.ndarray, " ends"],
-    pairs: Integer[np.ndarray, "pairs 2"],
-) -> tuple[Integer[np.ndarray, " f"], Integer[np.ndarray, " f"], Integer[np.ndarray, " f"]]:
+    ids: np.ndarray,
+    offsets: np.ndarray,
+    pairs: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where pairs occur: which pair, in which text, and the place of its first token in `ids`."""
     keys, texts = _keys(ids, offsets)
     places = np.flatnonzero(_within(len(ids), offsets))

@@ -32,6 +32,7 @@ _KEPT_WORDS, _KEPT_LENGTH = 2**18, 40  # what is remembered between calls: at mo
 
 _log = logging.getLogger(__name__)
 
+_PARTS = re.compile("[A-Za-z0-9]+|[^A-Za-z0-9]")  # what BERT takes for words, in ASCII
 _LONE = re.compile("[\ud800-\udfff]")  # half a surrogate pair is no character that UTF-8 can hold
 
 
@@ -81,7 +82,8 @@ class Tokenizer:
         self._dtype = np.dtype(np.uint16 if self.v <= 2**16 else np.int32)
         self._rust = wordpiece.model(vocabulary, rules)
         self._words: dict[str, bytes] = {}
-        self._cls, self._sep = (np.array(id, self._dtype).tobytes() for id in (self.cls_id, self.sep_id))
+        self._bytes = {token: self._dtype.type(row).tobytes() for token, row in vocabulary.items()}
+        self._cls, self._sep = self._bytes["[CLS]"], self._bytes["[SEP]"]
 
     def __repr__(self) -> str:
         pairs = f"{len(self.pairs):,} pairs, " if len(self.pairs) else ""
@@ -224,11 +226,24 @@ class Tokenizer:
         known = self._words
         ids = {word: found for word in words if (found := known.get(word)) is not None}
         new = [word for word in words if word not in ids]
-        fresh = dict(zip(new, self._tokenize(new), strict=True))
+        fresh = {word: found for word in new if (found := self._plain(word)) is not None}
+        hard = [word for word in new if word not in fresh]
+        fresh |= zip(hard, self._tokenize(hard), strict=True)
         if len(known) > _KEPT_WORDS:
             known = self._words = {}
         known.update((word, found) for word, found in fresh.items() if len(word) <= _KEPT_LENGTH)
         return ids | fresh
+
+    def _plain(self, word: str) -> bytes | None:
+        """The ids of an ASCII word whose parts are tokens as they stand, as those of most words are; None
+        where WordPiece must be asked."""
+        if not (word.isascii() and word.isprintable() and len(word) <= self.rules.max_input_chars_per_word):
+            return None
+        parts = _PARTS.findall(word.lower() if self.rules.lowercase else word)
+        try:
+            return b"".join([self._bytes[part] for part in parts])
+        except KeyError:
+            return None
 
     def _tokenize(self, words: list[str], together: int = 256) -> Iterator[bytes]:
         words = [_LONE.sub("\ufffd", word) for word in words]
