@@ -72,7 +72,7 @@ class Predict:
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of a run, or a file that `wave-jax export` wrote."""
-    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")] = Path("-")
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="[FILE]")] = Path("-")
     """A text a line; - is standard input."""
     json: bool = False
     """Print JSON lines."""
@@ -94,7 +94,7 @@ class Predict:
 
 @dataclass(frozen=True)
 class Explain:
-    """Which words made the label: prints the strongest, and writes a page that shows them all."""
+    """Which words made the label: the strongest here, all of them on a page."""
 
     run: Run
     """Folder of a run."""

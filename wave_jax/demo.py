@@ -174,7 +174,7 @@ def _learn_together(learners: Mapping[str, Learner]) -> None:
     ):
         runs = [learner.epochs(bar) for learner in learners.values()]
         for epoch in range(1, TRAINING.epochs + 1):
-            accuracies = pool.map(next, runs)
+            accuracies: Iterator[float] = pool.map(next, runs)  # pyright: ignore[reportAssignmentType]
             bar.write(f"{epoch:>5}" + "".join(f"{100 * accuracy:>13.2f} %" for accuracy in accuracies))
 
 

@@ -48,7 +48,7 @@ _Model = Annotated[
 class _First:
     """What decides which settings there are."""
 
-    preset: _PresetName = "small"
+    preset: _PresetName = "small"  # pyright: ignore[reportInvalidTypeForm]
     model: _Model = "wave"
     weights: Path | None = None
 
@@ -61,7 +61,7 @@ class Train:
     """Name of a corpus, or a folder."""
     out: Annotated[Path, tyro.conf.arg(metavar="RUN")]
     """The run folder."""
-    preset: _PresetName
+    preset: _PresetName  # pyright: ignore[reportInvalidTypeForm]
     model: _Model
     settings: Preset
     test: bool = False
