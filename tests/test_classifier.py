@@ -20,7 +20,7 @@ from wave_jax import checkpoint, evaluate
 from wave_jax.checkpoint import CheckpointError, parameter_digest
 from wave_jax.classifier import WaveClassifier, _as_array, _ordered
 from wave_jax.folders import DataError
-from wave_jax.run import tokens_of
+from wave_jax.run import metrics_of, tokens_of
 
 # Folds hold the same texts, so that one compiled program serves them all.
 TEXTS = [f"{['rise gain', 'fall loss'][i % 2]} {'abcdef'[i % 6]}" for i in range(48)]
@@ -63,7 +63,8 @@ def test_the_box_opens(fitted):
     assert fitted.tokenizer.v <= 40
     assert [record.epoch for record in fitted.history if record.valid] == list(range(1, 13))
     best = max(record.valid.accuracy for record in fitted.history if record.valid)
-    assert best == 1
+    assert best == fitted.metrics["valid_accuracy"] == 1
+    assert fitted.metrics["parameter_digest"] == parameter_digest(fitted.network)
 
 
 def test_explain_names_the_word(fitted):
@@ -137,6 +138,7 @@ def test_a_saved_classifier_is_a_run_folder_that_answers_the_same(fitted, tmp_pa
     np.testing.assert_array_equal(loaded.predict_proba(TEXTS), fitted.predict_proba(TEXTS))
     assert repr(loaded) == repr(fitted)
     assert loaded.history == fitted.history
+    assert loaded.metrics == fitted.metrics == metrics_of(tmp_path / "run")
     assert loaded.classes_.dtype == fitted.classes_.dtype
     with checkpoint.open(tmp_path / "run") as folder:
         assert folder.settings.classes == ("down", "up")

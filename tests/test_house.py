@@ -54,7 +54,8 @@ ALLOWED = {
     "predictor": {"text"},
     "export": {"batches", "checkpoint", "disk", "evaluate", "model", "network", "predictor", "text"},
     "classifier": {
-        *("answers", "checkpoint", "datasets", "explain", "model", "presets", "recipe", "run", "text", "train"),
+        *("answers", "checkpoint", "datasets", "disk", "explain", "model", "presets", "recipe", "run"),
+        *("text", "train"),
     },
     "answers": {"batches", "checkpoint", "datasets", "run", "text"},
     "report": {

@@ -6,9 +6,10 @@
     classifier.save("runs/news")                                    # a run folder: WaveClassifier.load
 
 It keeps the conventions of scikit-learn (pipelines, `clone`, cross-validation, searches), which need not be
-installed. The box opens: `network`, `tokenizer`, `history` (the records of training) and `settings`.
+installed. The box opens: `network`, `tokenizer`, `history` (the records of training), `metrics`, `settings`.
 """
 
+import json
 import math
 import os
 import secrets
@@ -25,6 +26,7 @@ from wave_jax import checkpoint, explain, presets, run, train
 from wave_jax.answers import Answers
 from wave_jax.checkpoint import CheckpointError, Settings
 from wave_jax.datasets import Dataset
+from wave_jax.disk import write_whole
 from wave_jax.explain import Explanation, Method
 from wave_jax.model import WaveConfig
 from wave_jax.presets import Preset
@@ -36,7 +38,7 @@ __all__ = ["NotFitted", "WaveClassifier"]
 
 _NETWORK, _TRAINING = ({field.name for field in fields(kind)} for kind in (WaveConfig, TrainConfig))
 _KNOWN = ("preset", "valid", "v", *sorted(_NETWORK), *sorted(_TRAINING))
-_FITTED = ("network", "tokenizer", "history", "settings", "classes_")
+_FITTED = ("network", "tokenizer", "history", "metrics", "settings", "classes_")
 
 
 class NotFitted(ValueError, AttributeError):
@@ -57,6 +59,7 @@ class WaveClassifier:
     network: Any
     tokenizer: Tokenizer
     history: list[Record]
+    metrics: dict[str, Any]
     settings: Settings
     classes_: np.ndarray
     """The labels, a column of `predict_proba` each: sorted where they can be, else as they came."""
@@ -125,6 +128,7 @@ class WaveClassifier:
             network = turn.best
             history.append(turn.record)
         self.network, self.tokenizer, self.settings = network, prepared.tokenizer, prepared.settings
+        self.metrics = run.measure(prepared, network, history, preset=self.preset)
         self.history, self.classes_ = history, _as_array(classes)
         return self
 
@@ -165,11 +169,11 @@ class WaveClassifier:
     # --- on disk ---
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a run folder: `load` reads it, and so does the command line. It must not be there yet."""
-        labels = [_to_json(label) for label in self._numbers()]
-        data = {**self.settings.data, "labels": labels, "classifier": _plain(self.get_params())}
-        names = [str(label) for label in self._numbers()]
-        names = names if len({*names}) == len(names) else [repr(label) for label in self._numbers()]
+        """Write a run folder, which must not be there yet: `load` and the command line read it."""
+        labels, params = self.classes_.tolist(), _plain(self.get_params())
+        data = {**self.settings.data, "labels": [_to_json(label) for label in labels], "classifier": params}
+        names = [*map(str, labels)]
+        names = names if len({*names}) == len(names) else [*map(repr, labels)]  # "1" and 1
         settings = replace(self.settings, data=data, classes=names)
         path = Path(path)
         if path.exists():
@@ -182,6 +186,7 @@ class WaveClassifier:
                 for record in self.history:
                     folder.append(record)
                 folder.save(state)
+            write_whole(beside / "metrics.json", (json.dumps(self.metrics, indent=1) + "\n").encode())
             os.replace(beside, path)
         except BaseException:
             shutil.rmtree(beside, ignore_errors=True)
@@ -197,6 +202,7 @@ class WaveClassifier:
             classifier = cls(**data["classifier"])
             classifier.network, classifier.tokenizer = folder.network(), folder.tokenizer()
             classifier.history, classifier.settings = folder.records(), folder.settings
+            classifier.metrics = run.metrics_of(path) or {}
             classifier.classes_ = _as_array([_from_json(label) for label in data["labels"]])
         return classifier
 
