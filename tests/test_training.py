@@ -65,6 +65,7 @@ def test_a_bert_has_the_settings_of_its_folder(tmp_path):
         (["--deep", "3"], "--deep"),
         (["--preset", "huge"], "huge"),
         (["--model", "lstm"], "lstm"),
+        (["--model", "bert"], "weights must be the folder of a BERT where the model is bert"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_names_what_is_wrong(options, message, capsys):

@@ -253,8 +253,8 @@ def _command(name: str, arguments: list[str]) -> Any:
 
 def _sentence(error: Exception) -> str:
     """What a user reads: the house's errors are sentences, others get their kind."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}."
+    if isinstance(error, OSError):
+        return str(error) if error.filename is None else f"{error.filename}: {error.strerror}."
     if isinstance(error, ValueError | FloatingPointError) or type(error).__module__.startswith("wave_jax"):
         return str(error)
     return f"{type(error).__name__}: {error}\n--debug shows where; this may be a fault of wave_jax."

@@ -127,7 +127,11 @@ def parse(arguments: Sequence[str]) -> Train:
     given = [argument for argument in arguments if argument not in ("-h", "--help", "--settings")]
     given = [re.sub(r"^--(network|training)\.", "--", argument) for argument in given]  # as in config.json
     first, _ = tyro.cli(_First, prog="wave-jax train", args=given, return_unknown_args=True, config=_FLAGS)
-    settings = presets.preset(first.preset, first.model, first.weights)
+    try:
+        settings = presets.preset(first.preset, first.model, first.weights)
+    except ValueError as error:
+        print(f"wave-jax train: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
     short = help and not long
     command = _Short if short else Train
     return tyro.cli(
