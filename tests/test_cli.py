@@ -219,7 +219,7 @@ def test_explain_shows_words_and_writes_a_page(trained, place, capsys, monkeypat
         (["predict", "texts/train.csv"], "no export of wave_jax wrote it"),
         (["train", "--data", "nowhere", "--out", "c"], "is neither a folder of CSV files nor one of"),
         (
-            ["train", *"--data texts --out c --model bert --weights none".split()],
+            ["train", *["--data", "texts", "--out", "c", "--model", "bert", "--weights", "none"]],
             "none/config.json is missing",
         ),
         (["evaluate", "runs/a", "--data", "planted"], "holds other texts than those of the run"),
