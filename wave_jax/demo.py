@@ -140,14 +140,17 @@ class Learner:
 
     def epochs(self, bar: tqdm) -> Iterator[float]:
         """Train, and study the gradients on the way: the validation accuracy of every epoch."""
-        batch = _some(self.prepared)
+        batch, every, shown = _some(self.prepared), -(-self.prepared.steps // _STUDIES), 0
         self._study(0, self.prepared.network, batch)
-        for turn in run.train(self.prepared, self.folder, every=-(-self.prepared.steps // _STUDIES)):
-            bar.update(turn.record.step - self.steps[-1])
-            self._study(turn.record.step, turn.state.network, batch)
+        for turn in run.train(self.prepared, self.folder, every=every):
+            step = turn.record.step
+            bar.update(step - shown)
+            shown = step
+            if step - self.steps[-1] > every // 2 or step == self.prepared.steps:
+                self._study(step, turn.state.network, batch)
             if turn.record.valid is not None:
-                self.accuracies[turn.record.step] = float(turn.record.valid.accuracy)
-                yield self.accuracies[turn.record.step]
+                self.accuracies[step] = float(turn.record.valid.accuracy)
+                yield self.accuracies[step]
 
     def _study(self, step: int, network: Any, batch: Batch) -> None:
         self.steps.append(step)
