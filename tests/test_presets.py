@@ -20,7 +20,7 @@ def parameters(network, v, c):
 @pytest.mark.parametrize("kind", [kind for kind in MODELS if kind != "bert"])
 def test_baselines_are_of_the_wave_networks_size_reading_and_training(name, kind):
     wave, other = preset(name), preset(name, kind)
-    assert (other.training, other.v) == (wave.training, wave.v)
+    assert (other.training, other.v + other.pairs) == (wave.training, wave.v + wave.pairs)
     assert (other.network.d, max_length(other.network)) == (wave.network.d, max_length(wave.network))
     assert parameters(other.network, 99, 4).total > 99 * wave.network.d
 
@@ -28,6 +28,8 @@ def test_baselines_are_of_the_wave_networks_size_reading_and_training(name, kind
 def test_the_presets_are_those_of_the_papers_and_of_the_modules():
     assert preset("small") == preset() == PRESETS["small"]
     assert (PRESETS["small"].network, PRESETS["small"].training) == (model.SMALL, recipe.SMALL)
+    small = PRESETS["small"]
+    assert parameters(small.network, small.v + small.pairs, 4).total == 2_384_964  # at most 2.4 million
     assert parameters(preset("paper-modulation").network, 30_522, 4).without_embeddings == 2_366_212
     interference = preset("paper-interference")
     assert replace(interference.network, combine="modulate") == preset("paper-modulation").network

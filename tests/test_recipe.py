@@ -38,6 +38,7 @@ def tokens(texts, segments=False):
         ("clip", 0.0),
         ("smoothing", 1.0),
         ("drop_tokens", 1.0),
+        ("keep_tokens", -1),
         ("patience", 0),
         ("seed", -1),
         ("dtype", "float16"),

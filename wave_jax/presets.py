@@ -31,6 +31,8 @@ class Preset:
     """How it is trained."""
     v: int = 30_000
     """Rows of the vocabulary that is trained on the texts, at most."""
+    pairs: int = 0
+    """Rows for pairs of neighbouring tokens, those that say most about the labels of the training texts."""
     weights: Path | None = None
     """Folder of a BERT to start from, with its tokenizer: all of it for bert, its words for a Transformer."""
 
@@ -38,7 +40,7 @@ class Preset:
 _PAPER_V = 30_522  # BERT's
 
 PRESETS = {
-    "small": Preset(model.SMALL, recipe.SMALL),
+    "small": Preset(model.SMALL, recipe.SMALL, v=22_000, pairs=15_000),
     "paper-modulation": Preset(model.PAPER_MODULATION, recipe.PAPER, _PAPER_V),
     "paper-interference": Preset(model.PAPER_INTERFERENCE, recipe.PAPER, _PAPER_V),
 }
@@ -57,7 +59,9 @@ def preset(name: str = "small", model: str = "wave", weights: str | Path | None 
         chosen = replace(chosen, weights=Path(weights))
     if model == "bert":
         check_setting("weights", weights, weights is not None, "the folder of a BERT where the model is bert")
-        return replace(chosen, network=BertConfig.read(str(weights)), training=recipe.PAPER_BERT)
+        return replace(chosen, network=BertConfig.read(str(weights)), training=recipe.PAPER_BERT, pairs=0)
+    if model == "transformer":  # it sees order by itself: as many rows, all for words
+        chosen = replace(chosen, v=chosen.v + chosen.pairs, pairs=0)
     return replace(chosen, network=_of_size(chosen.network, model))
 
 

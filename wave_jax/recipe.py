@@ -17,7 +17,17 @@ from wave_jax import batches
 from wave_jax.batches import TokenArrays
 from wave_jax.network import Embedding, check_setting
 
-__all__ = ["PAPER", "PAPER_BERT", "SMALL", "TrainConfig", "decay", "drop_tokens", "lengths", "rate"]
+__all__ = [
+    "PAPER",
+    "PAPER_BERT",
+    "SMALL",
+    "TrainConfig",
+    "decay",
+    "drop_tokens",
+    "lengths",
+    "rate",
+    "share_dropped",
+]
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,8 @@ class TrainConfig:
     """Share of the target that label smoothing spreads over all classes."""
     drop_tokens: float = 0.0
     """Share of the tokens of a text, but never [CLS], that each epoch leaves out at random."""
+    keep_tokens: int = 0
+    """But a text of mean length keeps so many at least: of short texts fewer are left out."""
     patience: int | None = None
     """Epochs without a better validation accuracy after which training stops."""
     seed: int = 0
@@ -70,6 +82,7 @@ class TrainConfig:
         check_setting("clip", self.clip, self.clip is None or self.clip > 0, "None or above 0")
         check_setting("smoothing", self.smoothing, 0 <= self.smoothing < 1, "at least 0 and below 1")
         check_setting("drop_tokens", self.drop_tokens, 0 <= self.drop_tokens < 1, "at least 0 and below 1")
+        check_setting("keep_tokens", self.keep_tokens, self.keep_tokens >= 0, "at least 0")
         patient = self.patience is None or self.patience >= 1
         check_setting("patience", self.patience, patient, "None or at least 1")
         check_setting("seed", self.seed, 0 <= self.seed < 2**32, "in 0..2³²-1")
@@ -86,7 +99,15 @@ class TrainConfig:
 
 PAPER = TrainConfig()
 PAPER_BERT = TrainConfig(rate=2e-5, batch=32)
-SMALL = TrainConfig(epochs=8, rate=3e-3, schedule="cosine", weight_decay=0.01, smoothing=0.1, drop_tokens=0.6)
+SMALL = TrainConfig(
+    epochs=8,
+    rate=3e-3,
+    schedule="cosine",
+    weight_decay=0.01,
+    smoothing=0.1,
+    drop_tokens=0.6,
+    keep_tokens=18,
+)
 
 
 def rate(config: TrainConfig, step: Any, steps: int) -> Array:
@@ -112,6 +133,17 @@ def decay(network: Any, config: TrainConfig) -> Any:
         return jax.tree.map(lambda _: 0.0 if vector or table else config.weight_decay, parameter)
 
     return jax.tree.map(of, network, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))
+
+
+def share_dropped(train: TokenArrays, config: TrainConfig) -> float:
+    """The share of tokens that each epoch leaves out: `drop_tokens`, or less where texts are short.
+
+    >>> short = TokenArrays(np.arange(40), np.array([0, 24, 40]), np.array([0, 1]))
+    >>> share_dropped(short, TrainConfig(drop_tokens=0.6, keep_tokens=15))
+    0.25
+    """
+    mean = len(train.ids) / max(1, len(train.labels))
+    return min(config.drop_tokens, max(0.0, 1 - config.keep_tokens / max(mean, 1.0)))
 
 
 def drop_tokens(tokens: TokenArrays, share: float, seed: int, epoch: int) -> TokenArrays:
@@ -145,6 +177,6 @@ def _dense(segments: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 def lengths(train: TokenArrays, config: TrainConfig) -> tuple[int, ...]:
     """The lengths to pad to, the same in every epoch: those of the first one, and the longest text's."""
-    first = drop_tokens(train, config.drop_tokens, config.seed, 0)
+    first = drop_tokens(train, share_dropped(train, config), config.seed, 0)
     longest = batches.buckets(train.lengths, most=1)
     return tuple(sorted({*batches.buckets(first.lengths, most=4), *longest}))

@@ -121,7 +121,8 @@ def tokens_of(
 
 def _tokenizer(dataset: Dataset, preset: Preset, cache: str | os.PathLike[str] | None) -> Tokenizer:
     if preset.weights is None:
-        return batches.train_tokenizer(dataset.train.texts, preset.v, cache)
+        texts, labels = dataset.train.texts, dataset.train.labels
+        return batches.train_tokenizer(texts, preset.v, cache, labels=labels, pairs=preset.pairs, clean=True)
     file = preset.weights / "tokenizer.json"
     return Tokenizer.read(file if file.exists() else preset.weights / "vocab.txt")
 

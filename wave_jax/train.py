@@ -24,7 +24,17 @@ from wave_jax.batches import Batch, Run, TokenArrays
 from wave_jax.evaluate import evaluate
 from wave_jax.network import check_setting
 from wave_jax.objective import Score, score
-from wave_jax.recipe import PAPER, PAPER_BERT, SMALL, TrainConfig, decay, drop_tokens, lengths, rate
+from wave_jax.recipe import (
+    PAPER,
+    PAPER_BERT,
+    SMALL,
+    TrainConfig,
+    decay,
+    drop_tokens,
+    lengths,
+    rate,
+    share_dropped,
+)
 
 __all__ = [
     "PAPER",
@@ -215,7 +225,7 @@ def _fit(state, train, config, valid, every, mesh, shard_tables):
         if config.patience is not None and int(state.stale) >= config.patience:
             return
         sums, clock = _NOTHING, time.perf_counter()
-        tokens = drop_tokens(train, config.drop_tokens, config.seed, epoch)
+        tokens = drop_tokens(train, share_dropped(train, config), config.seed, epoch)
         plan = batches.epoch(tokens, config.batch, config.seed, epoch, shapes, _TOGETHER)
         on_device = parallel.place(batches.to_device(tokens, room=len(train.ids)), mesh)
         end = min(steps, (epoch + 1) * per_epoch)
