@@ -12,14 +12,14 @@ from wave_jax import measures, plots, tables
 __all__ = ["over_seeds", "write"]
 
 
-def over_seeds(values: Sequence[float | np.floating], scale: float = 1.0) -> str:
+def over_seeds(values: Sequence[float | np.floating], scale: float = 1.0, digits: int = 1) -> str:
     """Mean and half of its 95 % interval.
 
     >>> over_seeds([0.5, 0.5, 0.5], scale=100)
     '50.0 ± 0.0'
     """
     mean, _, half = measures.interval([scale * value for value in values])
-    return f"{mean:.1f} ± {half:.1f}" if len(values) > 1 else f"{mean:.1f}"
+    return f"{mean:.{digits}f} ± {half:.{digits}f}" if len(values) > 1 else f"{mean:.{digits}f}"
 
 
 def write(

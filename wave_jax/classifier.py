@@ -37,7 +37,7 @@ from wave_jax.train import Record
 __all__ = ["NotFitted", "WaveClassifier"]
 
 _NETWORK, _TRAINING = ({field.name for field in fields(kind)} for kind in (WaveConfig, TrainConfig))
-_KNOWN = ("preset", "valid", "v", *sorted(_NETWORK), *sorted(_TRAINING))
+_KNOWN = ("preset", "valid", "v", "pairs", *sorted(_NETWORK), *sorted(_TRAINING))
 _FITTED = ("network", "tokenizer", "history", "metrics", "settings", "classes_")
 
 
@@ -49,11 +49,12 @@ class WaveClassifier:
     """A Wave Network that is trained by `fit`.
 
     `preset` names a preset ("small", "paper-modulation", "paper-interference"), `valid` is the share of the
-    texts by whose accuracy the best network is kept, and every setting of `WaveConfig` and `TrainConfig`
-    (`epochs`, `rate`, `d`, `seed`, ...) and `v`, the rows of the vocabulary, can be given by name.
+    texts by whose accuracy the best network is kept. Every setting of `WaveConfig` and `TrainConfig`
+    (`epochs`, `rate`, `d`, `seed`, ...) can be given by name, and `v` and `pairs`, the rows of words and of
+    pairs.
 
     >>> WaveClassifier(epochs=2, seed=1)
-    WaveClassifier(preset='small', valid=0.2, epochs=2, seed=1)
+    WaveClassifier(preset='small', valid=0.1, epochs=2, seed=1)
     """
 
     network: Any
@@ -64,7 +65,7 @@ class WaveClassifier:
     classes_: np.ndarray
     """The labels, a column of `predict_proba` each: sorted where they can be, else as they came."""
 
-    def __init__(self, preset: str = "small", *, valid: float = 0.2, **settings: Any):
+    def __init__(self, preset: str = "small", *, valid: float = 0.1, **settings: Any):
         self.preset, self.valid, self._given = preset, valid, {}
         self.set_params(**settings)
 
@@ -216,6 +217,7 @@ class WaveClassifier:
             network=replace(chosen.network, **{k: x for k, x in given.items() if k in _NETWORK}),
             training=replace(chosen.training, **{k: x for k, x in given.items() if k in _TRAINING}),
             v=given.get("v", chosen.v),
+            pairs=given.get("pairs", chosen.pairs),
         )
 
     def _numbers(self) -> dict[Any, int]:

@@ -116,7 +116,7 @@ def explain(
     # Padding changes nothing, and texts of similar length share one compiled program.
     n = max(8, 1 << (len(split.ids) - 1).bit_length())
     batch = batches.gather(split, np.array([0]), n)
-    shares = None if not len(tokenizer.pairs) else _shares(tokenizer, split.ids, len(words), n)
+    shares = None if not len(tokenizer.pairs) else _shares(tokenizer, np.asarray(split.ids), len(words), n)
     logits, label_, scores, error = jax.device_get(
         _explain(network, jax.tree.map(jnp.asarray, batch), shares, method)
     )

@@ -33,6 +33,8 @@ class Preset:
     """Rows of the vocabulary that is trained on the texts, at most."""
     pairs: int = 0
     """Rows for pairs of neighbouring tokens, those that say most about the labels of the training texts."""
+    valid: float = 0.2
+    """Share of the training texts that validate instead, where the source has no texts for it."""
     weights: Path | None = None
     """Folder of a BERT to start from, with its tokenizer: all of it for bert, its words for a Transformer."""
 
@@ -40,7 +42,7 @@ class Preset:
 _PAPER_V = 30_522  # BERT's
 
 PRESETS = {
-    "small": Preset(model.SMALL, recipe.SMALL, v=22_000, pairs=15_000),
+    "small": Preset(model.SMALL, recipe.SMALL, v=22_000, pairs=15_000, valid=0.1),
     "paper-modulation": Preset(model.PAPER_MODULATION, recipe.PAPER, _PAPER_V),
     "paper-interference": Preset(model.PAPER_INTERFERENCE, recipe.PAPER, _PAPER_V),
 }

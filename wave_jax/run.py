@@ -151,8 +151,8 @@ def origin_of(data: str) -> dict[str, Any]:
 
 def texts_of(settings: Settings, place: str | None = None) -> Dataset:
     """The texts of a run, from where they were, or from another place, once they are seen to be the same."""
-    origin = settings.data.get("origin") if place is None else origin_of(place)
-    if origin is None:
+    origin = {**settings.data.get("origin", {}), **(origin_of(place) if place else {})}
+    if not origin:
         raise CheckpointError("The run was trained on texts in memory: name a folder that holds them.")
     dataset = datasets.load(**origin)
     if dataset.digest != settings.data["digest"]:

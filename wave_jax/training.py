@@ -74,7 +74,7 @@ class Train:
         if self._is_finished():
             print(f"{self.out} is finished: {report.in_short(run.metrics_of(self.out) or {})}")
             return 0
-        origin = run.origin_of(self.data)
+        origin = {**run.origin_of(self.data), "valid": self.settings.valid}
         dataset = datasets.load(**origin)
         if self.test and not dataset.has_test:
             raise datasets.DataError(f"{dataset.name} has no test split: leave out --test, or add test.csv.")
