@@ -1,5 +1,6 @@
 """Saved steps: what comes back is what was saved, or an error that says what is wrong; nothing in between."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -151,3 +152,19 @@ def test_any_damage_is_noticed_quietly(tmp_path, capfd):
 def test_a_step_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     assert "could not be saved" in error_of(lambda: save(tmp_path / "file"))
+
+
+def test_many_folders_are_written_at_a_time(tmp_path):
+    folders = [tmp_path / str(i) for i in range(4)]
+    for folder in folders:
+        folder.mkdir()
+
+    def save_some(folder):
+        for step in range(1, 6):
+            save(folder, step)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(save_some, folders))
+    for folder in folders:
+        assert store.saved(folder) == [1, 2, 3, 4, 5]
+        assert store.describe(store.load(folder, 5, like(ARRAYS))) == store.describe(ARRAYS)

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import shutil
+import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -43,6 +44,7 @@ __all__ = [
 logging.getLogger("absl").addFilter(lambda record: f"{os.sep}orbax{os.sep}" not in record.pathname)
 
 _NOTE, _ARRAYS = "note.json", "arrays"
+_WRITING = threading.Lock()  # Orbax mixes up the folders of two saves at a time, of one process
 _UNFINISHED = re.compile(r"\d+\.(writing.*|deleted)")
 
 
@@ -115,15 +117,22 @@ class Writing(NamedTuple):
 def write(folder: Path, step: int, arrays: Mapping[str, Any], note: Note) -> Writing:
     """Begin to save a step. The arrays are copied before this returns: training may then use them up."""
     beside = folder / f"{step}.writing"
+    _WRITING.acquire()
     try:
         if jax.process_index() == 0:
             beside.mkdir()
         response = ocp.save_async(str(beside.absolute() / _ARRAYS), dict(arrays))
-    except Exception as error:
+    except BaseException as error:
+        _WRITING.release()
+        if not isinstance(error, Exception):
+            raise
         raise CheckpointError(f"Step {step} could not be saved in {folder} ({_reason(error)}).") from None
 
     def commit() -> None:
-        response.result()
+        try:
+            response.result()
+        finally:
+            _WRITING.release()
         if jax.process_index() == 0:
             files = {str(file.relative_to(beside)): _sha256(file) for file in _files(beside)}
             write_whole(beside / _NOTE, sealed(note._replace(files=files)._asdict()))
