@@ -13,44 +13,39 @@ import time
 from dataclasses import replace
 
 import jax
-from flax import nnx
 
 from benchmarks.report import write
-from wave_jax import batches, datasets, model, train
-
-V, MAX_LENGTH = 30_000, 512
+from wave_jax import datasets, presets, run, train
 
 
 def main(folder: str) -> None:
-    split = datasets.load(folder).train
-    tokenizer = batches.train_tokenizer(split.texts, V)
-    tokens = batches.tokenize(split.texts, split.labels, tokenizer, MAX_LENGTH)
-    network = model.SMALL.build(v=tokenizer.v, c=int(split.labels.max()) + 1, rngs=nnx.Rngs(0))
-    on_device, run = 0.0, train._run
+    small = presets.preset("small")
+    prepared = run.prepare(datasets.load(folder), replace(small, training=replace(small.training, epochs=2)))
+    tokens, config = prepared.train, prepared.settings.training
+    on_device, steps = 0.0, train._run
 
     def clocked(*args):
         nonlocal on_device
         start = time.perf_counter()
-        result = jax.block_until_ready(run(*args))
+        result = jax.block_until_ready(steps(*args))
         on_device += time.perf_counter() - start
         return result
 
     train._run = clocked
-    config = replace(train.SMALL, epochs=2)
     marks = [(time.perf_counter(), 0.0)]
-    for _, record in train.fit(network, tokens, config):
-        if record.step % (config.steps_for(len(split)) // 2) == 0:
+    for _, record in train.fit(prepared.network, tokens, config):
+        if record.step % (prepared.steps // 2) == 0:
             marks.append((time.perf_counter(), on_device))
     (start, _), (middle, before), (end, after) = marks
     first, second = middle - start, end - middle
     rest = second - (after - before)
     rows = [
         {
-            "texts": f"{len(split):,}",
+            "texts": f"{len(tokens.labels):,}",
             "tokens per text": f"{tokens.lengths.mean():.1f}",
             "first epoch s, with compiling": f"{first:.1f}",
             "second epoch s": f"{second:.1f}",
-            "texts/s": f"{len(split) / second:,.0f}",
+            "texts/s": f"{len(tokens.labels) / second:,.0f}",
             "Python and data": f"{rest / second:.1%}",
         }
     ]

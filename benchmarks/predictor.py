@@ -23,7 +23,6 @@ from typing import Any
 
 from wave_jax import datasets, predictor
 
-V, MAX_LENGTH = 30_000, 512
 ANSWER = (
     "import sys; from wave_jax import predictor; predictor.load(sys.argv[1]).predict(['Stocks fell again'])"
 )
@@ -58,22 +57,20 @@ def measure(file: str, folder: str) -> dict[str, float]:
 
 def exported(folder: str, out: Path) -> dict[str, Any]:
     """The files of a network trained on the folder."""
-    from flax import nnx
+    from wave_jax import export, presets, run
 
-    from wave_jax import batches, export, model, train
-
-    data = datasets.load(folder)
-    tokenizer = batches.train_tokenizer(data.train.texts, V)
-    training, valid = (
-        batches.tokenize(split.texts, split.labels, tokenizer, MAX_LENGTH)
-        for split in (data.train, data.valid)
-    )
-    network = model.SMALL.build(v=tokenizer.v, c=len(data.classes), rngs=nnx.Rngs(0))
-    for state, _ in train.fit(network, training, replace(train.SMALL, epochs=2)):
-        network = state.network
+    data, small = datasets.load(folder), presets.preset("small")
+    prepared = run.prepare(data, replace(small, training=replace(small.training, epochs=2)))
+    *_, last = run.train(prepared)
     return {
         dtype: export.save(
-            out / dtype, network, tokenizer, data.classes, max_length=MAX_LENGTH, dtype=dtype, valid=valid
+            out / dtype,
+            last.best,
+            prepared.tokenizer,
+            data.classes,
+            max_length=prepared.settings.max_length,
+            dtype=dtype,
+            valid=prepared.valid,
         )
         for dtype in ("float32", "float16", "int8")
     }
