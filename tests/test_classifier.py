@@ -25,7 +25,16 @@ from wave_jax.run import metrics_of, tokens_of
 # Folds hold the same texts, so that one compiled program serves them all.
 TEXTS = [f"{['rise gain', 'fall loss'][i % 2]} {'abcdef'[i % 6]}" for i in range(48)]
 LABELS = [["up", "down"][i % 2] for i in range(48)]
-TINY = {"d": 4, "epochs": 12, "batch": 8, "rate": 0.05, "v": 40, "max_length": 8} | {
+TINY = {
+    "d": 4,
+    "epochs": 12,
+    "batch": 8,
+    "rate": 0.05,
+    "v": 40,
+    "pairs": 0,
+    "valid": 0.2,
+    "max_length": 8,
+} | {
     "dropout": 0.0,
     "drop_tokens": 0.0,
 }
@@ -60,7 +69,7 @@ def tokens_of_unchecked(split, classifier):
 
 def test_the_box_opens(fitted):
     assert fitted.network.config.d == 4
-    assert fitted.tokenizer.v <= 40
+    assert fitted.tokenizer.first_pair <= 40
     assert [record.epoch for record in fitted.history if record.valid] == list(range(1, 13))
     best = max(record.valid.accuracy for record in fitted.history if record.valid)
     assert best == fitted.metrics["valid_accuracy"] == 1
@@ -104,6 +113,15 @@ KEPT = [kind for kind in KINDS if kind not in ("sets", "enumeration")]
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_pairs_are_chosen_by_the_labels_and_kept(tmp_path):
+    classifier = WaveClassifier(**TINY | {"pairs": 5, "epochs": 1}).fit(TEXTS, LABELS)
+    assert len(classifier.tokenizer.pairs) == 5
+    classifier.save(tmp_path / "saved")
+    again = WaveClassifier.load(tmp_path / "saved")
+    assert again.tokenizer == classifier.tokenizer
+    np.testing.assert_array_equal(again.predict_proba(TEXTS), classifier.predict_proba(TEXTS))
+
+
 def test_labels_of_every_kind_come_back_as_they_were(kind, fitted, tmp_path, monkeypatch):
     labels = KINDS[kind]
     given = [labels[i % 2] for i in range(48)]
@@ -218,7 +236,9 @@ def test_bad_texts_and_labels(texts, labels, error, sentence):
 
 
 def test_bad_settings():
-    with pytest.raises(ValueError, match="has no setting 'epoch'; it has preset, valid, v, activation"):
+    with pytest.raises(
+        ValueError, match="has no setting 'epoch'; it has preset, valid, v, pairs, activation"
+    ):
         WaveClassifier(epoch=3)
     with pytest.raises(ValueError, match="has no setting 'colour'"):
         WaveClassifier().set_params(colour=1)

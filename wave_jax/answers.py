@@ -27,8 +27,8 @@ class Answers:
     def __init__(self, network: Any, tokenizer: Tokenizer, settings: Settings):
         self.network, self.tokenizer, self.settings = network, tokenizer, settings
         self.classes = tuple(settings.classes)
-        shapes = (2**k for k in range(4, 16))
-        self._shapes = (*(n for n in shapes if n < settings.max_length), settings.max_length)
+        longest = tokenizer.longest(settings.max_length)
+        self._shapes = (*(2**k for k in range(4, 17) if 2**k < longest), longest)
 
     @classmethod
     def of_run(cls, folder: RunFolder) -> "Answers":

@@ -16,7 +16,7 @@ Where a token scores +0.7, taking it out divides the odds of the class against a
   scores add up to the logit it gained, up to `Explanation.error`.
 
 Where neighbours make pairs (`pairs`), a word that is left out takes its pairs with it; of the other methods'
-scores each of the two words gets half.
+scores each of the two words gets half, and a word beside [CLS] or [SEP] all of it.
 """
 
 import math
@@ -114,7 +114,7 @@ def explain(
     words = [piece for piece in tokenizer.explain(text, max_length) if piece.id < tokenizer.first_pair]
     whole = sum(piece.id < tokenizer.first_pair for piece in tokenizer.explain(text, 2**16))
     # Padding changes nothing, and texts of similar length share one compiled program.
-    n = max(8, 1 << (len(split.ids) - 1).bit_length())
+    n = min(tokenizer.longest(max_length), max(8, 1 << (len(split.ids) - 1).bit_length()))
     batch = batches.gather(split, np.array([0]), n)
     shares = None if not len(tokenizer.pairs) else _shares(tokenizer, np.asarray(split.ids), len(words), n)
     logits, label_, scores, error = jax.device_get(
@@ -134,11 +134,14 @@ def explain(
 
 
 def _shares(tokenizer: Tokenizer, ids: np.ndarray, words: int, n: int) -> np.ndarray:
-    """(n, n): how much of token k belongs to word j: a word to itself, half of a pair to each of its two."""
+    """(n, n): how much of token k belongs to word j: a word to itself, half of a pair to each of its two, all
+    of it where the other one is [CLS] or [SEP]."""
     _, _, first = pairs.found(ids[:words], np.array([0, words]), tokenizer.pairs)
     shares, pair = np.eye(n, dtype=np.float32), words + np.arange(len(first))
     shares[pair] = 0
-    shares[first, pair] = shares[first + 1, pair] = 0.5
+    ends = np.isin(np.arange(n), (0, words - 1))
+    for word, other in ((first, first + 1), (first + 1, first)):
+        shares[word, pair] = np.where(ends[other], 1.0, 0.5) * ~ends[word]
     return shares
 
 

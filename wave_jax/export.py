@@ -75,7 +75,7 @@ def save(
     """Write the file; with `valid`, texts as tokens, say what rounding to `dtype` costs on them."""
     check_setting("dtype", dtype, dtype in get_args(Dtype), "float32, float16 or int8")
     _check(network, tokenizer, classes, max_length)
-    n = 2 * max_length - 1 if len(tokenizer.pairs) else max_length  # every two neighbours may be a pair
+    n = tokenizer.longest(max_length)
     weights = _weights(network, tokenizer.v, n)
     arrays = _rounded(min(weights, _folded(weights, n), key=_numbers), dtype)
     digest = checkpoint.parameter_digest(network)

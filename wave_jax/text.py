@@ -180,8 +180,12 @@ class Tokenizer:
         """The tokenizer that `to_json` wrote."""
         return cls(*wordpiece.parse_json(content))
 
+    def longest(self, max_length: int) -> int:
+        """Tokens of a text cut to `max_length`, at most: every two neighbours may make a pair."""
+        return 2 * max_length - 1 if len(self.pairs) else max_length
+
     def encode(self, texts: Sequence[str], max_length: int, segments: bool = False) -> Tokens:
-        """The ids of each text between [CLS] and [SEP], at most `max_length` with them.
+        """The ids of each text between [CLS] and [SEP], at most `max_length` with them, and of its pairs.
 
         With `segments`, also the sentence of each token; [CLS] belongs to the first, [SEP] to the last.
         """
