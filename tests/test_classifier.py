@@ -113,15 +113,6 @@ KEPT = [kind for kind in KINDS if kind not in ("sets", "enumeration")]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_pairs_are_chosen_by_the_labels_and_kept(tmp_path):
-    classifier = WaveClassifier(**TINY | {"pairs": 5, "epochs": 1}).fit(TEXTS, LABELS)
-    assert len(classifier.tokenizer.pairs) == 5
-    classifier.save(tmp_path / "saved")
-    again = WaveClassifier.load(tmp_path / "saved")
-    assert again.tokenizer == classifier.tokenizer
-    np.testing.assert_array_equal(again.predict_proba(TEXTS), classifier.predict_proba(TEXTS))
-
-
 def test_labels_of_every_kind_come_back_as_they_were(kind, fitted, tmp_path, monkeypatch):
     labels = KINDS[kind]
     given = [labels[i % 2] for i in range(48)]
@@ -172,6 +163,15 @@ def test_a_run_that_no_classifier_saved_is_refused(fitted, tmp_path):
         pass
     with pytest.raises(CheckpointError, match="holds a run that no WaveClassifier saved"):
         WaveClassifier.load(tmp_path / "run")
+
+
+def test_pairs_are_chosen_by_the_labels_and_kept(tmp_path):
+    classifier = WaveClassifier(**TINY | {"pairs": 5, "epochs": 1}).fit(TEXTS, LABELS)
+    assert len(classifier.tokenizer.pairs) == 5
+    classifier.save(tmp_path / "saved")
+    again = WaveClassifier.load(tmp_path / "saved")
+    assert again.tokenizer == classifier.tokenizer
+    np.testing.assert_array_equal(again.predict_proba(TEXTS), classifier.predict_proba(TEXTS))
 
 
 # --- scikit-learn -------------------------------------------------------------------------------------------
