@@ -61,6 +61,9 @@ _PAGE = """\
 
 ![gradient norms over steps](gradients.png)
 
+The settings were looked for with modulation alone, until it found the words that decide only together, and
+this is one seed: it shows the tool, not which network is better.
+
 Gradients are of the loss, at the embeddings of {texts} validation texts ([CLS]; all tokens of a text) and at
 the classifier's parameters.
 
