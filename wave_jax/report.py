@@ -143,7 +143,10 @@ def explanation(folder: RunFolder, text: str, page: Path, label: str | None, met
         max_length=settings.max_length,
     )
     write_whole(page, found.page().encode())
-    words = [{"word": text[token.start : token.end], "score": token.score} for token in found.strongest()]
+    words = [  # [CLS] and [SEP] stand for no characters
+        {"word": text[token.start : token.end] or token.token, "score": token.score}
+        for token in found.strongest()
+    ]
     head = f"{classes[found.label]}, probability {found.probabilities[found.label]:.3f}"
     return f"{head}\n\n{tables.plain(words)}\n\n{page} shows the text."
 
