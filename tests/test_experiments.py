@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from experiments import __main__ as command
-from experiments import attribution
+from experiments import attribution, small
 
 
 def run(name, out, monkeypatch, *settings):
@@ -40,6 +40,22 @@ def test_attribution(tmp_path, monkeypatch):
     assert len(points) == 2 * len(attribution.METHODS) * 3  # data, methods, and 0 to 2 tokens masked
     assert {row["kept"] for row in points if row["masked"] == "0"} == {"1.0"}
     assert len(list(out.glob("*.png"))) == 2
+
+
+def test_small(tmp_path, monkeypatch):
+    variants = ("SMALL", "without pairs")
+    page = run("small", tmp_path, monkeypatch, "--seeds", "1", "--variants", *variants)
+    rows = table(page, "Test accuracy")
+    assert [row["model"] for row in rows if row["model"] != "fastText"] == list(variants)
+    points = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
+    for row, point in zip(rows, points, strict=True):
+        assert row["model"] == point["model"]
+        assert row["test accuracy"] == f"{100 * float(point['test_accuracy']):.2f}"
+    assert len(list(tmp_path.glob("*.png"))) == 1
+
+
+def test_what_fasttext_reads_is_one_line_of_words():
+    assert small.words("Oil\nfell, (again)!") == "oil fell , ( again ) !"
 
 
 def test_an_unknown_experiment_is_refused_with_the_names_of_the_known(capsys):
