@@ -8,8 +8,8 @@ same defaults everywhere, is trained from several seeds; the epoch is chosen on 
 split is read once per run. Beside it:
 - without the wave: the same with |Z Z'| = G·G' for a read-out, which no phase reaches;
 - without pairs: the same with all rows for words;
-- fastText with bigrams and its own defaults otherwise, where that package is installed (10 million rows of
-  buckets): five epochs at rate 0.5 on the same training texts, the validation texts left out as for all.
+- fastText with bigrams, where it is installed (`pip install fasttext-numpy2-wheel`; 2 million rows for
+  bigrams): five epochs at rate 0.5 on the same training texts, the validation texts left out as for all.
 
 Expected, as in results/small: pairs pay most, on IMDB about four points; the phase is worth little.
 """
