@@ -1,15 +1,65 @@
-"""What every experiment leaves: report.md with its origin on top, its figures, and its numbers as CSV."""
+"""What every experiment leaves: report.md with its origin on top, its figures, and its numbers as CSV.
 
+What takes long it computes by `cells`, each as soon as it is there kept in cells.jsonl beside the report.
+"""
+
+import contextlib
+import dataclasses
+import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from benchmarks.report import origin
 from wave_jax import measures, plots, tables
+from wave_jax.disk import write_whole
 
-__all__ = ["over_seeds", "write"]
+__all__ = ["cells", "over_seeds", "write"]
+
+Key = Mapping[str, Any]
+
+
+def cells(out: Path, keys: Sequence[Key], find: Callable[[Key], Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """`find(key)` for every key, in order, as JSON gives it back; what cells.jsonl holds is not found again.
+
+    A key holds all that its cell follows from: data and their digest, model, seed, and settings, which may be
+    dataclasses. A changed key is another cell. Lines that cannot be read, as of a disk that was full, are as
+    if they were not there.
+    """
+    path = out / "cells.jsonl"
+    found = {_json(line["key"]): line["found"] for line in _lines(path)}
+    left = {name: key for key in keys if (name := _json(key)) not in found}
+    print(f"{len(left)} of {len(keys)} cells are left to compute.", flush=True)
+    for name, key in tqdm(left.items(), desc="cells", disable=not left):
+        found[name] = json.loads(_json(find(key)))
+        lines = (f'{{"key": {name}, "found": {_json(values)}}}\n' for name, values in found.items())
+        write_whole(path, "".join(lines).encode())
+    return [found[_json(key)] for key in keys]
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    lines = []
+    for text in path.read_text("utf-8", errors="replace").splitlines() if path.exists() else ():
+        with contextlib.suppress(ValueError):
+            lines.append(json.loads(text))
+    return lines
+
+
+def _json(value: Any) -> str:
+    """Equal for what is equal, whatever the order of its names."""
+
+    def plain(value: Any) -> Any:
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {"kind": type(value).__name__, **dataclasses.asdict(value)}
+        if isinstance(value, np.ndarray | np.generic):
+            return value.tolist()
+        return str(value)
+
+    return json.dumps(value, sort_keys=True, default=plain)
 
 
 def over_seeds(values: Sequence[float | np.floating], scale: float = 1.0, digits: int = 1) -> str:

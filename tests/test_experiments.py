@@ -2,11 +2,13 @@
 
 import csv
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from experiments import __main__ as command
-from experiments import attribution, small
+from experiments import attribution, report, small
 
 
 def run(name, out, monkeypatch, *settings):
@@ -62,3 +64,32 @@ def test_an_unknown_experiment_is_refused_with_the_names_of_the_known(capsys):
     with pytest.raises(SystemExit):
         command.main(["astrology"])
     assert "'attribution'" in capsys.readouterr().err
+
+
+def test_a_stopped_experiment_goes_on_with_the_cells_that_are_left(tmp_path, capsys):
+    asked, stops = [], [2]
+
+    def find(key):
+        if key["seed"] in stops:
+            raise KeyboardInterrupt
+        asked.append(key["seed"])
+        return {"right": np.array([True, False]), "accuracy": np.float32(0.5) * key["seed"]}
+
+    def keys(**changes):
+        return [{"seed": seed, "settings": replace(small.Config(), **changes)} for seed in range(3)]
+
+    with pytest.raises(KeyboardInterrupt):
+        report.cells(tmp_path, keys(), find)
+    stops.clear()
+    found = report.cells(tmp_path, keys(), find)
+    assert asked == [0, 1, 2]
+    assert "1 of 3 cells are left" in capsys.readouterr().out
+    assert found == [{"right": [True, False], "accuracy": 0.5 * seed} for seed in range(3)]
+    file = tmp_path / "cells.jsonl"
+    file.write_bytes(file.read_bytes()[:-9])  # as a full disk leaves it
+    assert report.cells(tmp_path, keys(), find) == found
+    assert asked == [0, 1, 2, 2]
+    assert report.cells(tmp_path, keys()[::-1], find) == found[::-1]  # all are there
+    assert len(asked) == 4
+    report.cells(tmp_path, keys(epochs=7), find)  # other settings, other cells
+    assert asked[4:] == [0, 1, 2]
