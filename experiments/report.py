@@ -7,18 +7,23 @@ import contextlib
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from tqdm import tqdm
 
 from benchmarks.report import origin
-from wave_jax import measures, plots, tables
+from wave_jax import measures, plots, presets, run, tables
+from wave_jax.bert import BertConfig
 from wave_jax.disk import write_whole
+from wave_jax.presets import Preset
 
-__all__ = ["cells", "over_seeds", "write"]
+__all__ = ["Networks", "cells", "models", "over_seeds", "turns", "write"]
+
+Networks = Literal["paper", "small"]
 
 Key = Mapping[str, Any]
 
@@ -39,6 +44,38 @@ def cells(out: Path, keys: Sequence[Key], find: Callable[[Key], Mapping[str, Any
         lines = (f'{{"key": {name}, "found": {_json(values)}}}\n' for name, values in found.items())
         write_whole(path, "".join(lines).encode())
     return [found[_json(key)] for key in keys]
+
+
+def models(networks: Networks, weights: str | None = None) -> dict[str, Preset]:
+    """What the papers compare, all at their size and settings or at SMALL's, and what needs a BERT's weights.
+
+    A Transformer on given words is as wide as they are.
+
+    >>> list(models("small"))
+    ['modulation', 'interference', 'Transformer', 'bag']
+    """
+    name = "paper-modulation" if networks == "paper" else "small"
+    wave = presets.preset(name)
+    found = {
+        "modulation": wave,
+        "interference": replace(wave, network=replace(wave.network, combine="interfere")),
+        "Transformer": presets.preset(name, "transformer"),
+        "bag": presets.preset(name, "bag"),
+    }
+    if weights is None:
+        return found
+    words, size = presets.preset(name, "transformer", weights), BertConfig.read(weights)
+    wide = {"d": size.hidden_size, "heads": size.num_attention_heads, "width": 4 * size.hidden_size}
+    found["Transformer, given words"] = replace(words, network=replace(words.network, **wide))
+    return {**found, "BERT": presets.preset(name, "bert", weights)}
+
+
+def turns(prepared: run.Prepared, about: str, every: int = 16) -> Iterator[run.Turn]:
+    """`run.train` under a bar that says what is trained."""
+    with tqdm(desc=about, total=prepared.steps, leave=False) as bar:
+        for turn in run.train(prepared, every=every):
+            bar.update(turn.record.step - bar.n)
+            yield turn
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
