@@ -16,12 +16,13 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.report import origin
-from wave_jax import measures, plots, presets, run, tables
+from wave_jax import datasets, measures, plots, presets, run, tables
 from wave_jax.bert import BertConfig
+from wave_jax.datasets import Dataset
 from wave_jax.disk import write_whole
 from wave_jax.presets import Preset
 
-__all__ = ["Networks", "cells", "models", "over_seeds", "turns", "write"]
+__all__ = ["Networks", "against", "cells", "load", "models", "over_seeds", "turns", "write"]
 
 Networks = Literal["paper", "small"]
 
@@ -46,10 +47,10 @@ def cells(out: Path, keys: Sequence[Key], find: Callable[[Key], Mapping[str, Any
     return [found[_json(key)] for key in keys]
 
 
-def models(networks: Networks, weights: str | None = None) -> dict[str, Preset]:
+def models(networks: Networks, weights: str | None = None, names: Sequence[str] = ()) -> dict[str, Preset]:
     """What the papers compare, all at their size and settings or at SMALL's, and what needs a BERT's weights.
 
-    A Transformer on given words is as wide as they are.
+    A Transformer on given words is as wide as they are. `names` are those wanted, where not all.
 
     >>> list(models("small"))
     ['modulation', 'interference', 'Transformer', 'bag']
@@ -62,12 +63,22 @@ def models(networks: Networks, weights: str | None = None) -> dict[str, Preset]:
         "Transformer": presets.preset(name, "transformer"),
         "bag": presets.preset(name, "bag"),
     }
-    if weights is None:
-        return found
-    words, size = presets.preset(name, "transformer", weights), BertConfig.read(weights)
-    wide = {"d": size.hidden_size, "heads": size.num_attention_heads, "width": 4 * size.hidden_size}
-    found["Transformer, given words"] = replace(words, network=replace(words.network, **wide))
-    return {**found, "BERT": presets.preset(name, "bert", weights)}
+    if weights is not None:
+        words, size = presets.preset(name, "transformer", weights), BertConfig.read(weights)
+        wide = {"d": size.hidden_size, "heads": size.num_attention_heads, "width": 4 * size.hidden_size}
+        found["Transformer, given words"] = replace(words, network=replace(words.network, **wide))
+        found["BERT"] = presets.preset(name, "bert", weights)
+    if unknown := [name for name in names if name not in found]:
+        more = "" if weights else ", and with weights of Transformer, given words and BERT"
+        raise ValueError(f"There is no model {unknown[0]!r}: choose of {', '.join(found)}{more}.")
+    return {name: found[name] for name in names or found}
+
+
+def load(data: Sequence[str], valid: float = 0.2, size: int | None = None) -> list[Dataset]:
+    """The data sets of a setting `data`, or else the planted corpus, of so many training texts."""
+    if data:
+        return [datasets.load(name, valid=valid) for name in data]
+    return [datasets.load("planted", size=size)]
 
 
 def turns(prepared: run.Prepared, about: str, every: int = 16) -> Iterator[run.Turn]:
@@ -107,6 +118,19 @@ def over_seeds(values: Sequence[float | np.floating], scale: float = 1.0, digits
     """
     mean, _, half = measures.interval([scale * value for value in values])
     return f"{mean:.{digits}f} ± {half:.{digits}f}" if len(values) > 1 else f"{mean:.{digits}f}"
+
+
+def against(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    """Whether ours are more or less than theirs of the same seeds, by more than the 95 % interval of the
+    difference; "same" where it holds 0, "one seed" where there is none.
+
+    >>> against([0.5, 0.6, 0.5], [0.2, 0.2, 0.1]), against([0.5, 0.1], [0.3, 0.3]), against([1.0], [0.0])
+    ('more', 'same', 'one seed')
+    """
+    mean, _, half = measures.interval(np.subtract(ours, theirs))
+    if len(ours) == 1:
+        return "one seed"
+    return "more" if mean > half else "less" if -mean > half else "same"
 
 
 def write(

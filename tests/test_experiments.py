@@ -1,6 +1,7 @@
 """Every experiment runs, small, from its command to its report."""
 
 import csv
+import json
 import sys
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as command
-from experiments import attribution, report, small
+from experiments import accuracy, attribution, report, small
 
 
 def run(name, out, monkeypatch, *settings):
@@ -93,3 +94,31 @@ def test_a_stopped_experiment_goes_on_with_the_cells_that_are_left(tmp_path, cap
     assert len(asked) == 4
     report.cells(tmp_path, keys(epochs=7), find)  # other settings, other cells
     assert asked[4:] == [0, 1, 2]
+
+
+def test_accuracy(tmp_path, monkeypatch):
+    page = run("accuracy", tmp_path, monkeypatch, "--models", "bag")
+    rows = table(page, "Test accuracy, %")
+    assert [(row["model"], row["seeds"]) for row in rows] == [("modulation", "2"), ("bag", "2")]
+    points = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
+    bag = [float(row["test_accuracy"]) for row in points if row["model"] == "bag"]
+    assert rows[1]["test"] == report.over_seeds(bag, 100, digits=2)
+    assert [row["model"] for row in table(page, "Differences")] == ["bag"]
+    texts = table(page, "Data")[0]["test"]
+    cells = [json.loads(line)["found"] for line in (tmp_path / "cells.jsonl").read_text().splitlines()]
+    for cell in cells:  # what McNemar's test reads is what is counted
+        assert accuracy.right(cell).sum() == pytest.approx(cell["test_accuracy"] * int(texts))
+
+
+def test_a_difference_is_told_by_more_than_its_interval_and_a_paired_test():
+    def runs(*answers):
+        cells = [{"test_accuracy": np.mean(a), "right": np.packbits(a).tobytes().hex()} for a in answers]
+        return cells
+
+    none, some, all_ = ([i < n for i in range(96)] for n in (0, 40, 80))
+    assert accuracy.difference(runs(all_, all_), runs(some, some))["verdict"] == "better"
+    assert accuracy.difference(runs(some, some), runs(all_, all_))["verdict"] == "worse"
+    assert accuracy.difference(runs(all_, none), runs(some, some))["verdict"] == "not told apart"
+    few = [i < 43 for i in range(96)]
+    assert accuracy.difference(runs(few, few), runs(some, some))["verdict"] == "not told apart"
+    assert accuracy.difference(runs(all_), runs(some))["verdict"] == "not told apart"  # one seed says nothing

@@ -1,0 +1,192 @@
+"""How good is a Wave Network, beside what it is measured against?
+
+    python -m experiments accuracy --data FOLDER FOLDER ... [--weights BERT] [--networks small]
+
+P1 tables 1 and 2, at the papers' size and settings, or all at SMALL's. On 2 cores a step of the papers' Wave
+Network takes half a second, one of the Transformer 3 and of BERT base about 20: on 60,000 texts, 4 epochs and
+5 seeds, 3 hours for each Wave Network. `--weights` is the folder of a BERT: it is fine-tuned, and its words
+are given to a Transformer. `--models` and `--seeds` do less. A stopped run goes on where it was.
+
+The network is that of the epoch with the best validation accuracy, and the test split is read once, for it.
+Every model stands beside modulation of the same seed, on the same test texts.
+
+To expect: the papers' column of the report; the Transformer, trained with care, far above its number there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments import report
+from wave_jax import evaluate, measures, plots, run
+from wave_jax.datasets import Dataset
+from wave_jax.presets import Preset, max_length
+
+PAPER = {  # P1 table 2; the Transformer of table 1 is given BERT's words
+    "ag_news": {
+        "interference": 90.91,
+        "modulation": 91.66,
+        "Transformer, given words": 71.68,
+        "BERT": 94.64,
+    },
+    "imdb": {"interference": 87.00, "modulation": 87.02, "BERT": 93.94},
+    "dbpedia14": {"interference": 97.93, "modulation": 98.05, "BERT": 99.28},
+}
+ABOUT = """\
+Test accuracy in per cent of the network with the best validation accuracy: mean, standard deviation and 95 %
+interval over seeds. *Parameters* count every row of every table. *Tokens* are those of a text that are read.
+*Seconds* are those of training, compiling included, the median over seeds."""
+AGAINST = """\
+Accuracy less that of modulation with the same seed, in points of per cent: mean and 95 % interval over seeds.
+*Only it* and *only modulation* are test texts that one of them alone answers right, mean over seeds; p is of
+McNemar's exact test on them, the median over seeds. A verdict needs a difference larger than its interval,
+thus two seeds or more, and p < 0.05."""
+
+
+@dataclass(frozen=True)
+class Config:
+    data: tuple[str, ...] = ()
+    """Folders of texts, each with train.csv and test.csv; without one, the planted corpus."""
+    weights: str | None = None
+    """Folder of a BERT, with its tokenizer: without one, what needs it is left out."""
+    networks: report.Networks = "paper"
+    """Whose size and settings: the papers' or SMALL's."""
+    models: tuple[str, ...] = ()
+    """What is trained besides modulation, else all."""
+    seeds: int = 5
+    """Of training; the cut between training and validation texts is the same for all."""
+    epochs: int | None = None
+    """Another number of epochs than that of the settings."""
+    size: int | None = None
+    """Planted training texts."""
+
+
+PRESETS = {"full": Config(), "smoke": Config(networks="small", seeds=2, epochs=1, size=60)}
+
+
+def main(config: Config, out: Path) -> None:
+    models = report.models(
+        config.networks, config.weights, ("modulation", *config.models) if config.models else ()
+    )
+    loaded = report.load(config.data, models["modulation"].valid, config.size)
+    texts = {dataset.digest: dataset for dataset in loaded}
+    keys = [
+        {"data": dataset.name, "digest": dataset.digest, "test digest": dataset.test.digest}
+        | {"model": name, "seed": seed, "preset": with_seed(preset, seed, config.epochs)}
+        for dataset in loaded
+        for seed in range(config.seeds)
+        for name, preset in models.items()
+    ]
+    found = report.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
+    rows = [{**key, **cell} for key, cell in zip(keys, found, strict=True)]
+    parts: dict[str, Any] = {
+        "What is measured": ABOUT,
+        "Test accuracy, %": accuracy_table(rows),
+        "Against modulation": AGAINST,
+        "Differences": difference_table(rows),
+    }
+    for dataset in loaded:
+        of = [row for row in rows if row["digest"] == dataset.digest]
+        parts[f"Accuracy against parameters: {dataset.name}"] = figure(of)
+    parts["Data"] = [
+        {"data": dataset.name}
+        | {part: len(getattr(dataset, part)) for part in ("train", "valid", "test")}
+        | {"digest": dataset.digest}
+        for dataset in loaded
+    ]
+    shown = [{name: value for name, value in row.items() if name not in ("preset", "right")} for row in rows]
+    report.write(out, "The Wave Network beside its baselines", parts, {"runs": shown})
+
+
+def with_seed(preset: Preset, seed: int, epochs: int | None) -> Preset:
+    training = replace(preset.training, seed=seed, epochs=epochs or preset.training.epochs)
+    return replace(preset, training=training)
+
+
+def judge(dataset: Dataset, key: report.Key) -> dict[str, Any]:
+    """One run: its numbers, and which test texts it answers right."""
+    prepared, records, network = run.prepare(dataset, key["preset"]), [], None
+    for turn in report.turns(prepared, "{data}, {model}, seed {seed}".format_map(key)):
+        records.append(turn.record)
+        network = turn.best
+    test = run.tokens_of(dataset.test, prepared.tokenizer, prepared.settings)
+    right = evaluate.predict(network, test).argmax(axis=-1) == test.labels
+    metrics = run.measure(prepared, network, records)
+    names = ("valid_accuracy", "parameters", "parameters_without_embeddings", "seconds", "device")
+    return {
+        "test_accuracy": right.mean(),
+        **{name: metrics[name] for name in names},
+        "right": np.packbits(right).tobytes().hex(),
+    }
+
+
+# --- tables -------------------------------------------------------------------------------------------------
+
+Rows = Sequence[dict[str, Any]]
+
+
+def groups(rows: Rows) -> dict[tuple[str, str], Rows]:
+    """The runs of each data set and model."""
+    keys = dict.fromkeys((row["data"], row["model"]) for row in rows)
+    return {key: [row for row in rows if (row["data"], row["model"]) == key] for key in keys}
+
+
+def accuracy_table(rows: Rows) -> Rows:
+    def row(data: str, model: str, of: Rows) -> dict[str, Any]:
+        accuracy = [100 * run["test_accuracy"] for run in of]
+        return {
+            "data": data,
+            "model": model,
+            "paper": PAPER.get(data, {}).get(model),
+            "test": report.over_seeds(accuracy, digits=2),
+            "std": f"{measures.interval(accuracy).std:.2f}" if len(of) > 1 else "",
+            "validation": report.over_seeds([run["valid_accuracy"] for run in of], 100, digits=2),
+            "seeds": len(of),
+            "parameters": f"{of[0]['parameters']:,}",
+            "without embeddings": f"{of[0]['parameters_without_embeddings']:,}",
+            "tokens": max_length(of[0]["preset"].network),
+            "seconds": f"{np.median([run['seconds'] for run in of]):.0f}",
+        }
+
+    return [row(data, model, of) for (data, model), of in groups(rows).items()]
+
+
+def difference_table(rows: Rows) -> Rows:
+    found = groups(rows)
+    return [
+        {"data": data, "model": model, **difference(of, found[data, "modulation"])}
+        for (data, model), of in found.items()
+        if model != "modulation"
+    ]
+
+
+def difference(runs: Rows, base: Rows) -> dict[str, Any]:
+    """Of a model from another, seed by seed."""
+    tests = [measures.mcnemar(right(a), right(b)) for a, b in zip(runs, base, strict=True)]
+    points = [100 * (a["test_accuracy"] - b["test_accuracy"]) for a, b in zip(runs, base, strict=True)]
+    mean, _, half = measures.interval(points)
+    p = np.median([test.p for test in tests])
+    told = abs(mean) > half and p < 0.05
+    return {
+        "difference": report.over_seeds(points, digits=2),
+        "only it": f"{np.mean([test.only_a for test in tests]):.0f}",
+        "only modulation": f"{np.mean([test.only_b for test in tests]):.0f}",
+        "p": f"{p:.2g}",
+        "verdict": ("better" if mean > 0 else "worse") if told else "not told apart",
+    }
+
+
+def right(run: dict[str, Any]) -> np.ndarray:
+    """Which test texts are answered right, and nothing after them."""
+    return np.unpackbits(np.frombuffer(bytes.fromhex(run["right"]), np.uint8)) == 1
+
+
+def figure(rows: Rows) -> plots.Figure:
+    points = {}
+    for (_, model), of in groups(rows).items():
+        mean, _, half = measures.interval([run["test_accuracy"] for run in of])
+        points[model] = (of[0]["parameters"], mean, half)
+    return plots.accuracy_against_parameters(points)
