@@ -5,11 +5,14 @@ import json
 import sys
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 from experiments import __main__ as command
-from experiments import accuracy, attribution, report, small
+from experiments import accuracy, attribution, complexity, convergence, report, small
+from wave_jax.network import count_parameters
 
 
 def run(name, out, monkeypatch, *settings):
@@ -67,6 +70,27 @@ def test_an_unknown_experiment_is_refused_with_the_names_of_the_known(capsys):
     assert "'attribution'" in capsys.readouterr().err
 
 
+def test_convergence(tmp_path, monkeypatch):
+    page = run("convergence", tmp_path, monkeypatch, "--models", "bag", "--texts", "30")
+    points = list(csv.DictReader((tmp_path / "curves.csv").read_text().splitlines()))
+    assert [(point["seed"], point["step"]) for point in points] == [(s, k) for s in "01" for k in "24"]
+    for split, name in (("test", "Test"), ("valid", "Validation")):
+        last = [float(point[split]) for point in points if point["step"] == "4"]
+        (row,) = table(page, f"{name} accuracy, %: planted")
+        assert row["4"] == report.over_seeds(last, 100)
+        assert all(30 * x == pytest.approx(round(30 * x)) for x in last)  # of 30 texts
+    assert len(list(tmp_path.glob("*.png"))) == 2
+
+
+def test_batches_until_nine_tenths_of_the_way_from_chance_to_the_best():
+    curves = {"fast": np.array([[0.5, 0.9, 1.0]]), "slow": np.array([[0.5, 0.5, 0.9]])}
+    curves["never"] = curves["slow"] - 0.1
+    rows = convergence.table([10, 20, 30], curves, classes=4)
+    assert [row["batches to 90 %"] for row in rows] == [30, "none", "none"]
+    rows = convergence.table([10, 20, 30], curves | {"fast": curves["fast"] - 0.05}, classes=4)
+    assert [row["batches to 90 %"] for row in rows] == [30, 30, "none"]
+
+
 def test_a_stopped_experiment_goes_on_with_the_cells_that_are_left(tmp_path, capsys):
     asked, stops = [], [2]
 
@@ -122,3 +146,32 @@ def test_a_difference_is_told_by_more_than_its_interval_and_a_paired_test():
     few = [i < 43 for i in range(96)]
     assert accuracy.difference(runs(few, few), runs(some, some))["verdict"] == "not told apart"
     assert accuracy.difference(runs(all_), runs(some))["verdict"] == "not told apart"  # one seed says nothing
+
+
+def test_complexity(tmp_path, monkeypatch):
+    page = run("complexity", tmp_path, monkeypatch)
+    models = ["Wave", "Transformer"]
+    points = list(csv.DictReader((tmp_path / "costs.csv").read_text().splitlines()))
+    assert [row["model"] for row in points] == 3 * models
+    for row in points:
+        by_formula = complexity.formulas(row["model"], int(row["n"]), int(row["d"]))
+        assert int(row["parameters"]) == by_formula["parameters"]
+        assert int(row["without tables"]) == by_formula["without tables"]
+        assert 1 < int(row["kept"]) / by_formula["kept"] < 1.4  # terms of lower order count in small networks
+    for heading in ("Exponents along text length n", "Exponents along width d"):
+        assert [row["model"] for row in table(page, heading)] == models
+    assert len(list(tmp_path.glob("*.png"))) == 2
+
+
+@pytest.mark.parametrize("model", complexity.MODELS)
+def test_formulas_of_costs_at_the_papers_size(model):
+    """Nothing is run: networks are shapes. P1's 2.4 million parameters are those of Wave."""
+    n, d = 128, 768
+    config = complexity.networks(n, d)[model]
+    network = jax.eval_shape(lambda: config.build(v=complexity.V, c=complexity.C, rngs=nnx.Rngs(0)))
+    by_formula = complexity.formulas(model, n, d)
+    count = count_parameters(network)
+    assert count == (by_formula["parameters"], by_formula["without tables"])
+    assert not model.startswith("Wave") or count.without_embeddings == 2_366_212
+    of_text = complexity.kept(network, 2, n) - complexity.kept(network, 1, n)
+    assert by_formula["kept"] == pytest.approx(of_text, rel=0.06)

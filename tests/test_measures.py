@@ -186,3 +186,12 @@ def test_bad_input():
             mcnemar(np.ones(2, bool), np.ones(3, bool))
         with pytest.raises(ValueError, match=r"covers its leading axes, got \(5,\)"):
             measures.norm(X, np.ones(5, bool))
+
+
+def test_an_exponent_is_the_slope_of_the_logarithms():
+    sizes, costs = np.exp(np.random.default_rng(0).normal(size=(2, 6)))
+    slope, _ = np.polyfit(np.log(sizes), np.log(costs), 1)
+    assert measures.exponent(sizes, costs) == pytest.approx(slope)
+    for bad in (([1.0, 2.0], [0.0, 1.0]), ([2.0, 2.0], [1.0, 2.0])):
+        with pytest.raises(ValueError, match="exponent needs costs above 0 at two sizes"):
+            measures.exponent(*np.array(bad))

@@ -29,6 +29,10 @@ def gradients():
     return {"w": W, "w1": 1e-3 * W, "Z": cls}
 
 
+COSTS = {
+    what: {m: 10.0**i * np.array([64.0, 128, 1024]) ** i for i, m in enumerate(MODELS)}
+    for what in ("bytes", "operations", "seconds")
+}
 FIGURES = {
     "gradient norms": lambda: plots.gradient_norms(
         STEPS, {place: {m: np.exp(RNG.normal(size=20)) for m in MODELS} for place in ("[CLS]", "text")}
@@ -39,6 +43,9 @@ FIGURES = {
     "an interference": lambda: plots.phase_portrait(Z + Z[:, ::-1], TOKENS, dims=(0,)),
     "a long text": lambda: plots.phase_portrait(wave.encode(jnp.asarray(RNG.normal(size=(70, 3)))), MANY),
     "bands": lambda: plots.bands(STEPS, {m: RNG.uniform(size=(5, 20)) for m in MODELS}),
+    "costs": lambda: plots.scaling(
+        np.array([64, 128, 1024]), COSTS, "text length", {"bytes": COSTS["bytes"]}
+    ),
     "sizes": lambda: plots.accuracy_against_parameters(
         {m: (2_400_000 + 100_000 * i, 0.91 + 0.001 * i, 0.002) for i, m in enumerate((*MODELS, "BERT"))}
     ),
@@ -164,6 +171,16 @@ def test_a_band_is_the_interval_of_the_mean():
     edge = band.get_paths()[0].vertices
     assert sorted(set(edge[edge[:, 0] == 70, 1])) == pytest.approx([mean - half, mean + half])
     assert ax.get_lines()[0].get_ydata()[7] == pytest.approx(mean)
+
+
+def test_costs_are_drawn_over_their_formulas():
+    first, second, *_ = FIGURES["costs"]().axes
+    assert (first.get_xscale(), first.get_yscale()) == ("log", "log")
+    lines = [line for line in first.get_lines() if line.get_label() == "bag"]
+    np.testing.assert_array_equal(lines[0].get_ydata(), COSTS["bytes"]["bag"])
+    assert [len(ax.get_lines()) for ax in (first, second)] == [2 * len(MODELS), len(MODELS)]
+    shown = [text.get_text() for text in FIGURES["costs"]().legends[0].get_texts()]
+    assert shown == list(MODELS)  # each once, and no formula
 
 
 def test_one_seed_has_no_interval():

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
 from wave_jax.numerics import safe_sqrt
 
@@ -22,6 +22,7 @@ __all__ = [
     "correlation",
     "cosine",
     "effective_rank",
+    "exponent",
     "gini",
     "interval",
     "mcnemar",
@@ -195,6 +196,22 @@ def effective_rank(x: Float[Numbers, "*n d"], mask: Bool[Numbers, "*n"] | None =
     total = jnp.sum(sigma)
     entropy = jnp.sum(jax.scipy.special.entr(sigma / _scale(total)))
     return jnp.where(total > 0, jnp.exp(entropy), 0)
+
+
+# --- growth -------------------------------------------------------------------------------------------------
+
+
+def exponent(sizes: Real[Numbers, " sizes"], costs: Real[Numbers, " sizes"]) -> float:
+    """p of cost ∝ sizeᵖ: the slope of ln cost along ln size, by least squares.
+
+    >>> round(exponent(np.array([1, 2, 4]), np.array([3.0, 12.0, 48.0])), 6)
+    2.0
+    """
+    x, y = np.asarray(sizes, float), np.asarray(costs, float)
+    if len(set(x)) < 2 or min(*x, *y) <= 0:
+        raise ValueError(f"exponent needs costs above 0 at two sizes or more, got {costs} at {sizes}.")
+    x, y = np.log(x) - np.log(x).mean(), np.log(y)
+    return float(x @ y / (x @ x))
 
 
 # --- over seeds, and of two models --------------------------------------------------------------------------

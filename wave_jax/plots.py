@@ -35,6 +35,7 @@ __all__ = [
     "gradient_norms",
     "phase_portrait",
     "png",
+    "scaling",
     "stage_map",
 ]
 
@@ -241,6 +242,42 @@ def bands(
 
 
 @_styled
+def scaling(
+    sizes: Real[Numbers, " sizes"],
+    costs: Mapping[str, Mapping[str, Real[Numbers, " sizes"]]],
+    along: str,
+    formulas: Mapping[str, Mapping[str, Real[Numbers, " sizes"]]] | None = None,
+) -> Figure:
+    """How costs grow with size, both logarithmic: `costs[what][model]`, one panel for every cost.
+
+    A power law is a straight line. Pale and wide below the measured lines are those of `formulas`.
+    """
+    across = min(2, len(costs))
+    down = -(-len(costs) // across)
+    figure = Figure(figsize=(_WIDTH, 0.6 + 2.4 * down), layout="constrained")
+    panels = figure.subplots(down, across, sharex=True, squeeze=False).ravel()
+    names, x = list(dict.fromkeys(name for lines in costs.values() for name in lines)), np.asarray(sizes)
+    for ax, (what, lines) in zip(panels, costs.items(), strict=False):
+        pale = {} if formulas is None else formulas.get(what, {})
+        for name, values in pale.items():
+            color = _LINES[names.index(name) % len(_LINES)][0]
+            ax.plot(x, np.asarray(values), color=color, lw=6, alpha=0.25, label="_")
+        for name, values in lines.items():
+            _line(ax, x, np.asarray(values), name, names.index(name))
+        every = np.concatenate([np.ravel(values) for values in (*lines.values(), *pale.values())])
+        ax.set(title=_shown(what), xscale="log", yscale="log", xlim=_room(x, 1.2), ylim=_room(every, 1.6))
+        ax.set_xticks(x, [f"{size:g}" for size in x])
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.tick_params(axis="x", which="minor", length=0)
+        _log_ticks(ax.yaxis, EngFormatter(sep=" "))
+    for ax in panels[len(costs) :]:
+        ax.set_visible(False)
+    figure.supxlabel(_shown(along), fontsize=10)
+    _legend(figure)
+    return figure
+
+
+@_styled
 def accuracy_against_parameters(
     models: Mapping[str, tuple[int, float, float]], label: str = "test accuracy"
 ) -> Figure:
@@ -313,7 +350,8 @@ def _log_ticks(axis: Axis, formatter: Any) -> None:
 
 def _legend(figure: Figure) -> None:
     """What each line is, above all panels, in as many columns as fit."""
-    lines = {str(line.get_label()): line for ax in figure.axes for line in ax.get_lines()}
+    every = [line for ax in figure.axes for line in ax.get_lines()]
+    lines = {name: line for line in every if not (name := str(line.get_label())).startswith("_")}
     column = 0.9 + 0.085 * max(map(len, lines), default=0)  # inches
     fit = max(1, int(figure.get_figwidth() / column))
     figure.legend(handles=list(lines.values()), loc="outside upper left", ncols=min(fit, len(lines)))
