@@ -22,7 +22,7 @@ from wave_jax.datasets import Dataset
 from wave_jax.disk import write_whole
 from wave_jax.presets import Preset
 
-__all__ = ["Networks", "against", "cells", "load", "models", "over_seeds", "turns", "write"]
+__all__ = ["Networks", "against", "cells", "load", "models", "over_seeds", "turns", "verdict", "write"]
 
 Networks = Literal["paper", "small"]
 
@@ -131,6 +131,22 @@ def against(ours: Sequence[float], theirs: Sequence[float]) -> str:
     if len(ours) == 1:
         return "one seed"
     return "more" if mean > half else "less" if -mean > half else "same"
+
+
+def verdict(answers: Mapping[str, str], wanted: str) -> str:
+    """What `against` answers, by what was compared, to one claim that all of them should be `wanted`.
+
+    >>> verdict({"norm": "more", "spread": "same"}, "more")
+    'holds in part (more: norm; same: spread)'
+    """
+    where: dict[str, list[str]] = {}
+    for name, answer in answers.items():
+        where.setdefault(answer, []).append(name)
+    if "one seed" in where:
+        return "cannot be judged (one seed has no interval)"
+    holds = "does not hold" if wanted not in where else "holds" if len(where) == 1 else "holds in part"
+    said = "; ".join(f"{answer}: {', '.join(names)}" for answer, names in where.items())
+    return f"{holds} ({said})"
 
 
 def write(
