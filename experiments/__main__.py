@@ -2,30 +2,75 @@
 
 An experiment is a module beside this one with a frozen dataclass `Config`, its `PRESETS` by name, and
 `main(config, out)`, which writes its report, tables and figures into the folder `out`.
+
+    python -m experiments all --data FOLDER FOLDER ... --weights FOLDER
+
+answers one question after the other. Called again it goes on where it was: what is finished with the same
+settings, by the file finished.txt beside its report, is passed over; remove that file to have it done again.
 """
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import tyro
+
+from experiments.report import Networks
+from wave_jax.disk import write_whole
 
 HERE = Path(__file__).parent
 NAMES = sorted({path.stem for path in HERE.glob("*.py")} - {"__init__", "__main__", "report"})
 
 
+@dataclass(frozen=True)
+class Everything:
+    """What `all` hands to every experiment that has a setting of the name; the rest is its preset's."""
+
+    data: tuple[str, ...] = ()
+    """Folders of texts, each with train.csv and test.csv; without one, the planted corpus."""
+    weights: str | None = None
+    """Folder of a BERT, with its tokenizer: without one, what needs it is left out."""
+    networks: Networks | None = None
+    """Whose size and settings: the papers' or SMALL's, else each experiment's own."""
+
+
 def main(args: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m experiments", description="Answer one question.")
-    parser.add_argument("name", choices=NAMES, help="the question: its module says what it asks")
+    parser = argparse.ArgumentParser(prog="python -m experiments", description="Answer one question, or all.")
+    parser.add_argument("name", choices=[*NAMES, "all"], help="the question: its module says what it asks")
     parser.add_argument("--preset", choices=("smoke", "full"), default="full")
     parser.add_argument("--out", type=Path, help="folder of the answer, else experiments/results/NAME")
     chosen, settings = parser.parse_known_args(args)
+    if chosen.name == "all":
+        everything(tyro.cli(Everything, args=settings), chosen.preset, chosen.out or HERE / "results")
+        return
     experiment = import_module(f"experiments.{chosen.name}")
     config = tyro.cli(experiment.Config, default=experiment.PRESETS[chosen.preset], args=settings)
-    out = chosen.out or HERE / "results" / chosen.name
+    answer(experiment, config, chosen.out or HERE / "results" / chosen.name)
+
+
+def answer(experiment: Any, config: Any, out: Path) -> None:
+    """One experiment; finished.txt says by its settings that it came to its end."""
     out.mkdir(parents=True, exist_ok=True)
+    (out / "finished.txt").unlink(missing_ok=True)
     experiment.main(config, out)
+    write_whole(out / "finished.txt", f"{config}\n".encode())
+
+
+def everything(given: Everything, preset: str, out: Path) -> None:
+    """All experiments that are not finished with these settings, each into its folder of `out`."""
+    for name in NAMES:
+        experiment, finished = import_module(f"experiments.{name}"), out / name / "finished.txt"
+        known = {field.name for field in fields(experiment.Config)}
+        changes = {setting: value for setting, value in vars(given).items() if value and setting in known}
+        config = replace(experiment.PRESETS[preset], **changes)
+        if finished.exists() and finished.read_text() == f"{config}\n":
+            print(f"{name} is finished.")
+            continue
+        print(f"{name} begins.", flush=True)
+        answer(experiment, config, out / name)
 
 
 if __name__ == "__main__":

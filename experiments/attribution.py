@@ -48,8 +48,8 @@ PAIRS = {*" ".join(planted.COLOURS + planted.MATERIALS).split()}
 
 @dataclass(frozen=True)
 class Config:
-    data: str | None = None
-    """Folder of texts to explain beside the planted corpus, with train.csv and test.csv."""
+    data: tuple[str, ...] = ()
+    """Folders of texts to explain beside the planted corpus, each with train.csv and test.csv."""
     seeds: int = 3
     """Of training, of the validation texts, and of the planted texts."""
     texts: int = 1000
@@ -67,7 +67,7 @@ PRESETS = {"full": Config(), "smoke": Config(seeds=1, texts=20, size=100, epochs
 
 def main(config: Config, out: Path) -> None:
     rows: list[dict[str, Any]] = []  # one for each seed, text and method
-    for name in ("planted", *([config.data] if config.data else [])):
+    for name in ("planted", *config.data):
         for seed in range(config.seeds):
             dataset = datasets.load(name, seed=seed, size=config.size if name == "planted" else None)
             rows += judge(dataset, seed, config)

@@ -6,6 +6,7 @@ What takes long it computes by `cells`, each as soon as it is there kept in cell
 import contextlib
 import dataclasses
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -156,7 +157,7 @@ def write(
     rows: Mapping[str, Sequence[Mapping[str, object]]],
 ) -> None:
     """report.md of `parts`, each a text, a table or a figure under its heading, and `rows` as CSV files."""
-    page = [f"# {title}", origin(" ".join(["python -m experiments", *sys.argv[1:]]))]
+    page = [f"# {title}", origin(shlex.join(["python", "-m", "experiments", *sys.argv[1:]]))]
     for i, (heading, part) in enumerate(parts.items()):
         page.append(f"## {heading}")
         if isinstance(part, plots.Figure):
