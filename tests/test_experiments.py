@@ -3,16 +3,29 @@
 import csv
 import json
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 from flax import nnx
+from networks import BATCH, CONFIGS, build
 
 from experiments import __main__ as command
-from experiments import accuracy, attribution, complexity, convergence, report, small
-from wave_jax.network import count_parameters
+from experiments import (
+    accuracy,
+    attribution,
+    complexity,
+    convergence,
+    gradient_study,
+    independence,
+    report,
+    robustness,
+    small,
+)
+from wave_jax import measures
+from wave_jax.network import Trace, count_parameters
 
 
 def run(name, out, monkeypatch, *settings):
@@ -62,6 +75,48 @@ def test_small(tmp_path, monkeypatch):
 
 def test_what_fasttext_reads_is_one_line_of_words():
     assert small.words("Oil\nfell, (again)!") == "oil fell , ( again ) !"
+
+
+def test_all_passes_over_what_is_finished_with_the_same_settings(tmp_path, monkeypatch, capsys):
+    ran = []
+
+    @dataclass(frozen=True)
+    class Config:
+        data: tuple[str, ...] = ()
+        seeds: int = 5
+
+    def experiment(name, broken=False):
+        def main(config, out):
+            if broken:
+                raise KeyboardInterrupt
+            ran.append((name, config, out))
+
+        found = SimpleNamespace(
+            Config=Config, PRESETS={"full": Config(), "smoke": Config(seeds=1)}, main=main
+        )
+        monkeypatch.setitem(sys.modules, f"experiments.{name}", found)
+
+    def everything(*settings):
+        ran.clear()
+        command.main(["all", "--preset", "smoke", "--out", str(tmp_path), *settings])
+        return [name for name, *_ in ran]
+
+    monkeypatch.setattr(command, "NAMES", ["one", "two"])
+    experiment("one")
+    experiment("two", broken=True)
+    with pytest.raises(KeyboardInterrupt):
+        everything()
+    experiment("two")
+    assert everything() == ["two"]
+    assert "one is finished." in capsys.readouterr().out
+    assert everything() == []
+    assert everything("--data", "a", "b", "--weights", "c") == ["one", "two"]
+    assert ran[0] == ("one", Config(("a", "b"), seeds=1), tmp_path / "one")
+    experiment("two", broken=True)
+    with pytest.raises(KeyboardInterrupt):
+        command.main(["two", "--preset", "smoke", "--out", str(tmp_path / "two"), "--data", "a", "b"])
+    experiment("two")
+    assert everything("--data", "a", "b") == ["two"]  # what was begun anew is not finished
 
 
 def test_an_unknown_experiment_is_refused_with_the_names_of_the_known(capsys):
@@ -175,3 +230,144 @@ def test_formulas_of_costs_at_the_papers_size(model):
     assert not model.startswith("Wave") or count.without_embeddings == 2_366_212
     of_text = complexity.kept(network, 2, n) - complexity.kept(network, 1, n)
     assert by_formula["kept"] == pytest.approx(of_text, rel=0.06)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Texts of one length, so that a network is compiled once."""
+    path = tmp_path / "texts"
+    path.mkdir()
+    for part in ("train", "test"):
+        rows = [f"{i % 2},{['up rise', 'down fall'][i % 2]} {'abcde'[i % 5]}" for i in range(40)]
+        (path / f"{part}.csv").write_text("\n".join(["label,text", *rows]))
+    return str(path)
+
+
+def test_gradient_study(folder, tmp_path, monkeypatch):
+    page = run("gradient_study", tmp_path, monkeypatch, "--data", folder)
+    assert page.count("cannot be judged (one seed has no interval)") == 4
+    rows = list(csv.DictReader((tmp_path / "studies.csv").read_text().splitlines()))
+    models = [*gradient_study.WAVES, "Transformer"]
+    assert [(row["model"], row["step"]) for row in rows] == [(m, s) for m in models for s in "024"]
+    compared = table(page, "Against the Transformer: texts")
+    assert len(compared) == 2 * 2 * 2 * 3  # claims, waves, measures, places
+    shown = next(row["wave"] for row in compared if row["measure"] == "gini")
+    means = [np.mean([float(row["cls_gini"]) for row in rows if row["model"] == "interference"][1:])]
+    assert shown == report.over_seeds(means, digits=3)
+    assert len(list(tmp_path.glob("*.png"))) == 5
+
+
+def test_the_closed_form_is_that_of_cls_pooling():
+    for combine in ("modulate", "interfere"):
+        config = replace(CONFIGS["modulation"], combine=combine)
+        assert gradient_study.closed_form(build(config), BATCH) < 1e-5
+    assert gradient_study.closed_form(build(replace(config, pool="mean")), BATCH) > 0.1
+
+
+def test_a_claim_is_judged_by_all_its_comparisons():
+    seeds = {"interference": (3.0, 3.1, 2.9), "modulation": (1.0, 9.0, -4.0), "Transformer": (1.0, 1.1, 1.0)}
+    names = [
+        f"{place}_{m}" for ms in gradient_study.CLAIMS.values() for m in ms for place in gradient_study.PLACES
+    ]
+    over = {model: [dict.fromkeys(names, value) for value in values] for model, values in seeds.items()}
+    over["interference"] = [row | {"cls_resultant": 0.0} for row in over["interference"]]
+    lines = gradient_study.verdicts(gradient_study.comparisons(over)).splitlines()
+    assert lines[0].startswith(
+        "- interference, sparser than the Transformer: holds (more: share_below at [CLS]"
+    )
+    assert lines[1].startswith("- modulation, sparser than the Transformer: does not hold (same:")
+    assert (
+        "interference, more of one direction than the Transformer: holds in part (less: resultant" in lines[2]
+    )
+
+
+def test_independence(folder, tmp_path, monkeypatch):
+    page = run("independence", tmp_path, monkeypatch, "--data", folder)
+    assert "holds: off the diagonal there is at most 0 in interference, 0 in modulation." in page
+    rows = list(csv.DictReader((tmp_path / "independence.csv").read_text().splitlines()))
+    shown = table(page, "Before and after training: texts")
+    assert [row["network"] for row in shown] == [
+        m for m in [*independence.WAVES, "Transformer"] for _ in "12"
+    ]
+    for row, of in zip(shown, rows, strict=True):
+        assert row["rank, h"] == f"{float(of['rank_h']):.3f}"
+    before, after = rows[0], rows[1]
+    assert before["training"] == "before"
+    assert before["jacobian_cls"] != after["jacobian_cls"]
+    assert len(list(tmp_path.glob("*.png"))) == 1
+
+
+@pytest.mark.parametrize("name", ["modulation", "Transformer"])
+def test_the_jacobian_is_that_of_h_by_every_token(name):
+    network, ids, mask = build(CONFIGS[name]), BATCH.ids[0], BATCH.mask[0]
+    w = network.trace(ids, mask).w
+    plain = jax.jit(jax.jacfwd(lambda x: network.trace(ids, mask, nudge=Trace(w=x - w)).h))(w)
+    got = independence.jacobian(network, ids, mask)
+    np.testing.assert_allclose(got, np.moveaxis(plain, 1, 0), rtol=2e-3, atol=1e-4)
+
+
+def test_encode_and_combine_keep_dimensions_apart_and_a_change_that_does_has_moved_one():
+    network, ids, mask = build(CONFIGS["modulation"]), BATCH.ids[0], BATCH.mask[0]
+    J = independence.alone(network, ids, mask)
+    assert J.shape == (2, 6, 6, 6)
+    assert float(np.abs(J).max()) > 0
+    assert float(measures.off_diagonal(J)) == 0
+    assert independence.reach(np.diag([1.0, 2.0, 0.0]))["moved"] == 1
+    even = independence.reach(np.ones((4, 4)))
+    assert even["moved"] == 4
+    assert even["curve"].tolist() == [0.25, 0.5, 0.75, 1]
+
+
+def test_robustness(tmp_path, monkeypatch):
+    page = run("robustness", tmp_path, monkeypatch, "--models", "bag")
+    points = list(csv.DictReader((tmp_path / "accuracy.csv").read_text().splitlines()))
+    assert len(points) == 2 * len(robustness.SPOILT) * 3  # models, and rates with 0
+    case = {(row["model"], row["accuracy"]) for row in points if row["spoilt by"] == "changed case"}
+    clean = {(row["model"], row["accuracy"]) for row in points if row["rate"] == "0"}
+    assert len(case) == 2
+    assert case == clean  # the vocabulary is lower case
+    losses = table(page, "Losses: planted")
+    assert [row["spoilt by"] for row in losses] == [*robustness.SPOILT]
+    assert {row["modulation loses"] for row in losses} == {"one seed"}
+    assert len(list(tmp_path.glob("*.png"))) == len(robustness.SPOILT)
+    with pytest.raises(ValueError, match=r"at must be one of rates = \(0.1,\), got 0.2"):
+        robustness.Config(rates=(0.1,))
+
+
+WORDS = " ".join(f"{chr(97 + i)}{chr(97 + j)}word" for i in range(26) for j in range(8))
+
+
+@pytest.mark.parametrize("name", robustness.SPOILT)
+def test_a_text_is_spoilt_the_same_every_time_and_at_no_rate_not_at_all(name):
+    (once,), (again,), (other,) = (robustness.spoil([WORDS], name, 0.3, seed) for seed in (1, 1, 2))
+    assert once == again != WORDS
+    assert name == "cut short" or once != other
+    assert robustness.spoil([WORDS, ""], name, 0.0, 1) == [WORDS, ""]
+    assert all(robustness.spoil(["one", "a b"], name, 1.0, 1))  # something is left
+    two = robustness.spoil([WORDS, WORDS], name, 0.3, 1)
+    assert name == "cut short" or two[0] != two[1]
+
+
+def test_of_spoilt_texts_so_much_is_hit_as_the_rate_says_and_more_at_a_higher_one():
+    words, hit = WORDS.split(), {}
+    for rate in (0.3, 0.6):
+        of = {name: robustness.spoil([WORDS], name, rate, 0)[0] for name in robustness.SPOILT}
+        left = of["dropped words"].split()
+        hit[rate] = {
+            "case": {i for i, (a, b) in enumerate(zip(WORDS, of["changed case"], strict=True)) if a != b},
+            "dropped": {*words} - {*left},
+        }
+        letters = sum(char.isalpha() for char in WORDS)
+        assert len(hit[rate]["case"]) == pytest.approx(rate * letters, rel=0.15)
+        assert len(hit[rate]["dropped"]) == pytest.approx(rate * len(words), rel=0.15)
+        assert left == [word for word in words if word in left]  # in their order
+        assert of["changed case"].lower() == WORDS
+        assert of["cut short"] == " ".join(words[: round((1 - rate) * len(words))])
+        shuffled = of["shuffled words"].split()
+        assert sorted(shuffled) == sorted(words)
+        moved = sum(a != b for a, b in zip(words, shuffled, strict=True))
+        assert moved == pytest.approx(rate * len(words), rel=0.15)
+        same = sum(a == b for a, b in zip(words, of["typos"].split(" "), strict=False))
+        assert same < len(words) * (1 - rate)  # a word has several letters
+    for kind in ("case", "dropped"):
+        assert hit[0.3][kind] < hit[0.6][kind]

@@ -1,0 +1,270 @@
+"""What is left of the accuracy when texts are spoilt?
+
+    python -m experiments robustness --data FOLDER ... [--networks paper]
+
+Ours, of neither paper. Wave (modulation), the one-layer Transformer and the bag of embeddings, all at SMALL's
+size or at the papers', are trained on clean texts. Then test texts get typos, lose words, have words trade
+places, letters change their case, or are cut short, at growing rates: the same spoilt texts for all models,
+others for every seed. The network is that of the best validation accuracy, and the test split is read once,
+for it: what is spoilt is a copy. On 2 cores SMALL takes one to two minutes a run on 60,000 short texts, the
+Transformer about ten. A stopped run goes on where it was.
+
+To expect: of case nothing, the vocabularies are lower case; of shuffled words little in Wave and bag, which
+know of order by SMALL's pairs of neighbours alone; of typos most, as a word falls into parts it never had.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments import report
+from wave_jax import measures, plots, run
+from wave_jax.answers import Answers
+from wave_jax.datasets import Dataset, Split
+
+ABOUT = """\
+Accuracy in per cent on {texts} test texts, spoilt at a rate: *typos*, the share of letters that are left out,
+doubled, replaced or swapped with what follows; *dropped words*, the share left out; *shuffled words*, the
+share that trade places; *changed case*, the share of letters; *cut short*, the share of words cut off at the
+end. Networks are trained on clean texts. Mean and 95 % interval over seeds of training and of what is hit."""
+AGAINST = """\
+At rate {at}. *Lost* are points of per cent against the clean texts; the verdict says whether modulation loses
+more or less than the other, by more than the 95 % interval over seeds of the difference. *Only* counts texts,
+spoilt, that one of the two alone answers right, mean over seeds; p is of McNemar's exact test on them, the
+median over seeds."""
+
+
+@dataclass(frozen=True)
+class Config:
+    data: tuple[str, ...] = ()
+    """Folders of texts, each with train.csv and test.csv; without one, the planted corpus."""
+    networks: report.Networks = "small"
+    """Whose size and settings: the papers' or SMALL's."""
+    models: tuple[str, ...] = ("Transformer", "bag")
+    """What is trained besides modulation."""
+    seeds: int = 5
+    """Of training, and of what is hit."""
+    rates: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.8)
+    """Shares of letters or words that are hit."""
+    at: float = 0.2
+    """The rate at which models are compared."""
+    texts: int = 2000
+    """Test texts, drawn once for all, that are spoilt."""
+    epochs: int | None = None
+    """Another number of epochs than that of the settings."""
+    size: int | None = None
+    """Planted training texts."""
+
+    def __post_init__(self):
+        if self.at not in self.rates:
+            raise ValueError(f"at must be one of rates = {self.rates}, got {self.at}.")
+
+
+PRESETS = {"full": Config(), "smoke": Config(seeds=1, rates=(0.2, 0.8), texts=20, epochs=1, size=40)}
+
+
+def main(config: Config, out: Path) -> None:
+    models = report.models(config.networks, None, ("modulation", *config.models))
+    loaded = report.load(config.data, models["modulation"].valid, config.size)
+    texts = {dataset.digest: dataset for dataset in loaded}
+    keys = [
+        {"data": dataset.name, "digest": dataset.digest, "test digest": dataset.test.digest}
+        | {"model": name, "seed": seed, "rates": config.rates, "at": config.at, "texts": config.texts}
+        | {"preset": replace(preset, training=replace(preset.training, seed=seed, **epochs))}
+        for epochs in [{} if config.epochs is None else {"epochs": config.epochs}]
+        for dataset in loaded
+        for seed in range(config.seeds)
+        for name, preset in models.items()
+    ]
+    found = report.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
+    rows = [{**key, **cell} for key, cell in zip(keys, found, strict=True)]
+    parts: dict[str, Any] = {"What is measured": ABOUT.format(texts=f"{config.texts:,}")}
+    for dataset in loaded:
+        runs = {
+            model: [row for row in rows if (row["digest"], row["model"]) == (dataset.digest, model)]
+            for model in models
+        }
+        for name in SPOILT:
+            parts[f"{name.capitalize()}: {dataset.name}"] = accuracy_table(runs, name)
+            parts[f"Accuracy with {name}: {dataset.name}"] = plots.bands(
+                np.array([0, *config.rates]),
+                {model: np.array([run["accuracy"][name] for run in of]) for model, of in runs.items()},
+                along=f"rate of {name}",
+            )
+        parts[f"Modulation against the others: {dataset.name}"] = AGAINST.format(at=config.at)
+        parts[f"Losses: {dataset.name}"] = loss_table(runs, config.at)
+    parts["Data"] = [
+        {"data": dataset.name, "train": len(dataset.train), "valid": len(dataset.valid)}
+        | {"spoilt": len(chosen(dataset.test, config.texts)), "digest": dataset.digest}
+        for dataset in loaded
+    ]
+    report.write(out, "What is left of the accuracy when texts are spoilt", parts, {"accuracy": points(rows)})
+
+
+# --- how texts are spoilt -----------------------------------------------------------------------------------
+# Functions of a text, a rate and random numbers: what is hit at one rate is hit at a higher one too.
+
+
+def typos(text: str, rate: float, random: np.random.Generator) -> str:
+    """Letters that are left out, doubled, replaced by another, or swapped with what follows.
+
+    >>> typos("oil prices", 0.4, np.random.default_rng(1))
+    'oi lrpicess'
+    """
+    hit = random.random(len(text)) < rate
+    kinds, letters = random.integers(4, size=len(text)), random.integers(26, size=len(text))
+    chars = list(text)
+    for i in np.flatnonzero(hit):
+        if chars[i].isalpha() and kinds[i] == 3:
+            chars[i : i + 2] = chars[i : i + 2][::-1]
+        elif chars[i].isalpha():
+            chars[i] = ("", 2 * chars[i], chr(ord("a") + letters[i]))[kinds[i]]
+    return "".join(chars)
+
+
+def drop_words(text: str, rate: float, random: np.random.Generator) -> str:
+    """Words left out, but never all.
+
+    >>> drop_words("oil prices fall again", 0.1, np.random.default_rng(0))
+    'oil prices'
+    """
+    words = text.split()
+    u = random.random(len(words))
+    return " ".join(word for word, x in zip(words, u, strict=True) if x >= min(rate, u.max()))
+
+
+def shuffle_words(text: str, rate: float, random: np.random.Generator) -> str:
+    """Words that trade places among each other.
+
+    >>> shuffle_words("oil prices fall again", 1.0, np.random.default_rng(0))
+    'prices fall oil again'
+    """
+    words = text.split()
+    at = np.flatnonzero(random.random(len(words)) < rate)
+    moved = list(words)
+    for i, j in zip(at, random.permutation(at), strict=True):
+        moved[i] = words[j]
+    return " ".join(moved)
+
+
+def change_case(text: str, rate: float, random: np.random.Generator) -> str:
+    """Small letters made large, and large ones small.
+
+    >>> change_case("Oil prices", 0.5, np.random.default_rng(0))
+    'OIL prices'
+    """
+    hit = random.random(len(text)) < rate
+    return "".join(c.swapcase() if h else c for c, h in zip(text, hit, strict=True))
+
+
+def cut_short(text: str, rate: float, random: np.random.Generator) -> str:
+    """The first words alone, one at least. Nothing is random.
+
+    >>> cut_short("oil prices fall again", 0.5, np.random.default_rng(0))
+    'oil prices'
+    """
+    words = text.split()
+    return " ".join(words[: max(1, round((1 - rate) * len(words)))])
+
+
+SPOILT: dict[str, Callable[[str, float, np.random.Generator], str]] = {
+    "typos": typos,
+    "dropped words": drop_words,
+    "shuffled words": shuffle_words,
+    "changed case": change_case,
+    "cut short": cut_short,
+}
+
+
+def spoil(texts: Sequence[str], name: str, rate: float, seed: int) -> list[str]:
+    """A copy of the texts, each hit by random numbers of its own."""
+    return [SPOILT[name](text, rate, np.random.default_rng([seed, i])) for i, text in enumerate(texts)]
+
+
+# --- one run ------------------------------------------------------------------------------------------------
+
+
+def chosen(test: Split, most: int) -> Split:
+    """So many texts, the same for every run."""
+    return test.take(np.sort(np.random.default_rng(0).permutation(len(test))[:most]))
+
+
+def judge(dataset: Dataset, key: report.Key) -> dict[str, Any]:
+    """The accuracy of one network at every rate, from 0 on; and which texts it answers right at rate `at`."""
+    prepared, network = run.prepare(dataset, key["preset"]), None
+    for turn in report.turns(prepared, "{data}, {model}, seed {seed}".format_map(key)):
+        network = turn.best
+    test, answers = (
+        chosen(dataset.test, key["texts"]),
+        Answers(network, prepared.tokenizer, prepared.settings),
+    )
+
+    def right(texts: Sequence[str]) -> np.ndarray:
+        return answers.predict_proba(texts).argmax(axis=-1) == test.labels
+
+    clean, accuracy, compared = right(test.texts).mean(), {}, {}
+    for name in SPOILT:
+        of_rate = {rate: right(spoil(test.texts, name, rate, key["seed"])) for rate in key["rates"]}
+        accuracy[name] = [clean, *(of_rate[rate].mean() for rate in key["rates"])]
+        compared[name] = np.packbits(of_rate[key["at"]]).tobytes().hex()
+    return {"accuracy": accuracy, "right": compared}
+
+
+# --- tables -------------------------------------------------------------------------------------------------
+
+Rows = Sequence[dict[str, Any]]
+
+
+def accuracy_table(runs: Mapping[str, Rows], name: str) -> Rows:
+    def row(model: str, of: Rows) -> dict[str, Any]:
+        by_rate = zip(*(run["accuracy"][name] for run in of), strict=True)
+        rates = ("clean", *map(str, of[0]["rates"]))
+        return {"model": model} | dict(zip(rates, (report.over_seeds(a, 100) for a in by_rate), strict=True))
+
+    return [row(model, of) for model, of in runs.items()]
+
+
+def loss_table(runs: Mapping[str, Rows], at: float) -> Rows:
+    """What modulation loses beside what every other model does."""
+
+    def losses(model: str, name: str) -> list[float]:
+        curves, k = [run["accuracy"][name] for run in runs[model]], runs[model][0]["rates"].index(at)
+        return [100 * (curve[0] - curve[1 + k]) for curve in curves]
+
+    def row(name: str, other: str) -> dict[str, Any]:
+        ours, theirs = losses("modulation", name), losses(other, name)
+        tests = [
+            measures.mcnemar(*(unpacked(run["right"][name]) for run in pair))
+            for pair in zip(runs["modulation"], runs[other], strict=True)
+        ]
+        return {
+            "spoilt by": name,
+            "other": other,
+            "modulation lost": report.over_seeds(ours),
+            "other lost": report.over_seeds(theirs),
+            "modulation loses": report.against(ours, theirs),
+            "only modulation": f"{np.mean([test.only_a for test in tests]):.0f}",
+            "only other": f"{np.mean([test.only_b for test in tests]):.0f}",
+            "p": f"{np.median([test.p for test in tests]):.2g}",
+        }
+
+    return [row(name, other) for name in SPOILT for other in runs if other != "modulation"]
+
+
+def unpacked(right: str) -> np.ndarray:
+    """Which texts are answered right, and nothing after them."""
+    return np.unpackbits(np.frombuffer(bytes.fromhex(right), np.uint8)) == 1
+
+
+def points(rows: Rows) -> Rows:
+    """Every point of every curve."""
+    return [
+        {"data": row["data"], "model": row["model"], "seed": row["seed"], "spoilt by": name}
+        | {"rate": rate, "accuracy": accuracy}
+        for row in rows
+        for name, curve in row["accuracy"].items()
+        for rate, accuracy in zip((0, *row["rates"]), curve, strict=True)
+    ]
