@@ -1,0 +1,249 @@
+"""Are the gradients of a Wave Network sparser, and more of one direction, than a Transformer's?
+
+    python -m experiments gradient_study --data FOLDER ... [--weights BERT]
+
+P2's gradient study: at [CLS], on the whole text and at the classifier, along training in batches of 32, on
+the same 32 validation texts for all networks of a seed. What P2 measured is not known; `wave_jax.study` says
+what is measured here. A difference is that of two networks of the same seed, and the verdicts are computed
+from the intervals over seeds. The closed form of the gradient that reaches a token's variant (docs/maths.md,
+section 6) is held against the gradient itself.
+
+500 steps of five seeds take hours on 2 cores, most of them the Transformer's. BERT base wants a GPU.
+To expect: the closed form, to float32 rounding.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from experiments import report
+from wave_jax import batches, datasets, measures, plots, run, tables
+from wave_jax.batches import Batch
+from wave_jax.datasets import Dataset
+from wave_jax.gradients import by_stage
+from wave_jax.study import as_row, gradient_study, sign_agreement
+
+ABOUT = """\
+A token's gradient is that of its own text's loss by its embedding + position; the classifier's is that of the
+loss by its parameters. Each number is a mean over {texts} validation texts, drawn by the seed, and over the
+studied steps but the start. *share_below*: of entries, those below a hundredth of the largest. *resultant*:
+mean resultant length, at the whole text of its tokens, else of the texts. *sign_agreement*: of the mean
+gradient over steps. *agreement*: cosine of [CLS] with the sum of its text's other tokens. Mean and 95 %
+interval over seeds; a difference is more or less where its interval does not hold 0, else the same."""
+PLACES = {"cls": "[CLS]", "text": "whole text", "classifier": "classifier"}
+WAVES = ("interference", "modulation")
+CLAIMS = {"sparser": ("share_below", "gini"), "more of one direction": ("resultant", "sign_agreement")}
+DRAWN = {"gini": "Gini coefficient", "resultant": "Mean resultant length"}
+
+
+@dataclass(frozen=True)
+class Config:
+    data: tuple[str, ...] = ()
+    """Folders of texts, each with train.csv and test.csv; without one, the planted corpus."""
+    weights: str | None = None
+    """Folder of a BERT, which is then studied too."""
+    networks: report.Networks = "paper"
+    """The papers' size and settings, or SMALL's."""
+    seeds: int = 5
+    """Of training, and of the texts whose gradients are studied."""
+    steps: int = 500
+    """Of training, as in the papers' convergence study."""
+    every: int = 20
+    """Steps from study to study."""
+    texts: int = 32
+    """Whose gradients are studied, and of a step of training."""
+    size: int | None = None
+    """Planted training texts."""
+
+
+PRESETS = {"full": Config(), "smoke": Config(networks="small", seeds=1, steps=4, every=2, texts=8, size=60)}
+
+
+def main(config: Config, out: Path) -> None:
+    loaded = [
+        datasets.load(name, size=config.size if name == "planted" else None)
+        for name in config.data or ("planted",)
+    ]
+    texts = {dataset.digest: dataset for dataset in loaded}
+    names = (*WAVES, "Transformer", *(["BERT"] if config.weights else []))
+    keys = [
+        {"data": dataset.name, "digest": dataset.digest, "train": len(dataset.train), "model": model}
+        | {"preset": preset, "seed": seed}
+        | {"until": config.steps, "every": config.every, "texts": config.texts}
+        for dataset in loaded
+        for seed in range(config.seeds)
+        for model, preset in report.models(config.networks, config.weights, names).items()
+    ]
+    with tempfile.TemporaryDirectory() as cache:
+        cells = report.cells(out, keys, lambda key: along_training(texts[key["digest"]], key, cache))
+    found = [{**key, **cell} for key, cell in zip(keys, cells, strict=True)]
+    parts: dict[str, Any] = {"What is measured": ABOUT.format(texts=config.texts)}
+    for name in dict.fromkeys(cell["data"] for cell in found):
+        parts |= of_data(name, [cell for cell in found if cell["data"] == name])
+    parts |= {"The closed form": closed_form_text(found), "Data": data_table(found)}
+    rows = {"studies": study_rows(found), "seeds": [about(cell) | numbers(cell) for cell in found]}
+    report.write(out, "Gradients along training", parts, rows)
+
+
+# --- one network --------------------------------------------------------------------------------------------
+
+
+def along_training(dataset: Dataset, key: Mapping[str, Any], cache: str) -> dict[str, Any]:
+    """The studies of one training, and how far the gradients are from the closed form before and after it."""
+    preset, seed = key["preset"], key["seed"]
+    training = replace(preset.training, batch=key["texts"], steps=key["until"], seed=seed)
+    count = len(dataset.valid)
+    rows = np.random.default_rng(seed).permutation(count)[: key["texts"]]
+    dataset = replace(dataset, valid=dataset.valid.take(rows))
+    prepared = run.prepare(dataset, replace(preset, training=training), cache=cache)
+    valid = prepared.valid
+    batch = batches.gather(valid, np.arange(len(rows)), -(-int(valid.lengths.max()) // 32) * 32)
+    network, steps, studies = prepared.network, [0], [gradient_study(prepared.network, batch)]
+    for turn in report.turns(prepared, f"{dataset.name}, {key['model']}, seed {seed}", key["every"]):
+        network = turn.state.network
+        steps.append(turn.record.step)
+        studies.append(gradient_study(network, batch))
+    found = {"steps": steps, "studies": [as_row(study) for study in studies]}
+    found |= {"signs": sign_agreement(studies[1:])}
+    if key["model"] in WAVES:
+        found["deviation"] = [float(closed_form(each, batch)) for each in (prepared.network, network)]
+    return found
+
+
+@jax.jit
+def closed_form(network: Any, batch: Batch) -> Float[Array, ""]:
+    """The largest deviation of ∂L/∂w_mk from w_mk·c_k, c_k = (∂L/∂s_k) / s_k, over all tokens m but [CLS] and
+    both variants; in units of the largest entry of the text's gradient there."""
+    trace = network.trace(batch.ids, batch.mask, batch.segments)
+    back = by_stage(network, batch, per_text=True)
+
+    def deviation(w: Array, Z: Array, by_w: Array, by_Z: Array) -> Array:
+        s = Z[:, :1].imag
+        c = jnp.where(s > 0, by_Z[:, :1].imag / jnp.where(s > 0, s, 1), 0)
+        closed = jnp.where(batch.mask[..., None], w * c, 0)
+        largest = jnp.max(jnp.abs(by_w[:, 1:]), axis=(1, 2))
+        apart = jnp.max(jnp.abs(by_w - closed)[:, 1:], axis=(1, 2))
+        return jnp.max(apart / jnp.where(largest > 0, largest, 1))
+
+    return jnp.maximum(
+        deviation(trace.w1, trace.Z1, back.w1, back.Z1), deviation(trace.w2, trace.Z2, back.w2, back.Z2)
+    )
+
+
+# --- tables -------------------------------------------------------------------------------------------------
+
+Cells = Sequence[dict[str, Any]]
+
+
+def about(cell: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: cell[name] for name in ("data", "model", "seed")}
+
+
+def numbers(cell: Mapping[str, Any]) -> dict[str, float]:
+    """Each measure of a training as one number: its mean over the steps behind the start."""
+    studies = cell["studies"][1:]
+    return {name: float(np.mean([row[name] for row in studies])) for name in studies[0]} | cell["signs"]
+
+
+def study_rows(cells: Cells) -> Cells:
+    return [
+        {**about(cell), "step": step, **row}
+        for cell in cells
+        for step, row in zip(cell["steps"], cell["studies"], strict=True)
+    ]
+
+
+def of_data(name: str, cells: Cells) -> dict[str, Any]:
+    """Verdicts, tables and figures of one data set."""
+    models = list(dict.fromkeys(cell["model"] for cell in cells))
+    over = {model: [numbers(cell) for cell in cells if cell["model"] == model] for model in models}
+    compared = comparisons(over)
+    curves = {model: [cell["studies"] for cell in cells if cell["model"] == model] for model in models}
+    steps = np.array(cells[0]["steps"])
+
+    def curve(measure: str, model: str) -> np.ndarray:
+        """(seeds, steps)"""
+        return np.array([[row[measure] for row in rows] for rows in curves[model]])
+
+    norms = {
+        shown: {model: curve(f"{place}_norm", model).mean(axis=0) for model in models}
+        for place, shown in PLACES.items()
+    }
+    found: dict[str, Any] = {
+        f"Verdicts: {name}": verdicts(compared),
+        f"Against the Transformer: {name}": compared,
+        f"All measures, mean over training: {name}": measure_table(over),
+        f"Norms: {name}": plots.gradient_norms(steps, norms),
+    }
+    for measure, label in DRAWN.items():
+        for place in ("cls", "text"):
+            drawn = {model: curve(f"{place}_{measure}", model) for model in models}
+            found[f"{label} at {PLACES[place]}: {name}"] = plots.bands(steps, drawn, label)
+    return found
+
+
+def comparisons(over: Mapping[str, Cells]) -> Cells:
+    """Wave less Transformer, seed by seed, at every place by every measure of a claim."""
+    return [
+        {
+            "claim": claim,
+            "network": wave,
+            "place": shown,
+            "measure": measure,
+            "wave": report.over_seeds(ours, digits=3),
+            "Transformer": report.over_seeds(theirs, digits=3),
+            "difference": report.over_seeds([a - b for a, b in zip(ours, theirs, strict=True)], digits=3),
+            "wave is": report.against(ours, theirs),
+        }
+        for claim, names in CLAIMS.items()
+        for wave in WAVES
+        for measure in names
+        for place, shown in PLACES.items()
+        for ours, theirs in [[[row[f"{place}_{measure}"] for row in over[m]] for m in (wave, "Transformer")]]
+    ]
+
+
+def verdicts(compared: Cells) -> str:
+    """A claim holds if it does at every place by every measure."""
+    claims: dict[tuple[str, str], dict[str, str]] = {}
+    for row in compared:
+        answers = claims.setdefault((row["network"], row["claim"]), {})
+        answers[f"{row['measure']} at {row['place']}"] = row["wave is"]
+    return "\n".join(
+        f"- {wave}, {claim} than the Transformer: {report.verdict(answers, 'more')}."
+        for (wave, claim), answers in claims.items()
+    )
+
+
+def measure_table(over: Mapping[str, Cells]) -> Cells:
+    def shown(values: Sequence[float]) -> str:
+        mean, _, half = measures.interval(values)
+        ends = f" ± {tables.number(half)}" if len(values) > 1 else ""
+        return tables.number(mean) + ends
+
+    names = next(iter(over.values()))[0]
+    return [
+        {"measure": name} | {model: shown([row[name] for row in rows]) for model, rows in over.items()}
+        for name in names
+    ]
+
+
+def closed_form_text(cells: Cells) -> str:
+    worst = {wave: max(max(cell["deviation"]) for cell in cells if cell["model"] == wave) for wave in WAVES}
+    found = ", ".join(f"{tables.number(value)} in {wave}" for wave, value in worst.items())
+    return (
+        "With [CLS] pooling the gradient at another token's variant is w·c, c one factor a dimension for the"
+        f" whole text. Largest deviation, before and after training, over the largest entry: {found}."
+    )
+
+
+def data_table(cells: Cells) -> Cells:
+    names = ("data", "train", "digest")
+    return [dict(values) for values in dict.fromkeys(tuple((k, cell[k]) for k in names) for cell in cells)]

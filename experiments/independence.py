@@ -1,0 +1,273 @@
+"""Embedding independence: does a dimension of an embedding keep to itself?
+
+    python -m experiments independence --data FOLDER ... [--weights BERT]
+
+P2 names it and its definition is not known: these three are ours, before and after training in batches of 32.
+1. The Jacobian of h by w, token by token: the share of its squares off the diagonal in the dimension. Encode
+   and combine alone, without the linear maps around them, must give 0: that is the check.
+2. Over a corpus: correlation between dimensions, and effective rank, of embeddings and behind the layer (h).
+3. A dimension is set to 0 in all tokens of a text: how many dimensions of h move?
+
+500 steps of five seeds take hours on 2 cores, most of them the Transformer's. BERT base wants a GPU.
+To expect: encode and combine give 0, and the linear maps mix all dimensions.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from experiments import report
+from wave_jax import batches, datasets, measures, plots, run, wave
+from wave_jax.batches import TokenArrays
+from wave_jax.datasets import Dataset
+from wave_jax.model import WaveNetwork
+from wave_jax.network import Trace
+
+ABOUT = """\
+*Off the diagonal*: Σ_(k≠l) J_kl² / Σ J_kl² of ∂h_k/∂w_l, w a token's embedding + position, at [CLS] and at
+the other tokens of {texts} validation texts; 1 - 1/d where all entries are equally large. *Correlation*:
+mean absolute correlation of two dimensions, of the embedding (of one token, not [CLS], of each of m
+validation texts, {corpus} where there are so many) or of h: about √(2/(π·m)) by chance. *Rank*: effective
+rank of the same vectors less their mean. *Moved*: a dimension of w is set to 0 in all tokens of a text, and
+(Σ Δ²)² / Σ Δ⁴ of the change Δ of h counts those that move, 1 where it stays in one. Mean and 95 % interval
+over seeds; a difference is more or less where its interval does not hold 0, else the same."""
+WAVES = ("interference", "modulation")
+COLUMNS = {
+    "jacobian_cls": "off the diagonal, [CLS]",
+    "jacobian_others": "off the diagonal, others",
+    "correlation_w": "correlation, embedding",
+    "correlation_h": "correlation, h",
+    "rank_w": "rank, embedding",
+    "rank_h": "rank, h",
+    "moved": "moved",
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    data: tuple[str, ...] = ()
+    """Folders of texts, each with train.csv and test.csv; without one, the planted corpus."""
+    weights: str | None = None
+    """Folder of a BERT, which is then studied too."""
+    networks: report.Networks = "paper"
+    """The papers' size and settings, or SMALL's."""
+    seeds: int = 5
+    """Of training, and of the texts that are studied."""
+    steps: int = 500
+    """Of training, in batches of 32."""
+    texts: int = 8
+    """Whose Jacobians are taken, and whose dimensions are set to 0."""
+    corpus: int = 2000
+    """Texts over which dimensions are correlated."""
+    size: int | None = None
+    """Planted training texts."""
+
+
+PRESETS = {"full": Config(), "smoke": Config(networks="small", seeds=1, steps=2, texts=2, corpus=20, size=60)}
+
+
+def main(config: Config, out: Path) -> None:
+    names = (*WAVES, "Transformer", *(["BERT"] if config.weights else []))
+    loaded = [
+        datasets.load(name, size=config.size if name == "planted" else None)
+        for name in config.data or ("planted",)
+    ]
+    texts = {dataset.digest: dataset for dataset in loaded}
+    keys = [
+        {"data": dataset.name, "digest": dataset.digest, "train": len(dataset.train), "model": model}
+        | {"preset": preset, "seed": seed}
+        | {"until": config.steps, "texts": config.texts, "corpus": config.corpus}
+        for dataset in loaded
+        for seed in range(config.seeds)
+        for model, preset in report.models(config.networks, config.weights, names).items()
+    ]
+    with tempfile.TemporaryDirectory() as cache:
+        cells = report.cells(out, keys, lambda key: before_and_after(texts[key["digest"]], key, cache))
+    found = [{**key, **cell} for key, cell in zip(keys, cells, strict=True)]
+    parts: dict[str, Any] = {"What is measured": ABOUT.format(**vars(config)), "The check": check(found)}
+    for name in dict.fromkeys(cell["data"] for cell in found):
+        parts |= of_data(name, [cell for cell in found if cell["data"] == name])
+    parts["Data"] = data_table(found)
+    report.write(out, "Embedding independence", parts, {"independence": rows_of(found)})
+
+
+# --- one network --------------------------------------------------------------------------------------------
+
+
+def before_and_after(dataset: Dataset, key: Mapping[str, Any], cache: str) -> dict[str, Any]:
+    """All numbers of a network before training and after it."""
+    preset, seed = key["preset"], key["seed"]
+    training = replace(preset.training, batch=32, steps=key["until"], seed=seed)
+    order = np.random.default_rng(seed).permutation(len(dataset.valid))[: max(key["corpus"], key["texts"])]
+    dataset = replace(dataset, valid=dataset.valid.take(order))
+    prepared = run.prepare(dataset, replace(preset, training=training), cache=cache)
+    network = prepared.network
+    for turn in report.turns(prepared, f"{dataset.name}, {key['model']}, seed {seed}"):
+        network = turn.state.network
+    of = {"before": prepared.network, "after": network}
+    return {when: independence(each, prepared.valid, key["texts"]) for when, each in of.items()}
+
+
+def independence(network: Any, tokens: TokenArrays, texts: int) -> dict[str, Any]:
+    """Jacobians and moved dimensions of the first texts, correlation and rank over all of them."""
+    rows = np.arange(min(texts, len(tokens.labels)))
+    batch = batches.gather(tokens, rows, -(-int(tokens.lengths[rows].max()) // 32) * 32)
+    found: list[dict[str, Any]] = []
+    for ids, mask in zip(batch.ids, batch.mask, strict=True):
+        J, change = jacobian(network, ids, mask), spread(network, ids, mask)
+        found.append({"jacobian_cls": measures.off_diagonal(J[0])})
+        found[-1] |= {"jacobian_others": measures.off_diagonal(J[1:]), **reach(change)}
+        if isinstance(network, WaveNetwork):
+            found[-1]["alone"] = measures.off_diagonal(alone(network, ids, mask))
+    means = {name: np.mean([np.asarray(row[name]) for row in found], axis=0) for name in found[0]}
+    return means | over_corpus(network, tokens)
+
+
+@jax.jit
+def jacobian(network: Any, ids: Int[Array, " n"], mask: Bool[Array, " n"]) -> Float[Array, "n d d"]:
+    """∂h_k/∂w_ml at (m, k, l), some rows k at a time."""
+    w = jnp.zeros_like(network.trace(ids, mask).w)
+    h, back = jax.vjp(lambda nudge: network.trace(ids, mask, nudge=Trace(w=nudge)).h, w)
+    return jnp.moveaxis(jax.lax.map(lambda row: back(row)[0], jnp.eye(len(h)), batch_size=64), 1, 0)
+
+
+@jax.jit
+def alone(network: Any, ids: Int[Array, " n"], mask: Bool[Array, " n"]) -> Float[Array, "2 n d d"]:
+    """The same of encode and combine alone: both parts of Z at [CLS], by what is added to both variants."""
+    trace, combine = network.trace(ids, mask), network.config.combine
+    w1, w2 = trace.w1, trace.w2
+
+    def parts(nudge: Array) -> Array:
+        Z = wave.COMBINE[combine](*(wave.encode(w + nudge, mask, rows=(0,)) for w in (w1, w2)))
+        return jnp.concatenate([Z.real[0], Z.imag[0]])
+
+    x, back = jax.vjp(parts, jnp.zeros_like(w1))
+    J = jax.lax.map(lambda row: back(row)[0], jnp.eye(len(x)), batch_size=64)
+    return jnp.moveaxis(J.reshape(2, -1, *w1.shape), 2, 1)
+
+
+@jax.jit
+def spread(network: Any, ids: Int[Array, " n"], mask: Bool[Array, " n"]) -> Float[Array, "d d"]:
+    """How h changes, row by row, where a dimension of w is set to 0 in all tokens."""
+    trace = network.trace(ids, mask)
+
+    def without(one: Array) -> Array:
+        return network.trace(ids, mask, nudge=Trace(w=-trace.w * one)).h - trace.h
+
+    return jax.lax.map(without, jnp.eye(trace.w.shape[-1]), batch_size=64)
+
+
+def reach(change: Float[Array | np.ndarray, "d d"]) -> dict[str, np.ndarray]:
+    """The number of dimensions that move, and the share of Δ² in those that move most; mean over changes."""
+    sizes = -np.sort(-np.square(np.asarray(change, float)), axis=-1)
+    sizes = sizes[sizes.sum(axis=-1) > 0]
+    shares = sizes / sizes.sum(axis=-1, keepdims=True)
+    moved = 1 / np.square(shares).sum(axis=-1)
+    return {"moved": np.mean(moved), "curve": np.mean(np.cumsum(shares, axis=-1), axis=0)}
+
+
+def over_corpus(network: Any, tokens: TokenArrays) -> dict[str, float]:
+    """Correlation and effective rank over the token vectors, one drawn from each text, and over h."""
+    places = 1 + np.random.default_rng(0).integers(tokens.lengths - 1)  # any but [CLS]
+    drawn = np.asarray(tokens.ids)[np.asarray(tokens.offsets)[:-1] + places]
+    plan = batches.evaluation(tokens, 32, batches.buckets(tokens.lengths, most=1))
+    h = [np.asarray(_h(network, batch))[batch.labels >= 0] for batch in batches.steps(tokens, plan)]
+    vectors = {"w": np.asarray(network.embedding[...])[drawn], "h": np.concatenate(h)}
+    return {
+        f"{name}_{of}": float(measure(x - x.mean(axis=0)))
+        for of, x in vectors.items()
+        for name, measure in (("correlation", measures.correlation), ("rank", measures.effective_rank))
+    }
+
+
+@jax.jit
+def _h(network: Any, batch: Any) -> Float[Array, "b d"]:
+    return network.trace(batch.ids, batch.mask, batch.segments).h
+
+
+# --- tables -------------------------------------------------------------------------------------------------
+
+Cells = Sequence[dict[str, Any]]
+
+
+def rows_of(cells: Cells) -> Cells:
+    return [
+        {"data": cell["data"], "model": cell["model"], "seed": cell["seed"], "training": when}
+        | {name: value for name, value in cell[when].items() if name != "curve"}
+        for cell in cells
+        for when in ("before", "after")
+    ]
+
+
+def check(cells: Cells) -> str:
+    alone = {cell["model"]: [] for cell in cells if cell["model"] in WAVES}
+    for cell in cells:
+        if cell["model"] in WAVES:
+            alone[cell["model"]] += [cell["before"]["alone"], cell["after"]["alone"]]
+    found = ", ".join(f"{max(values):g} in {name}" for name, values in alone.items())
+    holds = "holds" if not any(map(any, alone.values())) else "does not hold"
+    return (
+        "That encode and combine alone keep every dimension to itself "
+        f"{holds}: off the diagonal there is at most {found}."
+    )
+
+
+def of_data(name: str, cells: Cells) -> dict[str, Any]:
+    """Verdicts, table and figure of one data set."""
+    models = list(dict.fromkeys(cell["model"] for cell in cells))
+
+    def values(model: str, when: str, measure: str) -> list[Any]:
+        return [cell[when][measure] for cell in cells if cell["model"] == model]
+
+    table = [
+        {"network": model, "training": when}
+        | {shown: report.over_seeds(values(model, when, name), digits=3) for name, shown in COLUMNS.items()}
+        for model in models
+        for when in ("before", "after")
+    ]
+    x = np.arange(1, len(cells[0]["after"]["curve"]) + 1)
+    curves = {model: np.array(values(model, "after", "curve")) for model in models}
+    return {
+        f"Verdicts: {name}": verdicts(values, [model for model in models if model in WAVES]),
+        f"Before and after training: {name}": table,
+        f"How far a change of one dimension spreads, after training: {name}": plots.bands(
+            x, curves, "share of Δ²", along="dimensions of h, those that move most first"
+        ),
+    }
+
+
+def verdicts(values: Callable[[str, str, str], list[Any]], waves: Sequence[str]) -> str:
+    """How the waves stand beside the Transformer, and what training and the layer do to their correlation."""
+    lines = []
+    for model in waves:
+        answers = {
+            COLUMNS[name]: report.against(values(model, "after", name), values("Transformer", "after", name))
+            for name in ("jacobian_cls", "jacobian_others", "correlation_h", "moved")
+        }
+        before, after, h = (
+            values(model, when, f"correlation_{of}")
+            for when, of in (("before", "w"), ("after", "w"), ("after", "h"))
+        )
+        share, d = (
+            report.over_seeds(values(model, "after", "jacobian_cls"), digits=3),
+            len(values(model, "after", "curve")[0]),
+        )
+        lines += [
+            f"- {model}, whole layer: {share} off the diagonal at [CLS], {1 - 1 / d:.3f} if mixed alike.",
+            f"- {model}, more independent than the Transformer: {report.verdict(answers, 'less')}.",
+            f"- {model}, correlation of embeddings after training against before: "
+            f"{report.against(after, before)}; of h against embeddings: {report.against(h, after)}.",
+        ]
+    return "\n".join(lines)
+
+
+def data_table(cells: Cells) -> Cells:
+    names = ("data", "train", "digest")
+    return [dict(values) for values in dict.fromkeys(tuple((k, cell[k]) for k in names) for cell in cells)]
