@@ -136,19 +136,19 @@ def groups(rows: Rows) -> dict[tuple[str, str], Rows]:
 
 def accuracy_table(rows: Rows) -> Rows:
     def row(data: str, model: str, of: Rows) -> dict[str, Any]:
-        accuracy = [100 * run["test_accuracy"] for run in of]
+        accuracy = [100 * each["test_accuracy"] for each in of]
         return {
             "data": data,
             "model": model,
             "paper": PAPER.get(data, {}).get(model),
             "test": report.over_seeds(accuracy, digits=2),
             "std": f"{measures.interval(accuracy).std:.2f}" if len(of) > 1 else "",
-            "validation": report.over_seeds([run["valid_accuracy"] for run in of], 100, digits=2),
+            "validation": report.over_seeds([each["valid_accuracy"] for each in of], 100, digits=2),
             "seeds": len(of),
             "parameters": f"{of[0]['parameters']:,}",
             "without embeddings": f"{of[0]['parameters_without_embeddings']:,}",
             "tokens": max_length(of[0]["preset"].network),
-            "seconds": f"{np.median([run['seconds'] for run in of]):.0f}",
+            "seconds": f"{np.median([each['seconds'] for each in of]):.0f}",
         }
 
     return [row(data, model, of) for (data, model), of in groups(rows).items()]
@@ -179,14 +179,14 @@ def difference(runs: Rows, base: Rows) -> dict[str, Any]:
     }
 
 
-def right(run: dict[str, Any]) -> np.ndarray:
+def right(cell: dict[str, Any]) -> np.ndarray:
     """Which test texts are answered right, and nothing after them."""
-    return np.unpackbits(np.frombuffer(bytes.fromhex(run["right"]), np.uint8)) == 1
+    return np.unpackbits(np.frombuffer(bytes.fromhex(cell["right"]), np.uint8)) == 1
 
 
 def figure(rows: Rows) -> plots.Figure:
     points = {}
     for (_, model), of in groups(rows).items():
-        mean, _, half = measures.interval([run["test_accuracy"] for run in of])
+        mean, _, half = measures.interval([each["test_accuracy"] for each in of])
         points[model] = (of[0]["parameters"], mean, half)
     return plots.accuracy_against_parameters(points)
