@@ -24,6 +24,7 @@ from experiments import report
 from wave_jax import measures, plots, run
 from wave_jax.answers import Answers
 from wave_jax.datasets import Dataset, Split
+from wave_jax.presets import Preset
 
 ABOUT = """\
 Accuracy in per cent on {texts} test texts, spoilt at a rate: *typos*, the share of letters that are left out,
@@ -73,8 +74,7 @@ def main(config: Config, out: Path) -> None:
     keys = [
         {"data": dataset.name, "digest": dataset.digest, "test digest": dataset.test.digest}
         | {"model": name, "seed": seed, "rates": config.rates, "at": config.at, "texts": config.texts}
-        | {"preset": replace(preset, training=replace(preset.training, seed=seed, **epochs))}
-        for epochs in [{} if config.epochs is None else {"epochs": config.epochs}]
+        | {"preset": with_seed(preset, seed, config.epochs)}
         for dataset in loaded
         for seed in range(config.seeds)
         for name, preset in models.items()
@@ -89,10 +89,10 @@ def main(config: Config, out: Path) -> None:
         }
         for name in SPOILT:
             parts[f"{name.capitalize()}: {dataset.name}"] = accuracy_table(runs, name)
-            parts[f"Accuracy with {name}: {dataset.name}"] = plots.bands(
+            parts[f"Curve of {name}: {dataset.name}"] = plots.bands(
                 np.array([0, *config.rates]),
                 {model: np.array([run["accuracy"][name] for run in of]) for model, of in runs.items()},
-                along=f"rate of {name}",
+                along=f"rate ({name})",
             )
         parts[f"Modulation against the others: {dataset.name}"] = AGAINST.format(at=config.at)
         parts[f"Losses: {dataset.name}"] = loss_table(runs, config.at)
@@ -102,6 +102,11 @@ def main(config: Config, out: Path) -> None:
         for dataset in loaded
     ]
     report.write(out, "What is left of the accuracy when texts are spoilt", parts, {"accuracy": points(rows)})
+
+
+def with_seed(preset: Preset, seed: int, epochs: int | None) -> Preset:
+    training = replace(preset.training, seed=seed, epochs=epochs or preset.training.epochs)
+    return replace(preset, training=training)
 
 
 # --- how texts are spoilt -----------------------------------------------------------------------------------
