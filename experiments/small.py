@@ -10,8 +10,6 @@ split is read once per run. Beside it:
 - without pairs: the same with all rows for words;
 - fastText with bigrams, where it is installed (`pip install fasttext-numpy2-wheel`; 2 million rows for
   bigrams): five epochs at rate 0.5 on the same training texts, the validation texts left out as for all.
-
-Expected, as in results/small: pairs pay most, on IMDB about four points; the phase is worth little.
 """
 
 import tempfile
