@@ -255,10 +255,8 @@ def verdicts(values: Callable[[str, str, str], list[Any]], waves: Sequence[str])
             values(model, when, f"correlation_{of}")
             for when, of in (("before", "w"), ("after", "w"), ("after", "h"))
         )
-        share, d = (
-            report.over_seeds(values(model, "after", "jacobian_cls"), digits=3),
-            len(values(model, "after", "curve")[0]),
-        )
+        share = report.over_seeds(values(model, "after", "jacobian_cls"), digits=3)
+        d = len(values(model, "after", "curve")[0])
         lines += [
             f"- {model}, whole layer: {share} off the diagonal at [CLS], {1 - 1 / d:.3f} if mixed alike.",
             f"- {model}, more independent than the Transformer: {report.verdict(answers, 'less')}.",
