@@ -25,7 +25,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from experiments import report
 from wave_jax import attribution, batches, datasets, planted, plots, presets, run
@@ -100,10 +99,8 @@ def judge(dataset: Dataset, seed: int, config: Config) -> Iterator[dict[str, Any
         training = replace(preset.training, drop_tokens=0.1, epochs=config.epochs)
         preset = replace(preset, network=replace(preset.network, dropout=0.2), training=training)
     prepared, network = run.prepare(dataset, preset), None
-    with tqdm(desc=f"{dataset.name}, seed {seed}", total=prepared.steps) as bar:
-        for turn in run.train(prepared):
-            network = turn.best
-            bar.update(turn.record.step - bar.n)
+    for turn in report.turns(prepared, f"{dataset.name}, seed {seed}"):
+        network = turn.best
     test = dataset.test.take(range(min(config.texts, len(dataset.test))))
     tokens = run.tokens_of(test, prepared.tokenizer, prepared.settings)
     places = evidence_places(test, prepared)

@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from experiments import report
-from wave_jax import batches, datasets, measures, plots, run, tables
+from wave_jax import batches, measures, plots, run, tables
 from wave_jax.batches import Batch
 from wave_jax.datasets import Dataset
 from wave_jax.gradients import by_stage
@@ -67,10 +67,7 @@ PRESETS = {"full": Config(), "smoke": Config(networks="small", seeds=1, steps=4,
 
 
 def main(config: Config, out: Path) -> None:
-    loaded = [
-        datasets.load(name, size=config.size if name == "planted" else None)
-        for name in config.data or ("planted",)
-    ]
+    loaded = report.load(config.data, size=config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
     names = (*WAVES, "Transformer", *(["BERT"] if config.weights else []))
     keys = [
@@ -87,7 +84,10 @@ def main(config: Config, out: Path) -> None:
     parts: dict[str, Any] = {"What is measured": ABOUT.format(texts=config.texts)}
     for name in dict.fromkeys(cell["data"] for cell in found):
         parts |= of_data(name, [cell for cell in found if cell["data"] == name])
-    parts |= {"The closed form": closed_form_text(found), "Data": data_table(found)}
+    parts |= {
+        "The closed form": closed_form_text(found),
+        "Data": report.distinct(found, ("data", "train", "digest")),
+    }
     rows = {"studies": study_rows(found), "seeds": [about(cell) | numbers(cell) for cell in found]}
     report.write(out, "Gradients along training", parts, rows)
 
@@ -242,8 +242,3 @@ def closed_form_text(cells: Cells) -> str:
         "With [CLS] pooling the gradient at another token's variant is w·c, c one factor a dimension for the"
         f" whole text. Largest deviation, before and after training, over the largest entry: {found}."
     )
-
-
-def data_table(cells: Cells) -> Cells:
-    names = ("data", "train", "digest")
-    return [dict(values) for values in dict.fromkeys(tuple((k, cell[k]) for k in names) for cell in cells)]

@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from experiments import report
-from wave_jax import batches, datasets, measures, plots, run, wave
+from wave_jax import batches, measures, plots, run, wave
 from wave_jax.batches import TokenArrays
 from wave_jax.datasets import Dataset
 from wave_jax.model import WaveNetwork
@@ -75,10 +75,7 @@ PRESETS = {"full": Config(), "smoke": Config(networks="small", seeds=1, steps=2,
 
 def main(config: Config, out: Path) -> None:
     names = (*WAVES, "Transformer", *(["BERT"] if config.weights else []))
-    loaded = [
-        datasets.load(name, size=config.size if name == "planted" else None)
-        for name in config.data or ("planted",)
-    ]
+    loaded = report.load(config.data, size=config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
     keys = [
         {"data": dataset.name, "digest": dataset.digest, "train": len(dataset.train), "model": model}
@@ -94,7 +91,7 @@ def main(config: Config, out: Path) -> None:
     parts: dict[str, Any] = {"What is measured": ABOUT.format(**vars(config)), "The check": check(found)}
     for name in dict.fromkeys(cell["data"] for cell in found):
         parts |= of_data(name, [cell for cell in found if cell["data"] == name])
-    parts["Data"] = data_table(found)
+    parts["Data"] = report.distinct(found, ("data", "train", "digest"))
     report.write(out, "Embedding independence", parts, {"independence": rows_of(found)})
 
 
@@ -264,8 +261,3 @@ def verdicts(values: Callable[[str, str, str], list[Any]], waves: Sequence[str])
             f"{report.against(after, before)}; of h against embeddings: {report.against(h, after)}.",
         ]
     return "\n".join(lines)
-
-
-def data_table(cells: Cells) -> Cells:
-    names = ("data", "train", "digest")
-    return [dict(values) for values in dict.fromkeys(tuple((k, cell[k]) for k in names) for cell in cells)]

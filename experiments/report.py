@@ -23,7 +23,18 @@ from wave_jax.datasets import Dataset
 from wave_jax.disk import write_whole
 from wave_jax.presets import Preset
 
-__all__ = ["Networks", "against", "cells", "load", "models", "over_seeds", "turns", "verdict", "write"]
+__all__ = [
+    "Networks",
+    "against",
+    "cells",
+    "distinct",
+    "load",
+    "models",
+    "over_seeds",
+    "turns",
+    "verdict",
+    "write",
+]
 
 Networks = Literal["paper", "small"]
 
@@ -76,10 +87,20 @@ def models(networks: Networks, weights: str | None = None, names: Sequence[str] 
 
 
 def load(data: Sequence[str], valid: float = 0.2, size: int | None = None) -> list[Dataset]:
-    """The data sets of a setting `data`, or else the planted corpus, of so many training texts."""
-    if data:
-        return [datasets.load(name, valid=valid) for name in data]
-    return [datasets.load("planted", size=size)]
+    """The data sets of a setting `data`, or else the planted corpus, of which `size` says how large it is."""
+    return [
+        datasets.load(name, valid=valid, size=size if name == "planted" else None)
+        for name in data or ("planted",)
+    ]
+
+
+def distinct(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows that differ in these columns, and no other columns.
+
+    >>> distinct([{"data": "a", "seed": 0}, {"data": "a", "seed": 1}], ["data"])
+    [{'data': 'a'}]
+    """
+    return [dict(values) for values in dict.fromkeys(tuple((k, row[k]) for k in names) for row in rows)]
 
 
 def turns(prepared: run.Prepared, about: str, every: int = 16) -> Iterator[run.Turn]:

@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from experiments import report
-from wave_jax import datasets, measures, plots, presets, run, tables
+from wave_jax import measures, plots, presets, run, tables
 from wave_jax.datasets import Dataset, Split
 from wave_jax.presets import Preset
 
@@ -57,16 +56,14 @@ PRESETS = {"full": Config(), "smoke": Config(seeds=2, epochs=1, size=60)}
 
 def main(config: Config, out: Path) -> None:
     rows: list[dict[str, Any]] = []
-    for name in config.data or ("planted",):
-        size = config.size if name == "planted" else None
-        dataset = datasets.load(name, valid=presets.preset("small").valid, size=size)
+    for dataset in report.load(config.data, presets.preset("small").valid, config.size):
         for row in runs(dataset, config):
             rows.append(row)
             (out / "runs.csv").write_text(tables.csv(rows))  # what is done stays, should the rest not come
     found: dict[str, Any] = {"What is measured": ABOUT, "Test accuracy": accuracy_table(rows)}
     for name in dict.fromkeys(row["data"] for row in rows):
         found[f"Accuracy against parameters: {name}"] = figure([row for row in rows if row["data"] == name])
-    found["Data"] = data_table(rows)
+    found["Data"] = report.distinct(rows, ("data", "train", "valid", "test", "digest"))
     report.write(out, "SMALL against fastText and without its parts", found, {"runs": rows})
 
 
@@ -86,11 +83,9 @@ def of_wave(dataset: Dataset, variant: str, seed: int, epochs: int | None) -> di
     training = replace(preset.training, seed=seed, epochs=epochs or preset.training.epochs)
     prepared = run.prepare(dataset, replace(preset, training=training))
     records, network = [], None
-    with tqdm(desc=f"{dataset.name}, {variant}, seed {seed}", total=prepared.steps) as bar:
-        for turn in run.train(prepared):
-            records.append(turn.record)
-            network = turn.best
-            bar.update(turn.record.step - bar.n)
+    for turn in report.turns(prepared, f"{dataset.name}, {variant}, seed {seed}"):
+        records.append(turn.record)
+        network = turn.best
     metrics = run.measure(prepared, network, records, test=dataset.test)
     names = ("valid_accuracy", "test_accuracy", "parameters", "seconds")
     return {name: metrics[name] for name in names}
@@ -165,8 +160,3 @@ def figure(rows: Rows) -> plots.Figure:
         mean, _, half = measures.interval([row["test_accuracy"] for row in of])
         points[model] = (of[0]["parameters"], mean, half)
     return plots.accuracy_against_parameters(points)
-
-
-def data_table(rows: Rows) -> Rows:
-    names = ("data", "train", "valid", "test", "digest")
-    return [dict(values) for values in dict.fromkeys(tuple((k, row[k]) for k in names) for row in rows)]

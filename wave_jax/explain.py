@@ -111,8 +111,8 @@ def explain(
     check_setting("classes", classes, len(classes) == c, f"the names of the network's {c} classes")
     check_setting("label", label, label is None or 0 <= label < c, f"None or in 0..{c - 1}")
     split = batches.tokenize([text], [-1 if label is None else label], tokenizer, max_length, segments=True)
-    words = [piece for piece in tokenizer.explain(text, max_length) if piece.id < tokenizer.first_pair]
-    whole = sum(piece.id < tokenizer.first_pair for piece in tokenizer.explain(text, 2**16))
+    whole = [piece for piece in tokenizer.explain(text, 2**16) if piece.id < tokenizer.first_pair]
+    words = [*whole[: min(max_length, len(whole)) - 1], whole[-1]]  # [SEP] ends a text that is cut, too
     # Padding changes nothing, and texts of similar length share one compiled program.
     n = min(tokenizer.longest(max_length), max(8, 1 << (len(split.ids) - 1).bit_length()))
     batch = batches.gather(split, np.array([0]), n)
@@ -128,7 +128,7 @@ def explain(
         int(label_),
         tuple(TokenScore(*word[1:], score) for word, score in zip(words, scores, strict=True)),
         method,
-        words[-2].end if len(words) < whole else len(text),
+        words[-2].end if len(words) < len(whole) else len(text),
         None if error is None else float(error),
     )
 
