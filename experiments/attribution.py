@@ -14,9 +14,10 @@ FOLDER, for the report AG News. Of test texts the answered class is explained, a
 Expected, as in results/attribution: all three are far above chance. Of one token leave-one-out says most: it
 finds the pairs best, and masking its first token costs planted texts most. Of many, integrated gradients do:
 words that say the same cover for each other, which leave-one-out, and the slope at the text, cannot see.
+A stopped run goes on where it was.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ import numpy as np
 from experiments import report
 from wave_jax import attribution, batches, datasets, planted, plots, presets, run
 from wave_jax.datasets import Dataset, Split
+from wave_jax.presets import Preset
 
 METHODS = {
     "leave one out": attribution.leave_one_out,
@@ -42,6 +44,7 @@ a planted text that is answered with its topic, the part on tokens that carry th
 are words, each for itself, in a paired one also a colour and a material, together. *Texts that keep their
 answer* as the tokens that speak most for it are masked one after the other: the lower, the better. Random
 scores are the control. Mean and 95 % interval over seeds."""
+KINDS = ("told", "paired")
 PAIRS = {*" ".join(planted.COLOURS + planted.MATERIALS).split()}
 
 
@@ -65,65 +68,82 @@ PRESETS = {"full": Config(), "smoke": Config(seeds=1, texts=20, size=100, epochs
 
 
 def main(config: Config, out: Path) -> None:
-    rows: list[dict[str, Any]] = []  # one for each seed, text and method
-    for name in ("planted", *config.data):
-        for seed in range(config.seeds):
-            dataset = datasets.load(name, seed=seed, size=config.size if name == "planted" else None)
-            rows += judge(dataset, seed, config)
-    names = list(dict.fromkeys(row["data"] for row in rows))
-    found: dict[str, Any] = {
+    loaded = {
+        (name, seed): datasets.load(name, seed=seed, size=config.size if name == "planted" else None)
+        for name in ("planted", *config.data)
+        for seed in range(config.seeds)
+    }
+    texts = {dataset.digest: dataset for dataset in loaded.values()}
+    keys = [
+        {"data": dataset.name, "digest": dataset.digest, "test digest": dataset.test.digest, "seed": seed}
+        | {"preset": settings(dataset, seed, config), "texts": config.texts, "most": config.most}
+        for (_, seed), dataset in loaded.items()
+    ]
+    found = report.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
+    rows = [  # one for each data set, seed and method
+        {"data": key["data"], "digest": key["digest"], "trained on": len(texts[key["digest"]].train)}
+        | {"seed": key["seed"], "method": method, **cell}
+        for key, by_method in zip(keys, found, strict=True)
+        for method, cell in by_method.items()
+    ]
+    parts: dict[str, Any] = {
         "What is measured": ABOUT,
         "Share of scores on evidence, %": evidence_table(rows),
     }
-    for name in names:
+    for name in dict.fromkeys(row["data"] for row in rows):
         of_data = [row for row in rows if row["data"] == name]
-        found[f"Texts that keep their answer, %: {name}"] = deletion_table(of_data, config.most)
+        parts[f"Texts that keep their answer, %: {name}"] = deletion_table(of_data, config.most)
         curves = {method: np.array(by_seed(of_data, method, "kept")) for method in METHODS}
-        found[f"Deletion: {name}"] = plots.bands(
+        parts[f"Deletion: {name}"] = plots.bands(
             np.arange(config.most + 1), curves, "texts that keep their answer", along="tokens masked"
         )
-    found["Data"] = data_table(rows)
-    report.write(out, "Which token mattered", found, {"deletion": points(rows)})
+    parts["Data"] = data_table(rows)
+    report.write(out, "Which token mattered", parts, {"deletion": points(rows)})
 
 
 # --- one network --------------------------------------------------------------------------------------------
 
 
-def judge(dataset: Dataset, seed: int, config: Config) -> Iterator[dict[str, Any]]:
-    """Train a network and judge all methods on the first test texts."""
+def settings(dataset: Dataset, seed: int, config: Config) -> Preset:
+    """SMALL without pairs, so that every token is a word or a part of one."""
     preset = presets.preset("small")
-    # Without pairs, so that every token is a word or a part of one.
-    training = replace(preset.training, seed=seed)
-    preset = replace(preset, v=preset.v + preset.pairs, pairs=0, training=training)
+    network, training = preset.network, replace(preset.training, seed=seed)
     if dataset.name == "planted":
-        training = replace(preset.training, drop_tokens=0.1, epochs=config.epochs)
-        preset = replace(preset, network=replace(preset.network, dropout=0.2), training=training)
-    prepared, network = run.prepare(dataset, preset), None
-    for turn in report.turns(prepared, f"{dataset.name}, seed {seed}"):
+        network = replace(network, dropout=0.2)
+        training = replace(training, drop_tokens=0.1, epochs=config.epochs)
+    return replace(preset, network=network, training=training, v=preset.v + preset.pairs, pairs=0)
+
+
+def judge(dataset: Dataset, key: report.Key) -> dict[str, dict[str, Any]]:
+    """Train a network and judge every method on the first test texts: the means over them."""
+    prepared, network = run.prepare(dataset, key["preset"]), None
+    for turn in report.turns(prepared, "{data}, seed {seed}".format_map(key)):
         network = turn.best
-    test = dataset.test.take(range(min(config.texts, len(dataset.test))))
+    test = dataset.test.take(range(min(key["texts"], len(dataset.test))))
     tokens = run.tokens_of(test, prepared.tokenizer, prepared.settings)
-    places = evidence_places(test, prepared)
-    for n, rows in batches.evaluation(tokens, 64, batches.buckets(tokens.lengths, most=1)):
-        for row in rows:
-            real = row[row >= 0]
-            batch, on = batches.gather(tokens, row, n), np.where(row[:, None] < 0, False, places[row, :n])
-            for method in METHODS:
-                found = jax.device_get(_judge(network, batch, on, method, config.most))
-                for k, i in enumerate(real):
-                    answer, share, probability, kept = (values[k] for values in found)
-                    yield {
-                        "data": dataset.name,
-                        "digest": dataset.digest,
-                        "trained on": len(dataset.train),
-                        "seed": seed,
-                        "method": method,
-                        "right": bool(answer == test.labels[i]),
-                        "kind": kind(test, i, answer),
-                        "share": share,
-                        "probability": probability,
-                        "kept": kept,
-                    }
+    places, rows = evidence_places(test, prepared), {method: [] for method in METHODS}
+    for n, steps in batches.evaluation(tokens, 64, batches.buckets(tokens.lengths, most=1)):
+        for step in steps:
+            batch, on = batches.gather(tokens, step, n), np.where(step[:, None] < 0, False, places[step, :n])
+            for method, of in rows.items():
+                found = jax.device_get(_judge(network, batch, on, method, key["most"]))
+                for answer, i, *judged in zip(found[0], step, *found[1:], strict=True):
+                    if i >= 0:
+                        of.append((answer == test.labels[i], kind(test, i, answer), *judged))
+    return {method: means(of) for method, of in rows.items()}
+
+
+def means(rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+    """Over the texts of a network and method; of the share, over those of either kind."""
+    right, kinds, share, probability, kept = zip(*rows, strict=True)
+    of = {name: [s for s, k in zip(share, kinds, strict=True) if k == name] for name in KINDS}
+    return {
+        "explained": len(rows),
+        "accuracy": np.mean(right),
+        **{name: np.mean(shares) for name, shares in of.items() if shares},
+        "probability": np.mean(probability, axis=0),
+        "kept": np.mean(kept, axis=0, dtype=float),
+    }
 
 
 @partial(jax.jit, static_argnames=("method", "most"))
@@ -159,17 +179,14 @@ Rows = Sequence[dict[str, Any]]
 
 
 def by_seed(rows: Rows, method: str, name: str) -> list[Any]:
-    """The mean over the texts of each seed."""
-    chosen = [row for row in rows if row["method"] == method]
-    seeds = sorted({row["seed"] for row in chosen})
-    return [np.mean([row[name] for row in chosen if row["seed"] == seed], axis=0) for seed in seeds]
+    """What every seed that has it found."""
+    return [row[name] for row in rows if row["method"] == method and name in row]
 
 
 def evidence_table(rows: Rows) -> Rows:
-    kinds = {kind: [row for row in rows if row["kind"] == kind] for kind in ("told", "paired")}
+    kinds = [kind for kind in KINDS if any(kind in row for row in rows)]
     return [
-        {"method": method}
-        | {kind: report.over_seeds(by_seed(of, method, "share"), 100) for kind, of in kinds.items() if of}
+        {"method": method} | {kind: report.over_seeds(by_seed(rows, method, kind), 100) for kind in kinds}
         for method in METHODS
     ]
 
@@ -186,32 +203,15 @@ def deletion_table(rows: Rows, most: int) -> Rows:
 
 
 def data_table(rows: Rows) -> Rows:
-    runs: dict[tuple[Any, ...], list[bool]] = {}
-    for row in rows:
-        if row["method"] == "random":
-            key = (row["data"], row["seed"], row["trained on"], row["digest"][:16])
-            runs.setdefault(key, []).append(row["right"])
-    return [
-        {
-            "data": data,
-            "seed": seed,
-            "trained on": texts,
-            "explained": len(right),
-            "accuracy": np.mean(right),
-            "digest": digest,
-        }
-        for (data, seed, texts, digest), right in runs.items()
-    ]
+    shown = ("data", "seed", "trained on", "explained", "accuracy", "digest")
+    return [row | {"digest": row["digest"][:16]} for row in report.distinct(rows, shown)]
 
 
 def points(rows: Rows) -> Rows:
     """Every point of every curve: the mean over the texts of a seed."""
-    groups: dict[tuple[Any, ...], list[Any]] = {}
-    for row in rows:
-        curve = np.stack([row["kept"], row["probability"]], axis=-1)
-        groups.setdefault((row["data"], row["method"], row["seed"]), []).append(curve)
     return [
-        {"data": data, "method": method, "seed": seed, "masked": k, "kept": kept, "probability": probability}
-        for (data, method, seed), curves in groups.items()
-        for k, (kept, probability) in enumerate(np.mean(curves, axis=0))
+        {"data": row["data"], "method": row["method"], "seed": row["seed"], "masked": k}
+        | {"kept": kept, "probability": probability}
+        for row in rows
+        for k, (kept, probability) in enumerate(zip(row["kept"], row["probability"], strict=True))
     ]

@@ -10,19 +10,22 @@ split is read once per run. Beside it:
 - without pairs: the same with all rows for words;
 - fastText with bigrams, where it is installed (`pip install fasttext-numpy2-wheel`; 2 million rows for
   bigrams): five epochs at rate 0.5 on the same training texts, the validation texts left out as for all.
+
+A stopped run goes on where it was; fastText, where it comes to be installed later, is added then.
 """
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments import report
-from wave_jax import measures, plots, presets, run, tables
+from wave_jax import measures, plots, presets, run
 from wave_jax.datasets import Dataset, Split
 from wave_jax.presets import Preset
 
@@ -35,6 +38,7 @@ VARIANTS: dict[str, Callable[[Preset], Preset]] = {
     "without the wave": lambda small: replace(small, network=replace(small.network, read_out="magnitude")),
     "without pairs": lambda small: replace(small, v=small.v + small.pairs, pairs=0),
 }
+FASTTEXT = {"wordNgrams": 2, "lr": 0.5, "epoch": 5, "thread": 2}
 
 
 @dataclass(frozen=True)
@@ -55,35 +59,50 @@ PRESETS = {"full": Config(), "smoke": Config(seeds=2, epochs=1, size=60)}
 
 
 def main(config: Config, out: Path) -> None:
-    rows: list[dict[str, Any]] = []
-    for dataset in report.load(config.data, presets.preset("small").valid, config.size):
-        for row in runs(dataset, config):
-            rows.append(row)
-            (out / "runs.csv").write_text(tables.csv(rows))  # what is done stays, should the rest not come
-    found: dict[str, Any] = {"What is measured": ABOUT, "Test accuracy": accuracy_table(rows)}
-    for name in dict.fromkeys(row["data"] for row in rows):
-        found[f"Accuracy against parameters: {name}"] = figure([row for row in rows if row["data"] == name])
-    found["Data"] = report.distinct(rows, ("data", "train", "valid", "test", "digest"))
-    report.write(out, "SMALL against fastText and without its parts", found, {"runs": rows})
+    small = presets.preset("small")
+    loaded = report.load(config.data, small.valid, config.size)
+    texts = {dataset.digest: dataset for dataset in loaded}
+    models: dict[str, Any] = {name: VARIANTS[name](small) for name in config.variants}
+    if find_spec("fasttext"):
+        models["fastText"] = FASTTEXT
+    keys = [
+        {"data": dataset.name, "digest": dataset.digest, "test digest": dataset.test.digest}
+        | {"model": name, "seed": seed, "settings": with_seed(settings, seed, config.epochs)}
+        for dataset in loaded
+        for seed in range(config.seeds)
+        for name, settings in models.items()
+    ]
+    found = report.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
+    rows = [
+        {"data": key["data"], "digest": key["digest"], **sizes(texts[key["digest"]])}
+        | {"model": key["model"], "seed": key["seed"], **cell}
+        for key, cell in zip(keys, found, strict=True)
+    ]
+    parts: dict[str, Any] = {"What is measured": ABOUT, "Test accuracy": accuracy_table(rows)}
+    for dataset in loaded:
+        of = [row for row in rows if row["digest"] == dataset.digest]
+        parts[f"Accuracy against parameters: {dataset.name}"] = figure(of)
+    parts["Data"] = report.distinct(rows, ("data", "train", "valid", "test", "digest"))
+    report.write(out, "SMALL against fastText and without its parts", parts, {"runs": rows})
 
 
-def runs(dataset: Dataset, config: Config) -> Iterator[dict[str, Any]]:
-    """One row for each model and seed."""
-    about = {"data": dataset.name, "digest": dataset.digest}
-    about |= {"train": len(dataset.train), "valid": len(dataset.valid), "test": len(dataset.test)}
-    for seed in range(config.seeds):
-        for variant in config.variants:
-            yield {**about, "model": variant, "seed": seed, **of_wave(dataset, variant, seed, config.epochs)}
-        if (found := of_fasttext(dataset, seed)) is not None:
-            yield {**about, "model": "fastText", "seed": seed, **found}
+def with_seed(settings: Any, seed: int, epochs: int | None) -> Any:
+    if not isinstance(settings, Preset):
+        return settings | {"seed": seed}
+    training = replace(settings.training, seed=seed, epochs=epochs or settings.training.epochs)
+    return replace(settings, training=training)
 
 
-def of_wave(dataset: Dataset, variant: str, seed: int, epochs: int | None) -> dict[str, Any]:
-    preset = VARIANTS[variant](presets.preset("small"))
-    training = replace(preset.training, seed=seed, epochs=epochs or preset.training.epochs)
-    prepared = run.prepare(dataset, replace(preset, training=training))
-    records, network = [], None
-    for turn in report.turns(prepared, f"{dataset.name}, {variant}, seed {seed}"):
+def sizes(dataset: Dataset) -> dict[str, int]:
+    return {part: len(getattr(dataset, part)) for part in ("train", "valid", "test")}
+
+
+def judge(dataset: Dataset, key: report.Key) -> dict[str, Any]:
+    """One run: its numbers."""
+    if key["model"] == "fastText":
+        return of_fasttext(dataset, key["settings"])
+    prepared, records, network = run.prepare(dataset, key["settings"]), [], None
+    for turn in report.turns(prepared, "{data}, {model}, seed {seed}".format_map(key)):
         records.append(turn.record)
         network = turn.best
     metrics = run.measure(prepared, network, records, test=dataset.test)
@@ -91,12 +110,9 @@ def of_wave(dataset: Dataset, variant: str, seed: int, epochs: int | None) -> di
     return {name: metrics[name] for name in names}
 
 
-def of_fasttext(dataset: Dataset, seed: int) -> dict[str, Any] | None:
-    """fastText's numbers; None where it is not installed."""
-    try:
-        import fasttext  # pyright: ignore[reportMissingImports]
-    except ModuleNotFoundError:
-        return None
+def of_fasttext(dataset: Dataset, settings: dict[str, Any]) -> dict[str, Any]:
+    import fasttext  # pyright: ignore[reportMissingImports]
+
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
         file.writelines(
             f"__label__{label} {words(text)}\n"
@@ -104,20 +120,17 @@ def of_fasttext(dataset: Dataset, seed: int) -> dict[str, Any] | None:
         )
         file.flush()
         start = time.perf_counter()
-        model = fasttext.train_supervised(
-            file.name, wordNgrams=2, lr=0.5, epoch=5, thread=2, seed=seed, verbose=0
-        )
+        model = fasttext.train_supervised(file.name, **settings, verbose=0)
         seconds = time.perf_counter() - start
 
     def accuracy(split: Split) -> float:
         answers = model.f.multilinePredict([words(text) + "\n" for text in split.texts], 1, 0.0, "strict")[0]
         return float(np.mean([f"__label__{y}" == a[0] for y, a in zip(split.labels, answers, strict=True)]))
 
-    size = int(np.prod(model.get_input_matrix().shape) + np.prod(model.get_output_matrix().shape))
     return {
         "valid_accuracy": accuracy(dataset.valid),
         "test_accuracy": accuracy(dataset.test),
-        "parameters": size,
+        "parameters": np.prod(model.get_input_matrix().shape) + np.prod(model.get_output_matrix().shape),
         "seconds": seconds,
     }
 
