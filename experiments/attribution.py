@@ -82,9 +82,9 @@ def main(config: Config, out: Path) -> None:
     found = report.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
     rows = [  # one for each data set, seed and method
         {"data": key["data"], "digest": key["digest"], "trained on": len(texts[key["digest"]].train)}
-        | {"seed": key["seed"], "method": method, **cell}
-        for key, by_method in zip(keys, found, strict=True)
-        for method, cell in by_method.items()
+        | {"seed": key["seed"], "method": method, **cell[method]}
+        for key, cell in zip(keys, found, strict=True)
+        for method in METHODS
     ]
     parts: dict[str, Any] = {
         "What is measured": ABOUT,
