@@ -119,7 +119,7 @@ def judge(dataset: Dataset, key: report.Key) -> dict[str, Any]:
     return {
         "test_accuracy": right.mean(),
         **{name: metrics[name] for name in names},
-        "right": np.packbits(right).tobytes().hex(),
+        "right": report.packed(right),
     }
 
 
@@ -157,31 +157,10 @@ def accuracy_table(rows: Rows) -> Rows:
 def difference_table(rows: Rows) -> Rows:
     found = groups(rows)
     return [
-        {"data": data, "model": model, **difference(of, found[data, "modulation"])}
+        {"data": data, "model": model, **report.difference(of, found[data, "modulation"], "modulation")}
         for (data, model), of in found.items()
         if model != "modulation"
     ]
-
-
-def difference(runs: Rows, base: Rows) -> dict[str, Any]:
-    """Of a model from another, seed by seed."""
-    tests = [measures.mcnemar(right(a), right(b)) for a, b in zip(runs, base, strict=True)]
-    points = [100 * (a["test_accuracy"] - b["test_accuracy"]) for a, b in zip(runs, base, strict=True)]
-    mean, _, half = measures.interval(points)
-    p = np.median([test.p for test in tests])
-    told = abs(mean) > half and p < 0.05
-    return {
-        "difference": report.over_seeds(points, digits=2),
-        "only it": f"{np.mean([test.only_a for test in tests]):.0f}",
-        "only modulation": f"{np.mean([test.only_b for test in tests]):.0f}",
-        "p": f"{p:.2g}",
-        "verdict": ("better" if mean > 0 else "worse") if told else "not told apart",
-    }
-
-
-def right(cell: dict[str, Any]) -> np.ndarray:
-    """Which test texts are answered right, and nothing after them."""
-    return np.unpackbits(np.frombuffer(bytes.fromhex(cell["right"]), np.uint8)) == 1
 
 
 def figure(rows: Rows) -> plots.Figure:

@@ -27,11 +27,14 @@ __all__ = [
     "Networks",
     "against",
     "cells",
+    "difference",
     "distinct",
     "load",
     "models",
     "over_seeds",
+    "packed",
     "turns",
+    "unpacked",
     "verdict",
     "write",
 ]
@@ -153,6 +156,42 @@ def against(ours: Sequence[float], theirs: Sequence[float]) -> str:
     if len(ours) == 1:
         return "one seed"
     return "more" if mean > half else "less" if -mean > half else "same"
+
+
+def difference(runs: Sequence[Key], base: Sequence[Key], name: str) -> dict[str, Any]:
+    """Of one model's `test_accuracy` from another's, called `name`, seed by seed, in points of per cent; and
+    McNemar's test on their packed `right`. A verdict needs both, thus two seeds or more."""
+    pairs = list(zip(runs, base, strict=True))
+    tests = [measures.mcnemar(unpacked(a["right"]), unpacked(b["right"])) for a, b in pairs]
+    points = [100 * (a["test_accuracy"] - b["test_accuracy"]) for a, b in pairs]
+    mean, _, half = measures.interval(points)
+    p = np.median([test.p for test in tests])
+    told = abs(mean) > half and p < 0.05
+    return {
+        "difference": over_seeds(points, digits=2),
+        "only it": f"{np.mean([test.only_a for test in tests]):.0f}",
+        f"only {name}": f"{np.mean([test.only_b for test in tests]):.0f}",
+        "p": f"{p:.2g}",
+        "verdict": ("better" if mean > 0 else "worse") if told else "not told apart",
+    }
+
+
+def packed(right: np.ndarray) -> str:
+    """Which texts are answered right, as a cell keeps it.
+
+    >>> packed(np.array([True, False, True]))
+    'a0'
+    """
+    return np.packbits(right).tobytes().hex()
+
+
+def unpacked(right: str) -> np.ndarray:
+    """Which texts are answered right, and nothing after them.
+
+    >>> unpacked("a0").nonzero()[0].tolist()
+    [0, 2]
+    """
+    return np.unpackbits(np.frombuffer(bytes.fromhex(right), np.uint8)) == 1
 
 
 def verdict(answers: Mapping[str, str], wanted: str) -> str:

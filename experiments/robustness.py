@@ -214,7 +214,7 @@ def judge(dataset: Dataset, key: report.Key) -> dict[str, Any]:
     for name in SPOILT:
         of_rate = {rate: right(spoil(test.texts, name, rate, key["seed"])) for rate in key["rates"]}
         accuracy[name] = [clean, *(of_rate[rate].mean() for rate in key["rates"])]
-        compared[name] = np.packbits(of_rate[key["at"]]).tobytes().hex()
+        compared[name] = report.packed(of_rate[key["at"]])
     return {"accuracy": accuracy, "right": compared}
 
 
@@ -242,7 +242,7 @@ def loss_table(runs: Mapping[str, Rows], at: float) -> Rows:
     def row(name: str, other: str) -> dict[str, Any]:
         ours, theirs = losses("modulation", name), losses(other, name)
         tests = [
-            measures.mcnemar(*(unpacked(run["right"][name]) for run in pair))
+            measures.mcnemar(*(report.unpacked(run["right"][name]) for run in pair))
             for pair in zip(runs["modulation"], runs[other], strict=True)
         ]
         return {
@@ -257,11 +257,6 @@ def loss_table(runs: Mapping[str, Rows], at: float) -> Rows:
         }
 
     return [row(name, other) for name in SPOILT for other in runs if other != "modulation"]
-
-
-def unpacked(right: str) -> np.ndarray:
-    """Which texts are answered right, and nothing after them."""
-    return np.unpackbits(np.frombuffer(bytes.fromhex(right), np.uint8)) == 1
 
 
 def points(rows: Rows) -> Rows:

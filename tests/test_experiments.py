@@ -14,7 +14,7 @@ from networks import BATCH, CONFIGS, build
 
 from experiments import __main__ as command
 from experiments import (
-    accuracy,
+    ablation,
     attribution,
     complexity,
     convergence,
@@ -186,21 +186,20 @@ def test_accuracy(tmp_path, monkeypatch):
     texts = table(page, "Data")[0]["test"]
     cells = [json.loads(line)["found"] for line in (tmp_path / "cells.jsonl").read_text().splitlines()]
     for cell in cells:  # what McNemar's test reads is what is counted
-        assert accuracy.right(cell).sum() == pytest.approx(cell["test_accuracy"] * int(texts))
+        assert report.unpacked(cell["right"]).sum() == pytest.approx(cell["test_accuracy"] * int(texts))
 
 
 def test_a_difference_is_told_by_more_than_its_interval_and_a_paired_test():
-    def runs(*answers):
-        cells = [{"test_accuracy": np.mean(a), "right": np.packbits(a).tobytes().hex()} for a in answers]
-        return cells
+    def told(runs, base):
+        both = ([{"test_accuracy": np.mean(a), "right": report.packed(a)} for a in of] for of in (runs, base))
+        return report.difference(*both, "base")["verdict"]
 
-    none, some, all_ = ([i < n for i in range(96)] for n in (0, 40, 80))
-    assert accuracy.difference(runs(all_, all_), runs(some, some))["verdict"] == "better"
-    assert accuracy.difference(runs(some, some), runs(all_, all_))["verdict"] == "worse"
-    assert accuracy.difference(runs(all_, none), runs(some, some))["verdict"] == "not told apart"
-    few = [i < 43 for i in range(96)]
-    assert accuracy.difference(runs(few, few), runs(some, some))["verdict"] == "not told apart"
-    assert accuracy.difference(runs(all_), runs(some))["verdict"] == "not told apart"  # one seed says nothing
+    none, some, few, all_ = ([i < n for i in range(96)] for n in (0, 40, 43, 80))
+    assert told([all_, all_], [some, some]) == "better"
+    assert told([some, some], [all_, all_]) == "worse"
+    assert told([all_, none], [some, some]) == "not told apart"
+    assert told([few, few], [some, some]) == "not told apart"
+    assert told([all_], [some]) == "not told apart"  # one seed says nothing
 
 
 def test_complexity(tmp_path, monkeypatch):
@@ -373,3 +372,89 @@ def test_of_spoilt_texts_so_much_is_hit_as_the_rate_says_and_more_at_a_higher_on
         assert same < len(words) * (1 - rate)  # a word has several letters
     for kind in ("case", "dropped"):
         assert hit[0.3][kind] < hit[0.6][kind]
+
+
+def test_ablation(folder, tmp_path, monkeypatch):
+    page = run("ablation", tmp_path, monkeypatch, "--data", folder, "--texts", "24")
+    rows = table(page, "Controls: texts")
+    assert [row["change"] for row in rows] == [ablation.NONE, "mean of embeddings"]
+    points = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
+    for row, point in zip(rows, points, strict=True):
+        assert (row["base"], row["change"]) == ("modulation", point["change"])
+        assert row["test"] == f"{100 * float(point['test_accuracy']):.2f}"
+        assert bool(row["difference"]) == (row["change"] != ablation.NONE)
+    assert table(page, "Data")[0]["train"] == "24"
+    assert len(list(tmp_path.glob("*.png"))) == 1
+
+
+@pytest.mark.parametrize("combine", ["modulate", "interfere"])
+@pytest.mark.parametrize("less", ["real part", "second map", "wave"])
+def test_a_network_that_lacks_something_is_the_formula_without_it(less, combine):
+    read_out = "real_imag" if less == "second map" else "real"
+    network = build(ablation.LessConfig(d=6, max_length=16, less=less, combine=combine, read_out=read_out))
+    (layer,), expected = network.layers, []
+    for ids, mask in zip(BATCH.ids, BATCH.mask, strict=True):
+        w = np.asarray(network.embedding[...], float)[ids[mask]]
+        if less == "wave":
+            expected.append(w.mean(axis=0))
+            continue
+        maps = [layer.variant1, layer.variant1 if less == "second map" else layer.variant2]
+        w1, w2 = (w @ np.asarray(m.kernel[...]) + np.asarray(m.bias[...]) for m in maps)
+        Z1, Z2 = (u[0] + 1j * np.sqrt((u[1:] ** 2).sum(axis=0)) for u in (w1, w2))
+        Z = Z1 * Z2 if combine == "modulate" else Z1 + Z2
+        expected.append(np.concatenate([Z.real, Z.imag]) if less == "second map" else Z.imag)
+    logits = network.classifier(layer.output(jax.numpy.array(expected, np.float32)))
+    np.testing.assert_allclose(
+        jax.jit(type(network).__call__)(network, *BATCH[:2]), logits, rtol=1e-4, atol=1e-5
+    )
+    maps = {"real part": 2, "second map": 1, "wave": 0}[less]
+    whole = count_parameters(build(replace(CONFIGS["modulation"], read_out=read_out))).total
+    assert count_parameters(network).total == whole - (2 - maps) * (6 * 6 + 6)
+
+
+def test_what_is_trained_for_an_ablation_is_small_with_one_change_and_nothing_twice():
+    points = {
+        (base, name): ablation.preset(base, change, 0, None)
+        for table in ablation.TABLES.values()
+        for base, changes in table.items()
+        for name, change in {ablation.NONE: {}, **changes}.items()
+        if name != "shuffled words"  # whose texts differ, and nothing else
+    }
+    assert points["modulation", ablation.NONE] == ablation.presets.preset("small")
+    assert len(set(points.values())) == len(points) == 26
+    assert {preset.training for preset in points.values()} == {ablation.presets.preset("small").training}
+
+
+def test_shuffled_texts_keep_their_words_and_labels_and_those_left_are_drawn_once(folder):
+    (dataset,) = report.load([folder])
+    shuffled, other = (ablation.shuffle(dataset, seed) for seed in (0, 1))
+    for part in ("train", "valid", "test"):
+        before, after, again = (
+            getattr(each, part) for each in (dataset, shuffled, ablation.shuffle(dataset, 0))
+        )
+        assert before.texts != after.texts == again.texts != getattr(other, part).texts
+        assert [sorted(text.split()) for text in before.texts] == [
+            sorted(text.split()) for text in after.texts
+        ]
+        assert before.labels.tolist() == after.labels.tolist()
+    few = ablation.fewer(dataset, 10)
+    assert few.train.digest == ablation.fewer(dataset, 10).train.digest
+    assert (len(few.train), few.valid) == (10, dataset.valid)
+    assert few.train.texts != dataset.train.texts[:10]
+    assert ablation.fewer(dataset, None) is dataset
+
+
+def test_what_carries_the_accuracy_is_what_costs_some_where_it_is_taken_away():
+    def runs(*right):
+        answers = [np.arange(96) < n for n in right]
+        return [{"test_accuracy": np.mean(a), "right": report.packed(a)} for a in answers]
+
+    found = {("modulation", ablation.NONE): runs(80, 80), ("modulation", "magnitude"): runs(79, 80)}
+    found |= {("modulation", "shuffled words"): runs(40, 41), ("modulation", "2 layers"): runs(90, 90)}
+    lines = ablation.verdict(found).splitlines()
+    assert lines[0].startswith("- modulation, worse: shuffled words (-41.15")
+    assert lines[1] == "- modulation, better: 2 layers (10.42 ± 0.00)."
+    assert lines[2].startswith("- modulation, not told apart: magnitude (-0.52")
+    assert "carried by the order of words; not, as far as can be told, by the phase." in lines[3]
+    one = {point: of[:1] for point, of in found.items()}
+    assert ablation.verdict(one) == "Cannot be judged: one seed has no interval."

@@ -46,6 +46,12 @@ FIGURES = {
     "costs": lambda: plots.scaling(
         np.array([64, 128, 1024]), COSTS, "text length", {"bytes": COSTS["bytes"]}
     ),
+    "changes": lambda: plots.differences(
+        {
+            m: {"real part": (-67.0, 0.5), "2 layers": (0.3 - i, 0.4), "bag": (0, 3)}
+            for i, m in enumerate(MODELS)
+        }
+    ),
     "sizes": lambda: plots.accuracy_against_parameters(
         {m: (2_400_000 + 100_000 * i, 0.91 + 0.001 * i, 0.002) for i, m in enumerate((*MODELS, "BERT"))}
     ),
@@ -181,6 +187,19 @@ def test_costs_are_drawn_over_their_formulas():
     assert [len(ax.get_lines()) for ax in (first, second)] == [2 * len(MODELS), len(MODELS)]
     shown = [text.get_text() for text in FIGURES["costs"]().legends[0].get_texts()]
     assert shown == list(MODELS)  # each once, and no formula
+
+
+def test_a_change_stands_on_its_row_with_its_interval():
+    given = {"wave": {"a": (-20.0, 5.0), "b": (0.5, np.inf)}, "bag": {"b": (2.0, 1.0)}}
+    ax = plots.differences(given).axes[0]
+    rows = [text.get_text() for text in ax.get_yticklabels()]
+    for (changes, line), bars in zip(
+        zip(given.values(), ax.get_lines()[1:], strict=True), ax.collections, strict=True
+    ):
+        assert line.get_xdata().tolist() == [x for x, _ in changes.values()]
+        assert [rows[round(y)] for y in line.get_ydata()] == [*changes]
+        ends = [np.ptp(path.vertices[:, 0]) for path in bars.get_paths()]
+        assert ends == [2 * half if np.isfinite(half) else 0 for _, half in changes.values()]
 
 
 def test_one_seed_has_no_interval():

@@ -31,6 +31,7 @@ __all__ = [
     "Figure",
     "accuracy_against_parameters",
     "bands",
+    "differences",
     "explain_html",
     "gradient_norms",
     "phase_portrait",
@@ -295,6 +296,37 @@ def accuracy_against_parameters(
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     _note(ax, "bars: 95 % interval")
     _name_points(figure, ax, models)
+    return figure
+
+
+@_styled
+def differences(
+    models: Mapping[str, Mapping[str, tuple[float, float]]], label: str = "difference, points"
+) -> Figure:
+    """What changes do to models: `models[name][change]` is (difference, half its interval), one row a change.
+
+    The axis is straight up to 1 on either side, and logarithmic beyond.
+    """
+    names = list(dict.fromkeys(name for changes in models.values() for name in changes))
+    figure = Figure(figsize=(_WIDTH, 1.2 + 0.3 * len(names)), layout="constrained")
+    ax = figure.subplots()
+    ax.axvline(0, color="0.4", lw=1, label="_")
+    for i, (model, changes) in enumerate(models.items()):
+        color, _, marker = _LINES[i % len(_LINES)]
+        x, half = np.array([*changes.values()], float).T
+        half = np.where(np.isfinite(half), half, 0)
+        y = np.array([names.index(name) for name in changes]) + 0.3 * ((i + 0.5) / len(models) - 0.5)
+        ax.plot(x, y, color=color, ls="", marker=marker, label=_shown(model))
+        ax.hlines(y, x - half, x + half, color=color, lw=1.2)
+    ax.set_xscale("symlog", linthresh=1)
+    low, high = ax.get_xlim()
+    ticks = [sign * tick for tick in (0.5, 1, 2, 5, 10, 20, 50) for sign in (-1, 1)]
+    ax.set_xticks([0, *(tick for tick in ticks if low <= tick <= high)])
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.set_yticks(range(len(names)), map(_shown, names))
+    ax.set(ylim=(len(names) - 0.5, -0.5), xlabel=_shown(label))
+    _note(ax, "bars: 95 % interval")
+    _legend(figure)
     return figure
 
 
