@@ -201,6 +201,13 @@ def test_no_other_buckets_leave_less_padding(lengths, most, multiple):
     assert waste(lengths, shapes) == min(waste(lengths, choice) for choice in choices)
 
 
+def test_one_length_more_only_where_it_is_worth_it():
+    lengths = np.array([4] * 10 + [96] * 10 + [100] * 100)
+    assert batches.buckets(lengths) == (4, 96, 100)
+    assert batches.buckets(lengths, worth=0.01) == (4, 100)  # 96 would spare 40 of 11,040 places
+    assert batches.buckets(lengths, worth=0.1) == (100,)  # 4 would spare 960 of 12,000
+
+
 def test_no_texts_no_buckets():
     assert batches.buckets(np.zeros(0, int)) == ()
     assert batches.epoch(split_of([]), 4, 0, 0) == batches.evaluation(split_of([]), 4) == []

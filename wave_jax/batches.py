@@ -179,10 +179,13 @@ def steps(tokens: TokenArrays, plan: Iterable[Run]) -> Iterator[Batch]:
             yield gather(tokens, row, n)
 
 
-def buckets(lengths: Int[np.ndarray, " texts"], most: int = 6, multiple: int = 4) -> tuple[int, ...]:
+def buckets(
+    lengths: Int[np.ndarray, " texts"], most: int = 6, multiple: int = 4, worth: float = 0.0
+) -> tuple[int, ...]:
     """At most `most` lengths to pad to: those that leave the least padding over all texts of these lengths.
 
-    Each is a multiple of `multiple`, the last covers the longest text.
+    Each is a multiple of `multiple`, the last covers the longest text. There are fewer where one more would
+    spare no more than the share `worth` of all places: less than its program takes to compile.
 
     >>> buckets(np.array([3, 5, 8, 30, 31, 64]), most=3)
     (8, 32, 64)
@@ -198,6 +201,8 @@ def buckets(lengths: Int[np.ndarray, " texts"], most: int = 6, multiple: int = 4
         table = cost[:, None] + cover * (count[1:] - count[1:, None])
         table[cover[:, None] >= cover] = np.inf
         best = np.argmin(table, axis=0)
+        if table[best[-1], -1] >= (1 - worth) * cost[-1]:
+            break
         cuts.append(np.where(table[best, cover] < cost, best, -1))
         cost = np.minimum(cost, table[best, cover])
     ends = [len(cover) - 1]

@@ -76,7 +76,8 @@ def _answers(
     c = network.classifier.out_features
     logits, losses = np.zeros((len(tokens.labels), c), np.float32), np.zeros(len(tokens.labels), np.float32)
     on_device = parallel.place(batches.to_device(tokens), mesh)
-    for n, rows in batches.evaluation(tokens, batch):
+    shapes = batches.buckets(tokens.lengths, worth=0.05)
+    for n, rows in batches.evaluation(tokens, batch, shapes):
         answers = _run(network, on_device, rows, n, mesh)
         real = rows >= 0
         logits[rows[real]], losses[rows[real]] = (np.asarray(answer)[real] for answer in answers)

@@ -48,29 +48,42 @@ class Study(NamedTuple):
     """Cosine of [CLS] with the sum of its text's other tokens."""
 
 
-@jax.jit
 def gradient_study(network: Any, batch: Any) -> Study:
     """The study of any network of the house on one batch, without dropout.
 
-    Along training give it the same batch at every step.
+    Along training give it the same batch at every step. The measures are compiled once for all networks whose
+    gradients have the same shapes.
     """
-    real = batch.labels >= 0
+    return _measured(*_gradients(network, batch), batch.mask, batch.labels >= 0)
+
+
+@jax.jit
+def _gradients(network: Any, batch: Any) -> tuple[Float[Array, "b n d"], Float[Array, "b p"]]:
+    """Each text's own: of its tokens, and of all the classifier's parameters."""
+    parameters = jax.tree.leaves(by_parameter(network, batch, per_text=True).classifier)
+    flat = jnp.concatenate([x.reshape(len(x), -1) for x in parameters], axis=-1)
+    return by_token(network, batch, per_text=True), flat
+
+
+@jax.jit
+def _measured(
+    tokens: Float[Array, "b n d"],
+    flat: Float[Array, "b p"],
+    mask: Bool[Array, "b n"],
+    real: Bool[Array, " b"],
+) -> Study:
+    """The numbers of these gradients."""
 
     def over_texts(x: Array) -> Array:
         """The mean over texts that are no filler."""
         return masked_mean(x.reshape(len(real), -1), real).reshape(x.shape[1:])
 
-    tokens = by_token(network, batch, per_text=True)
-    text, first = (
-        jax.tree.map(over_texts, jax.vmap(_place)(tokens[:, :n], batch.mask[:, :n])) for n in (None, 1)
-    )
-    others = masked_mean(tokens[:, 1:], batch.mask[:, 1:])
-    parameters = jax.tree.leaves(by_parameter(network, batch, per_text=True).classifier)
-    each = jnp.concatenate([x.reshape(len(real), -1) for x in parameters], axis=-1)
+    text, first = (jax.tree.map(over_texts, jax.vmap(_place)(tokens[:, :n], mask[:, :n])) for n in (None, 1))
+    others = masked_mean(tokens[:, 1:], mask[:, 1:])
     return Study(
         cls=first._replace(resultant=measures.resultant(tokens[:, 0], real)),
         text=text,
-        classifier=_place(over_texts(each)[None])._replace(resultant=measures.resultant(each, real)),
+        classifier=_place(over_texts(flat)[None])._replace(resultant=measures.resultant(flat, real)),
         agreement=over_texts(measures.cosine(tokens[:, 0], others)),
     )
 
