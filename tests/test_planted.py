@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wave_jax import datasets, planted
+from wave_jax import batches, datasets, planted
 
 LEANING = {word: topic for topic, words in enumerate(planted.LEANING) for word in words.split()}
 COLOURS = {word: cold for cold, words in enumerate(planted.COLOURS) for word in words.split()}
 MATERIALS = {word: stone for stone, words in enumerate(planted.MATERIALS) for word in words.split()}
-DIGEST = "958547d7ada101cdbf79a3f3e7f0b746a5400dd621210af70d625f814f2ec316"
+DIGEST = "a607d2f0dc5dae3fa3da158967a8618641e70b0b23c8b4dea8cd7b91d775bfd0"
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,16 @@ def test_another_process_draws_the_same():
 def test_parts_and_seeds_differ_and_share_no_text():
     corpora = [planted.generate(s, part, 2000).texts for s in (0, 1) for part in ("train", "valid", "test")]
     assert len(set().union(*corpora)) == 6 * 2000
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_order_of_training_knows_nothing_of_how_the_texts_were_made(seed):
+    """Were corpus and order drawn from one stream, the first epoch would come sorted by topic."""
+    topics = planted.generate(seed, size=2000).topics
+    tokens = batches.TokenArrays(np.zeros(2000), np.arange(2001), topics)
+    for epoch in range(3):
+        first = np.concatenate([run.rows.ravel() for run in batches.epoch(tokens, 50, seed, epoch)])[:400]
+        assert sigmas(np.bincount(topics[first], minlength=4), 400, 0.25).max() < 4
 
 
 def test_splits_carry_topics_and_evidence():

@@ -39,6 +39,7 @@ def tokens(texts, segments=False):
         ("smoothing", 1.0),
         ("drop_tokens", 1.0),
         ("keep_tokens", -1),
+        ("lengths", 0),
         ("patience", 0),
         ("seed", -1),
         ("dtype", "float16"),
@@ -108,3 +109,5 @@ def test_lengths_to_pad_to_cover_every_text_of_every_epoch():
     shapes = lengths(many, config)
     assert len(shapes) <= 5
     assert shapes[-1] >= many.lengths.max()
+    assert lengths(many, TrainConfig()) == (4, 8)
+    assert lengths(many, TrainConfig(lengths=1)) == (8,)

@@ -119,9 +119,10 @@ def generate(seed: int = 0, part: Part = "train", size: int = SIZE) -> Planted:
 
     >>> corpus = generate(size=1)
     >>> [corpus.texts[0][start:end] for start, end in corpus.evidence[0]]
-    ['defender', 'race', 'bench', 'season', 'sprint']
+    ['tragedy', 'usher', 'tragedy', 'ballet', 'play']
     """
-    path = np.random.SeedSequence([seed, get_args(Part).index(part)])
+    # the 3 keeps this stream apart from those of training, [seed, epoch, 0..2]: [0, 0] alone equals [0, 0, 0]
+    path = np.random.SeedSequence([seed, get_args(Part).index(part), 3])
     draw = np.random.Generator(np.random.PCG64(path)).random
     topics = _pick(draw(size), 4)
     ids, carries = _fill(draw, topics)

@@ -58,6 +58,8 @@ class TrainConfig:
     """Share of the tokens of a text, but never [CLS], that each epoch leaves out at random."""
     keep_tokens: int = 0
     """But a text of mean length keeps so many at least: of short texts fewer are left out."""
+    lengths: int = 4
+    """Lengths at most that batches are padded to: fewer leave more padding, and fewer programs to compile."""
     patience: int | None = None
     """Epochs without a better validation accuracy after which training stops."""
     seed: int = 0
@@ -83,6 +85,7 @@ class TrainConfig:
         check_setting("smoothing", self.smoothing, 0 <= self.smoothing < 1, "at least 0 and below 1")
         check_setting("drop_tokens", self.drop_tokens, 0 <= self.drop_tokens < 1, "at least 0 and below 1")
         check_setting("keep_tokens", self.keep_tokens, self.keep_tokens >= 0, "at least 0")
+        check_setting("lengths", self.lengths, self.lengths >= 1, "at least 1")
         patient = self.patience is None or self.patience >= 1
         check_setting("patience", self.patience, patient, "None or at least 1")
         check_setting("seed", self.seed, 0 <= self.seed < 2**32, "in 0..2³²-1")
@@ -179,4 +182,4 @@ def lengths(train: TokenArrays, config: TrainConfig) -> tuple[int, ...]:
     """The lengths to pad to, the same in every epoch: those of the first one, and the longest text's."""
     first = drop_tokens(train, share_dropped(train, config), config.seed, 0)
     longest = batches.buckets(train.lengths, most=1)
-    return tuple(sorted({*batches.buckets(first.lengths, most=4), *longest}))
+    return tuple(sorted({*batches.buckets(first.lengths, most=config.lengths), *longest}))
