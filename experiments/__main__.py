@@ -7,6 +7,7 @@ An experiment is a module beside this one with a frozen dataclass `Config`, its 
 
 answers one question after the other. Called again it goes on where it was: what is finished with the same
 settings, by the file finished.txt beside its report, is passed over; remove that file to have it done again.
+It ends as does `python -m experiments claims`: with the papers' claims, judged by what is there (`claims`).
 """
 
 import argparse
@@ -18,11 +19,14 @@ from typing import Any
 
 import tyro
 
+from experiments import claims
 from experiments.report import Networks
 from wave_jax.disk import write_whole
 
 HERE = Path(__file__).parent
-NAMES = sorted({path.stem for path in HERE.glob("*.py")} - {"__init__", "__main__", "report"})
+NAMES = sorted(
+    {path.stem for path in HERE.glob("*.py")} - {"__init__", "__main__", "claims", "report", "verdicts"}
+)
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,15 @@ class Everything:
 
 def main(args: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments", description="Answer one question, or all.")
-    parser.add_argument("name", choices=[*NAMES, "all"], help="the question: its module says what it asks")
+    parser.add_argument("name", choices=[*NAMES, "claims", "all"], help="the question: its module asks it")
     parser.add_argument("--preset", choices=("smoke", "full"), default="full")
     parser.add_argument("--out", type=Path, help="folder of the answer, else experiments/results/NAME")
     chosen, settings = parser.parse_known_args(args)
     if chosen.name == "all":
         everything(tyro.cli(Everything, args=settings), chosen.preset, chosen.out or HERE / "results")
+        return
+    if chosen.name == "claims":
+        claims.write(chosen.out or HERE / "results")
         return
     experiment = import_module(f"experiments.{chosen.name}")
     config = tyro.cli(experiment.Config, default=experiment.PRESETS[chosen.preset], args=settings)
@@ -60,7 +67,7 @@ def answer(experiment: Any, config: Any, out: Path) -> None:
 
 
 def everything(given: Everything, preset: str, out: Path) -> None:
-    """All experiments that are not finished with these settings, each into its folder of `out`."""
+    """All experiments not finished with these settings, each into its folder of `out`; then the claims."""
     for name in NAMES:
         experiment, finished = import_module(f"experiments.{name}"), out / name / "finished.txt"
         known = {field.name for field in fields(experiment.Config)}
@@ -71,6 +78,7 @@ def everything(given: Everything, preset: str, out: Path) -> None:
             continue
         print(f"{name} begins.", flush=True)
         answer(experiment, config, out / name)
+    claims.write(out)
 
 
 if __name__ == "__main__":

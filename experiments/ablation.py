@@ -223,8 +223,12 @@ def main(config: Config, out: Path) -> None:
         | {"digest": dataset.digest}
         for dataset in loaded
     ]
-    rows = [{**key, **cell} for key, cell in zip(keys, found, strict=True)]
+    rows = [
+        {**key, **cell, **report.setting(texts[key["digest"]], "small"), "epochs": epochs["epochs"]}
+        for key, cell in zip(keys, found, strict=True)
+    ]
     names = ("data", "base", "change", "seed", "valid_accuracy", "test_accuracy", "parameters", "seconds")
+    names += ("networks", "labelled", "epochs")
     report.write(out, "What carries the accuracy of SMALL", parts, {"runs": report.distinct(rows, names)})
 
 

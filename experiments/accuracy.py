@@ -97,7 +97,12 @@ def main(config: Config, out: Path) -> None:
         | {"digest": dataset.digest}
         for dataset in loaded
     ]
-    shown = [{name: value for name, value in row.items() if name not in ("preset", "right")} for row in rows]
+    shown = [
+        {name: value for name, value in row.items() if name not in ("preset", "right")}
+        | {"epochs": row["preset"].training.epochs, "test": len(texts[row["digest"]].test)}
+        | report.setting(texts[row["digest"]], config.networks)
+        for row in rows
+    ]
     report.write(out, "The Wave Network beside its baselines", parts, {"runs": shown})
 
 

@@ -74,7 +74,10 @@ def main(config: Config, out: Path) -> None:
         for name, preset in models.items()
     ]
     found = report.cells(out, keys, lambda key: follow(texts[key["digest"]], key))
-    rows = [{**key, **cell} for key, cell in zip(keys, found, strict=True)]
+    rows = [
+        {**key, **cell, **report.setting(texts[key["digest"]], config.networks)}
+        for key, cell in zip(keys, found, strict=True)
+    ]
     parts: dict[str, Any] = {"What is measured": ABOUT}
     for dataset in loaded:
         of = [row for row in rows if row["digest"] == dataset.digest]
@@ -152,7 +155,7 @@ def data_table(loaded: Sequence[Dataset], config: Config) -> Rows:
 
 
 def points(rows: Rows) -> Rows:
-    names = ("data", "model", "seed")
+    names = ("data", "model", "seed", "networks", "labelled")
     return [
         {name: row[name] for name in names} | {"step": step, "test": test, "valid": valid}
         for row in rows

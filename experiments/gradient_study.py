@@ -70,7 +70,7 @@ def main(config: Config, out: Path) -> None:
     loaded = report.load(config.data, size=config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
     names = (*WAVES, "Transformer", *(["BERT"] if config.weights else []))
-    keys = [
+    keys: list[dict[str, Any]] = [
         {"data": dataset.name, "digest": dataset.digest, "train": len(dataset.train), "model": model}
         | {"preset": preset, "seed": seed}
         | {"until": config.steps, "every": config.every, "texts": config.texts}
@@ -80,7 +80,10 @@ def main(config: Config, out: Path) -> None:
     ]
     with tempfile.TemporaryDirectory() as cache:
         cells = report.cells(out, keys, lambda key: along_training(texts[key["digest"]], key, cache))
-    found = [{**key, **cell} for key, cell in zip(keys, cells, strict=True)]
+    found = [
+        {**key, **cell, **report.setting(texts[key["digest"]], config.networks)}
+        for key, cell in zip(keys, cells, strict=True)
+    ]
     parts: dict[str, Any] = {"What is measured": ABOUT.format(texts=config.texts)}
     for name in dict.fromkeys(cell["data"] for cell in found):
         parts |= of_data(name, [cell for cell in found if cell["data"] == name])
@@ -143,7 +146,7 @@ Cells = Sequence[dict[str, Any]]
 
 
 def about(cell: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: cell[name] for name in ("data", "model", "seed")}
+    return {name: cell[name] for name in ("data", "model", "seed", "networks", "labelled")}
 
 
 def numbers(cell: Mapping[str, Any]) -> dict[str, float]:

@@ -77,7 +77,7 @@ def main(config: Config, out: Path) -> None:
     names = (*WAVES, "Transformer", *(["BERT"] if config.weights else []))
     loaded = report.load(config.data, size=config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
-    keys = [
+    keys: list[dict[str, Any]] = [
         {"data": dataset.name, "digest": dataset.digest, "train": len(dataset.train), "model": model}
         | {"preset": preset, "seed": seed}
         | {"until": config.steps, "texts": config.texts, "corpus": config.corpus}
@@ -87,7 +87,10 @@ def main(config: Config, out: Path) -> None:
     ]
     with tempfile.TemporaryDirectory() as cache:
         cells = report.cells(out, keys, lambda key: before_and_after(texts[key["digest"]], key, cache))
-    found = [{**key, **cell} for key, cell in zip(keys, cells, strict=True)]
+    found = [
+        {**key, **cell, **report.setting(texts[key["digest"]], config.networks)}
+        for key, cell in zip(keys, cells, strict=True)
+    ]
     parts: dict[str, Any] = {"What is measured": ABOUT.format(**vars(config)), "The check": check(found)}
     for name in dict.fromkeys(cell["data"] for cell in found):
         parts |= of_data(name, [cell for cell in found if cell["data"] == name])
@@ -196,7 +199,8 @@ Cells = Sequence[dict[str, Any]]
 
 def rows_of(cells: Cells) -> Cells:
     return [
-        {"data": cell["data"], "model": cell["model"], "seed": cell["seed"], "training": when}
+        {name: cell[name] for name in ("data", "model", "seed", "networks", "labelled")}
+        | {"training": when}
         | {name: value for name, value in cell[when].items() if name != "curve"}
         for cell in cells
         for when in ("before", "after")

@@ -33,6 +33,7 @@ __all__ = [
     "models",
     "over_seeds",
     "packed",
+    "setting",
     "turns",
     "unpacked",
     "verdict",
@@ -95,6 +96,11 @@ def load(data: Sequence[str], valid: float = 0.2, size: int | None = None) -> li
         datasets.load(name, valid=valid, size=size if name == "planted" else None)
         for name in data or ("planted",)
     ]
+
+
+def setting(dataset: Dataset, networks: Networks) -> dict[str, Any]:
+    """Whose size the networks are, and how many texts train and validate them: what rows are judged by."""
+    return {"networks": networks, "labelled": len(dataset.train) + len(dataset.valid)}
 
 
 def distinct(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:

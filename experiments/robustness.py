@@ -71,7 +71,7 @@ def main(config: Config, out: Path) -> None:
     models = report.models(config.networks, None, ("modulation", *config.models))
     loaded = report.load(config.data, models["modulation"].valid, config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
-    keys = [
+    keys: list[dict[str, Any]] = [
         {"data": dataset.name, "digest": dataset.digest, "test digest": dataset.test.digest}
         | {"model": name, "seed": seed, "rates": config.rates, "at": config.at, "texts": config.texts}
         | {"preset": with_seed(preset, seed, config.epochs)}
@@ -80,7 +80,10 @@ def main(config: Config, out: Path) -> None:
         for name, preset in models.items()
     ]
     found = report.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
-    rows = [{**key, **cell} for key, cell in zip(keys, found, strict=True)]
+    rows = [
+        {**key, **cell, **report.setting(texts[key["digest"]], config.networks)}
+        for key, cell in zip(keys, found, strict=True)
+    ]
     parts: dict[str, Any] = {"What is measured": ABOUT.format(texts=f"{config.texts:,}")}
     for dataset in loaded:
         runs = {
@@ -262,8 +265,8 @@ def loss_table(runs: Mapping[str, Rows], at: float) -> Rows:
 def points(rows: Rows) -> Rows:
     """Every point of every curve."""
     return [
-        {"data": row["data"], "model": row["model"], "seed": row["seed"], "spoilt by": name}
-        | {"rate": rate, "accuracy": accuracy}
+        {column: row[column] for column in ("data", "model", "seed", "networks", "labelled")}
+        | {"spoilt by": name, "rate": rate, "accuracy": accuracy}
         for row in rows
         for name, curve in row["accuracy"].items()
         for rate, accuracy in zip((0, *row["rates"]), curve, strict=True)

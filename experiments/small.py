@@ -75,6 +75,7 @@ def main(config: Config, out: Path) -> None:
     found = report.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
     rows = [
         {"data": key["data"], "digest": key["digest"], **sizes(texts[key["digest"]])}
+        | report.setting(texts[key["digest"]], "small")
         | {"model": key["model"], "seed": key["seed"], **cell}
         for key, cell in zip(keys, found, strict=True)
     ]

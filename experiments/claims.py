@@ -1,0 +1,207 @@
+"""The claims of both papers, each beside what was measured: holds, does not hold, or cannot be judged.
+
+    python -m experiments claims                                        (a second; `all` ends with it)
+
+reads the CSV files of results/ and the tables of benchmarks/results/, and writes results/claims.md and the
+table of the README. Every verdict follows from these numbers: a difference is told where the 95 % interval of
+its mean over seeds leaves out 0, and where all intervals of a claim hold it, nothing is said. An accuracy is
+held against the paper's on the whole of its test split, by networks of its size; trained on fewer texts or
+epochs they may reach it, and cannot fail to.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from experiments import verdicts
+from experiments.verdicts import PAPER, SAVED, SHOWN, SLACK, WHOLE, Finding, Unjudged, compared, reaches
+from wave_jax import tables
+from wave_jax.disk import write_whole
+
+RESULTS = Path(__file__).parent / "results"
+README = RESULTS.parent.parent / "README.md"
+MARKERS = "<!-- claims -->", "<!-- /claims -->"
+ABOUT = """\
+# The papers' claims, and what we measured
+
+`python -m experiments claims` writes this page, and the table of the README, from the files named in the last
+column. P1 is arXiv 2411.02674, P2 arXiv 2411.06989. Ours are means and 95 % intervals over seeds, accuracy in
+per cent; *of* names data, size of the networks, epochs and seeds. The verdicts are computed: a difference is
+told where its interval over seeds leaves out 0. What was trained on less than in the paper may reach its
+accuracy, and cannot fail to. A command says what it would take to judge."""
+
+COMMANDS = {
+    "accuracy": "--data AG_NEWS IMDB DBPEDIA14 --weights BERT --networks paper",
+    "complexity": "",
+    "small": "--data AG_NEWS IMDB",
+    **dict.fromkeys(("convergence", "gradient_study", "independence"), "--data AG_NEWS --networks paper"),
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    says: str
+    paper: str
+    files: tuple[str, ...]
+    """The results by which it is judged."""
+    judge: Callable[..., Finding]
+    """Of the rows of these files."""
+    short: bool = False
+    """Whether the README has it."""
+
+    def command(self) -> str:
+        """What these results, or more of them, would take."""
+        folder = self.files[0].split("/")[0]
+        if folder == "benchmarks":
+            return " && ".join(
+                f"python -m {name.removesuffix('.md').replace('/', '.')}" for name in self.files
+            )
+        return f"python -m experiments {folder} {COMMANDS.get(folder, '--data AG_NEWS')}".strip()
+
+    def find(self, results: Path) -> Finding:
+        try:
+            return self.judge(*(verdicts.read(results, name) for name in self.files))
+        except Unjudged as unjudged:
+            return unjudged.finding
+        except KeyError as name:
+            return Unjudged(f"its results have no column {name}").finding
+
+
+# --- the claims ---------------------------------------------------------------------------------------------
+
+
+def beside(*others: str, model: str = "modulation") -> Callable[..., Finding]:
+    """Is its accuracy better than theirs?"""
+    sides = [(name, "test_accuracy", {"model": model}, {"model": name}) for name in others]
+    return partial(compared, comparisons=sides)
+
+
+def without(*changes: str) -> Callable[..., Finding]:
+    """Is modulation at SMALL's size better than with each change?"""
+    base = {"base": "modulation"}
+    sides = [
+        (name, "test_accuracy", base | {"change": "(no change)"}, base | {"change": name}) for name in changes
+    ]
+    return partial(compared, comparisons=sides)
+
+
+def gradients(wave: str, *measures: str) -> Callable[..., Finding]:
+    """Is every measure more than the Transformer's, wherever it is taken?"""
+    places = {"text": "whole text", "cls": "[CLS]", "classifier": "classifier"}
+    comparisons = [
+        (f"{measure} at {shown}", f"{place}_{measure}", {"model": wave}, {"model": "Transformer"})
+        for measure in measures
+        for place, shown in places.items()
+    ]
+    return partial(compared, comparisons=comparisons, show=1)
+
+
+def independent(wave: str) -> Callable[..., Finding]:
+    """Does a dimension reach less of the others than in the Transformer, by every definition?"""
+    ours, theirs = ({"training": "after", "model": model} for model in (wave, "Transformer"))
+    names = {
+        "moved": "dimensions moved",
+        "jacobian_cls": "off the diagonal at [CLS]",
+        "jacobian_others": "off the diagonal elsewhere",
+        "correlation_h": "correlation of h",
+    }
+    comparisons = [(shown, column, ours, theirs) for column, shown in names.items()]
+    return partial(compared, comparisons=comparisons, wanted="less", show=1)
+
+
+WAVES = "modulation", "interference"
+RUNS, SMALL, COSTS = ("accuracy/runs.csv",), ("small/runs.csv",), ("complexity/costs.csv",)
+STEP, CURVES = ("benchmarks/memory.md", "benchmarks/step.md"), ("convergence/curves.csv",)
+SEEDS, INDEPENDENCE = ("gradient_study/seeds.csv",), ("independence/independence.csv",)
+CHANGES, SPOILT = ("ablation/runs.csv",), ("robustness/accuracy.csv",)
+
+
+def accuracy(model: str, data: str) -> Claim:
+    paper = PAPER[model][data]
+    judge = partial(reaches, model=model, data=data, least=paper - SLACK)
+    says, short = f"{model.capitalize()} on {SHOWN[data]}", (model, data) == ("modulation", "ag_news")
+    return Claim(f"{says}: the paper's accuracy", f"{paper:.2f} (P1 table 2)", RUNS, judge, short)
+
+
+def small(data: str) -> Claim:
+    paper = PAPER["modulation"][data]
+    judge = partial(reaches, model="SMALL", data=data, least=paper, networks="small")
+    says = f"SMALL, 2.4 million parameters in all, beats the paper on {SHOWN[data]}"
+    return Claim(says, f"{paper:.2f} (P1 table 2)", SMALL, judge, data == "ag_news")
+
+
+TRANSFORMER = beside("Transformer", "Transformer, given words")
+AGREEMENT = [(wave, "agreement", {"model": wave}, 0.5) for wave in WAVES]
+AGREE = partial(compared, comparisons=AGREEMENT)
+SAVINGS = "{memory} % of memory, {time} % of time (P1 abstract)".format_map(SAVED)
+GRADIENTS = {"sparser": ("gini", "share_below"), "more of one direction": ("resultant", "sign_agreement")}
+CLAIMS = [
+    *(accuracy(model, data) for data in WHOLE for model in WAVES),
+    Claim("Modulation beats a Transformer of one layer", "91.66, 71.68 (P1 tables)", RUNS, TRANSFORMER, True),
+    Claim("Modulation comes near BERT base", "91.66, 94.64 (P1 table 2)", RUNS, verdicts.near_bert, True),
+    Claim("Modulation beats interference", "91.66, 90.91 (P1 table 2)", RUNS, beside("interference"), True),
+    Claim("Modulation beats a bag of embeddings", "not compared", RUNS, beside("bag")),
+    Claim("It has 2.4 million parameters", "2.4 million (P1 abstract)", COSTS, verdicts.parameters, True),
+    Claim("It saves memory and time over BERT base", SAVINGS, STEP, verdicts.savings, True),
+    Claim("It converges within 500 batches", "no number known (P2)", CURVES, verdicts.converges),
+    *(
+        Claim(says, "sparse, biased (P2)", SEEDS, gradients(wave, *measures), wave == "modulation")
+        for wave in WAVES
+        for what, measures in GRADIENTS.items()
+        for says in (f"{wave.capitalize()}'s gradients are {what} than the Transformer's",)
+    ),
+    Claim("The gradient at [CLS] is like that at the other tokens", "no number known (P2)", SEEDS, AGREE),
+    Claim("Encode and combine keep dimensions apart", "no number known (P2)", INDEPENDENCE, verdicts.alone),
+    *(
+        Claim(says, "no number known (P2)", INDEPENDENCE, independent(wave), wave == "modulation")
+        for wave in WAVES
+        for says in (f"{wave.capitalize()} keeps dimensions more apart than the Transformer",)
+    ),
+    Claim("The phase carries accuracy", "no control", CHANGES, without("magnitude")),
+    Claim("The wave carries accuracy", "no control", CHANGES, without("mean of embeddings"), True),
+    Claim("Spoilt texts cost it less than the Transformer", "not compared", SPOILT, verdicts.spoilt),
+    *(small(data) for data in ("ag_news", "imdb")),
+    Claim("SMALL beats fastText on the same texts", "not compared", SMALL, beside("fastText", model="SMALL")),
+]
+
+
+# --- the page -----------------------------------------------------------------------------------------------
+
+
+def page(results: Path) -> str:
+    """claims.md: every claim."""
+    rows = []
+    for claim in CLAIMS:
+        found = claim.find(results)
+        why = f"{found.why}: `{claim.command()}`" if found.verdict == "cannot be judged" else found.why
+        rows.append({"claim": claim.says, "paper": claim.paper, "ours": found.ours, "of": found.of})
+        rows[-1] |= {"verdict": found.verdict, "why": why, "judged by": ", ".join(claim.files)}
+    return f"{ABOUT}\n\n{tables.markdown(rows)}\n"
+
+
+def short(results: Path) -> str:
+    """The table of the README."""
+    rows = []
+    for claim in CLAIMS:
+        if claim.short:
+            found = claim.find(results)
+            ours = f"{found.ours}; {found.of}" if found.ours else "-"
+            rows.append({"claim": claim.says, "paper": claim.paper, "ours": ours, "verdict": found.verdict})
+    return tables.markdown(rows)
+
+
+def replaced(text: str, table: str) -> str:
+    """A text with this table between its two markers."""
+    before, after = MARKERS
+    if [text.count(marker) for marker in MARKERS] != [1, 1]:
+        raise ValueError(f"README.md must hold {before} and {after} once each: the claims stand in between.")
+    return re.sub(f"{before}.*{after}", lambda _: f"{before}\n{table}\n{after}", text, flags=re.DOTALL)
+
+
+def write(results: Path) -> None:
+    """claims.md of these results; and the table of the README, where they are those that are kept."""
+    write_whole(results / "claims.md", page(results).encode())
+    if results.resolve() == RESULTS.resolve():
+        write_whole(README, replaced(README.read_text("utf-8"), short(results)).encode())
