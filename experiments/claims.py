@@ -29,8 +29,9 @@ ABOUT = """\
 `python -m experiments claims` writes this page, and the table of the README, from the files named in the last
 column. P1 is arXiv 2411.02674, P2 arXiv 2411.06989. Ours are means and 95 % intervals over seeds, accuracy in
 per cent; *of* names data, size of the networks, epochs and seeds. The verdicts are computed: a difference is
-told where its interval over seeds leaves out 0. What was trained on less than in the paper may reach its
-accuracy, and cannot fail to. A command says what it would take to judge."""
+told where its interval over seeds leaves out 0; paired tests on the same texts stand in the reports. What was
+trained on less than in the paper may reach its accuracy, and cannot fail to. A command says what it would take
+to judge."""
 
 COMMANDS = {
     "accuracy": "--data AG_NEWS IMDB DBPEDIA14 --weights BERT --networks paper",
@@ -147,7 +148,7 @@ CLAIMS = [
     Claim("It saves memory and time over BERT base", SAVINGS, STEP, verdicts.savings, True),
     Claim("It converges within 500 batches", "no number known (P2)", CURVES, verdicts.converges),
     *(
-        Claim(says, "sparse, biased (P2)", SEEDS, gradients(wave, *measures), wave == "modulation")
+        Claim(says, "sparse, of one bias (P2)", SEEDS, gradients(wave, *measures), wave == "modulation")
         for wave in WAVES
         for what, measures in GRADIENTS.items()
         for says in (f"{wave.capitalize()}'s gradients are {what} than the Transformer's",)

@@ -102,7 +102,10 @@ def setting(rows: Rows) -> str:
         part = f" ({share:.0%} of its texts)" if name and 0 < share < 1 else ""
         parts.append(SHOWN.get(name, first["data"]) + part)
     parts += [SIZES[size] for size in dict.fromkeys(row["networks"] for row in rows if "networks" in row)]
-    parts += [f"{n} epochs" for n in dict.fromkeys(row["epochs"] for row in rows if "epochs" in row)]
+    parts += [
+        f"{n} epoch{'s' * (n != '1')}"
+        for n in dict.fromkeys(row["epochs"] for row in rows if "epochs" in row)
+    ]
     seeds = len({row["seed"] for row in rows})
     return ", ".join([*parts, f"{seeds} seed{'s' * (seeds > 1)}"])
 
@@ -130,18 +133,24 @@ def compared(
     """All comparisons on all data, or those of the papers that `by` names: ours should be more, or less, than
     theirs + `by`. The numbers of the first `show` are written out."""
     answers, said, used = {}, [], []
-    for data in dict.fromkeys(row["data"] for row in rows):
+    datasets = dict.fromkeys(row["data"] for row in rows)
+    for data in datasets:
         here, known = chosen(rows, {"data": data}), benchmark(data)
         for i, (name, column, one, other) in enumerate(comparisons):
             ours, theirs = pair(here, column, one, other)
             if not ours or (isinstance(by, Mapping) and known not in by):
                 continue
             more = by[known] if isinstance(by, Mapping) else by
-            answers[f"{name}, {data}"] = report.against(ours, [value + more for value in theirs])
+            answers[f"{name} on {data}" if len(datasets) > 1 else name] = report.against(
+                ours, [value + more for value in theirs]
+            )
             used += chosen(here, one)
             if i < show:
                 digits = 2 if column in PER_CENT else 3
-                a, b = (report.over_seeds(values, digits=digits) for values in (ours, theirs))
+                a, b = (
+                    report.over_seeds(values, digits=digits) if isinstance(of, Mapping) else of
+                    for values, of in ((ours, one), (theirs, other))
+                )
                 said.append(f"{a} against {b} ({name}, {SHOWN.get(known, data)})")
     if not answers:
         raise Unjudged(f"its results lack {' or '.join(name for name, *_ in comparisons)}")
