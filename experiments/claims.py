@@ -30,8 +30,8 @@ ABOUT = """\
 column. P1 is arXiv 2411.02674, P2 arXiv 2411.06989. Ours are means and 95 % intervals over seeds, accuracy in
 per cent; *of* names data, size of the networks, epochs and seeds. The verdicts are computed: a difference is
 told where its interval over seeds leaves out 0; paired tests on the same texts stand in the reports. What was
-trained on less than in the paper may reach its accuracy, and cannot fail to. A command says what it would take
-to judge."""
+trained on less than in the paper may reach its accuracy, and cannot fail to. A command says what it would
+take to judge."""
 
 COMMANDS = {
     "accuracy": "--data AG_NEWS IMDB DBPEDIA14 --weights BERT --networks paper",
