@@ -66,10 +66,11 @@ WAYS = [
         strict=True,
     )
 ]
+WAYS += [replace(WAYS[0], voices=3), replace(WAYS[-1], voices=2)]
 
 
 @pytest.mark.parametrize(
-    "config", WAYS, ids=lambda c: f"{c.combine}-{c.read_out}-{c.pool}-{c.positions}-{c.activation}"
+    "config", WAYS, ids=lambda c: f"{c.combine}-{c.read_out}-{c.pool}-{c.positions}-{c.activation}-{c.voices}"
 )
 def test_logits_of_every_configuration(config, tmp_path):
     network = build(config, v=TOKENIZER.v + 3)

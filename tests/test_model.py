@@ -14,6 +14,7 @@ from networks import BATCH, TINY, build
 
 from wave_jax.model import PAPER_INTERFERENCE, PAPER_MODULATION, SMALL, WaveConfig
 from wave_jax.network import Trace, count_parameters
+from wave_jax.objective import loss, score
 
 IDS, MASK, SEGMENTS = BATCH.ids, BATCH.mask, BATCH.segments
 
@@ -63,7 +64,9 @@ def test_parameter_counts_of_the_presets():
     d = 768
     papers = 2 * (d * d + d) + (2 * d * d + d) + 2 * d + 4 * d + 4
     assert counts["m"] == counts["i"] == (papers + 30_522 * d, papers) == (25_807_108, 2_366_212)
-    assert counts["s"] == (1_936_964, 16_964)
+    k = 64 // 8  # wide is a voice
+    voice = 2 * (k * k + k) + (2 * k * k + k) + 2 * k + 4 * k
+    assert counts["s"] == (30_000 * 64 + 8 * voice + 4, 8 * voice + 4) == (1_922_628, 2_628)
     assert counts["s"][0] <= 2_400_000
 
 
@@ -73,10 +76,69 @@ def test_learned_positions_count_as_embeddings():
     assert total - without == 11 * 6 + 16 * 6
 
 
+def voice(network, k):
+    """The k-th voice as a network of its own, by cutting its numbers out."""
+    config = network.config
+    width = config.d // config.voices
+    alone = build(replace(config, d=width, voices=1))
+    mine = slice(k * width, (k + 1) * width)
+
+    def take(one, of, where):
+        one[...] = of[where]
+
+    take(alone.embedding, network.embedding, (slice(None), mine))
+    for layer, whole in zip(alone.layers, network.layers, strict=True):
+        for name in ("variant1", "variant2", "feed_forward"):
+            take(getattr(layer, name).kernel, getattr(whole, name).kernel, (slice(None), mine))
+            take(getattr(layer, name).bias, getattr(whole, name).bias, mine)
+        take(layer.norm.scale, whole.norm.scale, mine)
+        take(layer.norm.bias, whole.norm.bias, mine)
+    take(alone.classifier.kernel, network.classifier.kernel, mine)
+    take(alone.classifier.bias, network.classifier.bias, slice(None))
+    return alone
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        replace(TINY, voices=3),
+        replace(TINY, voices=2, layers=2, pool="mean", combine="interfere", read_out="magnitude"),
+    ],
+)
+def test_voices_are_narrow_networks_side_by_side_and_their_mean_answers(config):
+    network = build(config)
+    each = [call(voice(network, k), IDS, MASK) for k in range(config.voices)]
+    np.testing.assert_allclose(network.voices(IDS, MASK), each, rtol=2e-4, atol=2e-4)
+    np.testing.assert_allclose(call(network, IDS, MASK), np.mean(each, axis=0), rtol=2e-4, atol=2e-4)
+
+
+def test_in_training_every_voice_is_to_know_the_labels_by_itself():
+    network, key = build(replace(TINY, voices=3)), jax.random.key(0)
+    each = [score(voice(network, k), BATCH, key, 0.1) for k in range(3)]
+    got = score(network, BATCH, key, 0.1)
+    np.testing.assert_allclose(got.loss, np.mean([one.loss for one in each]), rtol=1e-4)
+    assert got.correct == score(network, BATCH).correct
+    only = jax.grad(lambda network: loss(network, BATCH, key))(network)
+    np.testing.assert_allclose(
+        only.embedding[:, 2:4] * 3,
+        jax.grad(lambda one: loss(one, BATCH, key))(voice(network, 1)).embedding[...],
+        rtol=1e-3,
+        atol=1e-6,
+    )
+
+
+def test_voices_of_one_number_or_of_uneven_width_are_refused():
+    for voices in (0, 4, 6):
+        with pytest.raises(ValueError, match=f"^voices must be 1, or a part of d = 6.*, got {voices}"):
+            replace(TINY, voices=voices)
+
+
 # the short way and the trace
 
 VARIED = [
     TINY,
+    replace(TINY, voices=2, dropout=0.4),
+    replace(TINY, voices=3, pool="mean", layers=2, combine="interfere"),
     replace(TINY, pool="mean", combine="interfere"),
     replace(TINY, levels="sentence", positions="learned", activation="gelu"),
     replace(TINY, layers=3, dropout=0.4),

@@ -117,7 +117,7 @@ def test_tokens_beyond_the_places(tmp_path):
 def test_what_it_is_made_of(answers):
     assert answers.classes == tuple(CLASSES)
     assert (answers.max_length, answers.tokenizer) == (N, TOKENIZER)
-    assert answers.formula == ("modulate", "real_imag", "cls", "none")
+    assert answers.formula == ("modulate", "real_imag", "cls", "none", 1)
     assert repr(answers).startswith("Predictor(classes=['cats', 'dogs', '北京']")
 
 

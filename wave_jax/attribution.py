@@ -116,7 +116,7 @@ def _without_each(
         return jax.lax.complex(jnp.broadcast_to(tokens[:, :1], s.shape), s)
 
     Z = wave.COMBINE[network.config.combine](at_cls(layer.variant1), at_cls(layer.variant2))
-    return network.classifier(layer.output(wave.read_out(Z, network.config.read_out)))
+    return network.answer(layer.output(wave.read_out(Z, network.config.read_out)))
 
 
 def _by_n_passes(network: Any, batch: Any) -> Float[Array, "b n c"]:

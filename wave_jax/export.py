@@ -134,7 +134,7 @@ def _check(network: Any, tokenizer: Tokenizer, classes: Sequence[str], max_lengt
 
 def _formula(network: WaveNetwork) -> Formula:
     config = network.config
-    return Formula(config.combine, config.read_out, config.pool, config.activation)
+    return Formula(config.combine, config.read_out, config.pool, config.activation, config.voices)
 
 
 def _weights(network: WaveNetwork, v: int, n: int) -> dict[str, np.ndarray]:
@@ -143,13 +143,13 @@ def _weights(network: WaveNetwork, v: int, n: int) -> dict[str, np.ndarray]:
     variants = layer.variant1, layer.variant2
     weights = {
         "embedding": network.embedding[:v],
-        "variants": jnp.concatenate([variant.kernel[...] for variant in variants], axis=1),
+        "variants": jnp.concatenate([variant.matrix for variant in variants], axis=1),
         "variants_bias": jnp.concatenate([variant.bias[...] for variant in variants]),  # pyright: ignore
-        "feed_forward": layer.feed_forward.kernel,
+        "feed_forward": layer.feed_forward.matrix,
         "feed_forward_bias": layer.feed_forward.bias,
         "norm_scale": layer.norm.scale,
         "norm_bias": layer.norm.bias,
-        "classifier": network.classifier.kernel,
+        "classifier": network.classifier.kernel / network.config.voices,
         "classifier_bias": network.classifier.bias,
     }
     places = network.positions

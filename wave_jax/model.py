@@ -47,6 +47,9 @@ class WaveConfig:
     """What is added to a token's embedding to tell its place."""
     levels: Literal["input", "sentence"] = "input"
     """Whose norm is G: the text's for both waves, or for Z1 that of the token's own sentence."""
+    voices: int = 1
+    """Narrow Wave Networks side by side, each with its part of every token vector: each learns the labels by
+    itself, and the mean of their logits answers."""
     layers: int = 1
     """Wave layers. One stands bare (P1 figure 6); several are added to their input (P1 eq. 8)."""
     dropout: float = 0.0
@@ -65,6 +68,8 @@ class WaveConfig:
         places = ("none", "sinusoidal", "learned")
         check_setting("positions", self.positions, self.positions in places, "none, sinusoidal or learned")
         check_setting("levels", self.levels, self.levels in ("input", "sentence"), "input or sentence")
+        even = self.voices == 1 or (self.voices > 1 and self.d % self.voices == 0 and self.d > self.voices)
+        check_setting("voices", self.voices, even, f"1, or a part of d = {self.d} and less than d")
         check_setting("layers", self.layers, self.layers >= 1, "at least 1")
         check_setting("dropout", self.dropout, 0 <= self.dropout < 1, "at least 0 and below 1")
         check_setting("activation", self.activation, self.activation in ACTIVATIONS, ", ".join(ACTIVATIONS))
@@ -83,19 +88,19 @@ class WaveConfig:
 
 PAPER_MODULATION = WaveConfig(positions="sinusoidal")
 PAPER_INTERFERENCE = WaveConfig(positions="sinusoidal", combine="interfere")
-SMALL = WaveConfig(d=64, dropout=0.5, max_length=512)
+SMALL = WaveConfig(d=64, voices=8, dropout=0.5, max_length=512)
 
 
 class WaveLayer(nnx.Module):
     """Two variants, two waves, their meeting, read-out, feed forward and norm."""
 
     def __init__(self, config: WaveConfig, rngs: nnx.Rngs):
-        d = config.d
+        d, parts = config.d, config.voices
         self.config = config
-        self.variant1 = Linear(d, d, rngs=rngs)
-        self.variant2 = Linear(d, d, rngs=rngs)
-        self.feed_forward = Linear(2 * d if config.read_out == "real_imag" else d, d, rngs=rngs)
-        self.norm = LayerNorm(d, eps=1e-6)
+        self.variant1 = Linear(d, d, parts=parts, rngs=rngs)
+        self.variant2 = Linear(d, d, parts=parts, rngs=rngs)
+        self.feed_forward = Linear(2 * d if config.read_out == "real_imag" else d, d, parts=parts, rngs=rngs)
+        self.norm = LayerNorm(d, eps=1e-6, parts=parts)
 
     def __call__(self, w: Array, mask: Array, segments: Array | None, rows: tuple[int, ...] | None) -> Array:
         """The layer's output at `rows`, or everywhere: all waves made and forgotten inside `wave.mix`."""
@@ -149,13 +154,33 @@ class WaveNetwork(nnx.Module):
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "*batch c"]:
         """Logits. Without a key there is no dropout. With pool "cls" the last layer computes one row only."""
+        return self.answer(self._text(ids, mask, segments, key))
+
+    def voices(
+        self,
+        ids: Int[Array, "*batch n"],
+        mask: Bool[Array, "*batch n"],
+        segments: Int[Array, "*batch n"] | None = None,
+        key: PRNGKeyArray | None = None,
+    ) -> Float[Array, "voices *batch c"]:
+        """The logits of every voice by itself, of which the call returns the mean."""
+        h = self._text(ids, mask, segments, key)
+        voice = jnp.arange(self.config.d) * self.config.voices // self.config.d
+        return jnp.stack([self.classifier(jnp.where(voice == k, h, 0)) for k in range(self.config.voices)])
+
+    def answer(self, h: Float[Array, "*batch d"]) -> Float[Array, "*batch c"]:
+        """The logits of a text: the mean of what its voices say."""
+        return self.classifier(h / self.config.voices)
+
+    def _text(self, ids: Array, mask: Array, segments: Array | None, key: Array | None) -> Array:
+        """h, the text as one vector."""
         self._check(ids, mask, segments)
         w = self.embed(ids)
         for i, layer in enumerate(self.layers):
             rows = (0,) if self._only_cls(i) else None
             output = layer(w, mask, self._sentences(segments), rows)
             w = self._join(w if rows is None else w[..., :1, :], output, key, i)
-        return self.classifier(self._pool(w, mask))
+        return self._pool(w, mask)
 
     def trace(
         self,
@@ -181,7 +206,7 @@ class WaveNetwork(nnx.Module):
                 w, output = w[..., :1, :], output[..., :1, :]
             w = self._join(w, output, key, i)
         h = nudged(self._pool(w, mask), nudge.h)
-        logits = nudged(self.classifier(h), nudge.logits)
+        logits = nudged(self.answer(h), nudge.logits)
         inner = stages[0] if len(stages) == 1 else Trace(*zip(*stages, strict=True))
         return inner._replace(w=first, h=h, logits=logits)
 

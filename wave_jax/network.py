@@ -56,23 +56,48 @@ class Embedding(nnx.Param):
 
 
 class LayerNorm(nnx.Module):
-    """`numerics.layer_norm` with its scale and bias."""
+    """`numerics.layer_norm` with its scale and bias, of each of the `parts` of x by itself."""
 
-    def __init__(self, d: int, eps: float):
+    def __init__(self, d: int, eps: float, parts: int = 1):
         self.eps = eps
+        self.parts = parts
         self.scale = nnx.Param(jnp.ones(d))
         self.bias = nnx.Param(jnp.zeros(d))
 
     def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
-        return layer_norm(x, self.scale[...], self.bias[...], self.eps)
+        split = (self.parts, x.shape[-1] // self.parts)
+        scale, bias = self.scale.reshape(split), self.bias.reshape(split)
+        return layer_norm(x.reshape(*x.shape[:-1], *split), scale, bias, self.eps).reshape(x.shape)
 
 
 class Linear(nnx.Linear):
-    """`nnx.Linear`, on all tokens of a batch as the rows of one matrix: the gradient of its kernel is then a
-    plain matrix product, where XLA's CPU backend would first transpose a copy of (b, n, d)."""
+    """x·matrix + bias. With several `parts`, each part of the output sees only its part of x, or, where x is
+    several vectors side by side, of each of them: the kernel (in / parts, out) leaves the zeros out.
+
+    All tokens of a batch are the rows of one matrix: the gradient of the kernel is then a plain product of
+    matrices, where XLA's CPU backend would first transpose a copy of (b, n, d).
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, *, parts: int = 1, rngs: nnx.Rngs, **settings: Any
+    ):
+        super().__init__(in_features // parts, out_features, rngs=rngs, **settings)
+        self.parts = parts
+
+    @property
+    def matrix(self) -> Float[Array, "inner outer"]:
+        """(in, out), with zeros wherever one part would see another."""
+        if self.parts == 1:
+            return self.kernel[...]
+        width = self.out_features // self.parts
+        blocks = self.kernel.reshape(-1, width, self.parts, width)
+        own = jnp.eye(self.parts, dtype=self.kernel.dtype)
+        return jnp.einsum("miko,pk->mpiko", blocks, own).reshape(-1, self.out_features)
 
     def __call__(self, x: Array) -> Array:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return super().__call__(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], self.out_features)
+        rows, shape = x.reshape(-1, x.shape[-1]), (*x.shape[:-1], self.out_features)
+        rows, matrix, bias = self.promote_dtype((rows, self.matrix, self.bias[...]), dtype=self.dtype)
+        return (rows @ matrix + bias).reshape(shape)
 
 
 class Traced(nnx.Module):

@@ -40,7 +40,7 @@ def masked_mean(
 
 
 def layer_norm(
-    x: Float[Array, "*batch d"], scale: Float[Array, " d"], bias: Float[Array, " d"], eps: float
+    x: Float[Array, "*batch d"], scale: Float[Array, "*parts d"], bias: Float[Array, "*parts d"], eps: float
 ) -> Float[Array, "*batch d"]:
     """(x - μ) / √(σ² + eps) · scale + bias, over the last axis.
 

@@ -59,8 +59,15 @@ def score_of_logits(
 
 
 def score(network: Any, batch: Any, key: PRNGKeyArray | None = None, smoothing: float = 0.0) -> Score:
-    """The score of a network on a batch; with a key, as in training."""
-    return score_of_logits(network(batch.ids, batch.mask, batch.segments, key), batch.labels, smoothing)
+    """The score of a network on a batch; with a key, as in training: each voice of a network that has several
+    is to know the labels by itself, and the loss is the mean of theirs."""
+    inputs = batch.ids, batch.mask, batch.segments, key
+    if key is None or not hasattr(network, "voices"):
+        return score_of_logits(network(*inputs), batch.labels, smoothing)
+    voices = network.voices(*inputs)
+    losses = [score_of_logits(voice, batch.labels, smoothing).loss for voice in voices]
+    answer = score_of_logits(jnp.mean(voices, axis=0), batch.labels, smoothing)
+    return answer._replace(loss=sum(losses) / len(losses))
 
 
 def loss(

@@ -62,6 +62,7 @@ class Formula(NamedTuple):
     read_out: str
     pool: str
     activation: str
+    voices: int
 
 
 _KNOWN = {
@@ -69,6 +70,7 @@ _KNOWN = {
     "read_out": ("real", "magnitude", "real_imag"),
     "pool": ("cls", "mean"),
     "activation": tuple(_ACTIVATIONS),
+    "voices": range(1, 2**16),
 }
 
 
@@ -182,7 +184,10 @@ class Predictor:
         v, c = len(arrays.get("tokens", arrays.get("embedding", ()))), len(self._head["classifier_bias"])
         if (self.tokenizer.v, len(self.classes)) != (v, c):
             raise ValueError(f"{self.tokenizer.v} tokens and {len(self.classes)} classes, not {v} and {c}.")
-        self._width = 2 * len(self._head["norm_bias"])  # 2d
+        d = len(self._head["norm_bias"])
+        if d % self.formula.voices:
+            raise ValueError(f"{self.formula.voices} voices do not share {d} dimensions evenly.")
+        self._width = 2 * d
         self._tokens = np.zeros((v + 1, self._width), np.float32)  # the last row fills short texts up
         self._known = np.zeros(v, bool)
 
@@ -283,9 +288,10 @@ def _features(w: np.ndarray, s2: np.ndarray, formula: Formula, head: Mapping[str
     """From w and s² of both waves, (..., 2d), to the output of the layer, (..., d)."""
     x = _read_out(*_combined(w, np.sqrt(s2), formula.combine), formula.read_out)
     x = _ACTIVATIONS[formula.activation](x @ head["feed_forward"] + head["feed_forward_bias"])
-    x = x - x.mean(axis=-1, keepdims=True)
-    x /= np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + np.float32(_EPS))
-    return x * head["norm_scale"] + head["norm_bias"]
+    voices = x.reshape(*x.shape[:-1], formula.voices, x.shape[-1] // formula.voices)
+    voices = voices - voices.mean(axis=-1, keepdims=True)
+    voices /= np.sqrt(np.square(voices).mean(axis=-1, keepdims=True) + np.float32(_EPS))
+    return voices.reshape(x.shape) * head["norm_scale"] + head["norm_bias"]
 
 
 def _combined(w: np.ndarray, s: np.ndarray, combine: str) -> tuple[np.ndarray, np.ndarray]:
