@@ -68,7 +68,7 @@ def linear(m, x: np.ndarray) -> np.ndarray:
 
 
 def wave_network(model, ids: np.ndarray) -> np.ndarray:
-    """Logits of one unpadded text from the parameters of a `WaveNetwork`: one layer and voice, input level."""
+    """Logits of one unpadded text from the parameters of a `WaveNetwork`: one layer, voice and level."""
     config, layer = model.config, model.layers[0]
     w = p(model.embedding)[ids]
     if config.positions == "sinusoidal":

@@ -96,6 +96,7 @@ class Linear(nnx.Linear):
 
     def __call__(self, x: Array) -> Array:  # pyright: ignore[reportIncompatibleMethodOverride]
         rows, shape = x.reshape(-1, x.shape[-1]), (*x.shape[:-1], self.out_features)
+        assert self.bias is not None
         rows, matrix, bias = self.promote_dtype((rows, self.matrix, self.bias[...]), dtype=self.dtype)
         return (rows @ matrix + bias).reshape(shape)
 
