@@ -66,13 +66,15 @@ def cells(out: Path, keys: Sequence[Key], find: Callable[[Key], Mapping[str, Any
 def models(networks: Networks, weights: str | None = None, names: Sequence[str] = ()) -> dict[str, Preset]:
     """What the papers compare, all at their size and settings or at SMALL's, and what needs a BERT's weights.
 
-    A Transformer on given words is as wide as they are. `names` are those wanted, where not all.
+    A wave has one voice, as theirs. A Transformer on given words is as wide as they are. `names` are those
+    wanted, where not all.
 
     >>> list(models("small"))
     ['modulation', 'interference', 'Transformer', 'bag']
     """
     name = "paper-modulation" if networks == "paper" else "small"
     wave = presets.preset(name)
+    wave = replace(wave, network=replace(wave.network, voices=1))
     found = {
         "modulation": wave,
         "interference": replace(wave, network=replace(wave.network, combine="interfere")),

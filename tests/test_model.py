@@ -64,9 +64,9 @@ def test_parameter_counts_of_the_presets():
     d = 768
     papers = 2 * (d * d + d) + (2 * d * d + d) + 2 * d + 4 * d + 4
     assert counts["m"] == counts["i"] == (papers + 30_522 * d, papers) == (25_807_108, 2_366_212)
-    k = 64 // 8  # wide is a voice
+    k = 48 // 6  # wide is a voice
     voice = 2 * (k * k + k) + (2 * k * k + k) + 2 * k + 4 * k
-    assert counts["s"] == (30_000 * 64 + 8 * voice + 4, 8 * voice + 4) == (1_922_628, 2_628)
+    assert counts["s"] == (30_000 * 48 + 6 * voice + 4, 6 * voice + 4) == (1_441_972, 1_972)
     assert counts["s"][0] <= 2_400_000
 
 

@@ -29,7 +29,7 @@ def test_the_presets_are_those_of_the_papers_and_of_the_modules():
     assert preset("small") == preset() == PRESETS["small"]
     assert (PRESETS["small"].network, PRESETS["small"].training) == (model.SMALL, recipe.SMALL)
     small = PRESETS["small"]
-    assert parameters(small.network, small.v + small.pairs, 4).total == 2_370_628  # at most 2.4 million
+    assert parameters(small.network, small.v + small.pairs, 4).total == 2_353_972  # at most 2.4 million
     assert parameters(preset("paper-modulation").network, 30_522, 4).without_embeddings == 2_366_212
     interference = preset("paper-interference")
     assert replace(interference.network, combine="modulate") == preset("paper-modulation").network

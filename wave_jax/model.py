@@ -79,7 +79,7 @@ class WaveConfig:
         """A network for v rows of vocabulary and c classes, with random parameters.
 
         >>> SMALL.build(v=100, c=4, rngs=nnx.Rngs(0)).embedding.shape
-        (100, 64)
+        (100, 48)
         """
         check_setting("v", v, v >= 1, "at least 1")
         check_setting("c", c, c >= 2, "at least 2 classes")
@@ -88,7 +88,7 @@ class WaveConfig:
 
 PAPER_MODULATION = WaveConfig(positions="sinusoidal")
 PAPER_INTERFERENCE = WaveConfig(positions="sinusoidal", combine="interfere")
-SMALL = WaveConfig(d=64, voices=8, dropout=0.5, max_length=512)
+SMALL = WaveConfig(d=48, voices=6, dropout=0.5, max_length=512)
 
 
 class WaveLayer(nnx.Module):

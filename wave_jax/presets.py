@@ -42,7 +42,7 @@ class Preset:
 _PAPER_V = 30_522  # BERT's
 
 PRESETS = {
-    "small": Preset(model.SMALL, recipe.SMALL, v=22_000, pairs=15_000, valid=0.1),
+    "small": Preset(model.SMALL, recipe.SMALL, v=20_000, pairs=29_000, valid=0.1),
     "paper-modulation": Preset(model.PAPER_MODULATION, recipe.PAPER, _PAPER_V),
     "paper-interference": Preset(model.PAPER_INTERFERENCE, recipe.PAPER, _PAPER_V),
 }
