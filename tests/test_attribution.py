@@ -120,7 +120,7 @@ def test_tokens_of_the_planted_evidence_spell_its_words():
     split = load("planted", size=40).train
     tokenizer = Tokenizer.train(split.texts, v=400)  # small, so that words fall into pieces
     for text, spans in zip(split.texts, split.evidence, strict=True):
-        pieces = tokenizer.explain(text, max_length=99)
+        pieces = tokenizer.explain(text, max_length=120)
         on = on_spans(pieces, spans, 120)
         assert on.shape == (120,)
         found = "".join(text[p.start : p.end] for p, yes in zip(pieces, on, strict=False) if yes)
