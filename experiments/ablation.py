@@ -58,7 +58,7 @@ FACTORS: dict[str, Change] = {
     "sinusoidal positions": {"positions": "sinusoidal"},
     "learned positions": {"positions": "learned"},
     "G of the sentence": {"levels": "sentence"},
-    "one voice": {"voices": 1},
+    "one voice": {"voice_width": None},
     **{f"{layers} layers": {"layers": layers} for layers in (2, 3, 4)},
 }
 LESS: dict[str, Change] = {

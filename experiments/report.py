@@ -74,7 +74,7 @@ def models(networks: Networks, weights: str | None = None, names: Sequence[str] 
     """
     name = "paper-modulation" if networks == "paper" else "small"
     wave = presets.preset(name)
-    wave = replace(wave, network=replace(wave.network, voices=1))
+    wave = replace(wave, network=replace(wave.network, voice_width=None))
     found = {
         "modulation": wave,
         "interference": replace(wave, network=replace(wave.network, combine="interfere")),

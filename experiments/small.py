@@ -38,7 +38,7 @@ VARIANTS: dict[str, Callable[[Preset], Preset]] = {
     "SMALL": lambda small: small,
     "without the wave": lambda small: replace(small, network=replace(small.network, read_out="magnitude")),
     "without pairs": lambda small: replace(small, v=small.v + small.pairs, pairs=0),
-    "one voice": lambda small: replace(small, network=replace(small.network, voices=1)),
+    "one voice": lambda small: replace(small, network=replace(small.network, voice_width=None)),
 }
 FASTTEXT = {"wordNgrams": 2, "lr": 0.5, "epoch": 5, "thread": 2}
 

@@ -18,7 +18,7 @@ CONFIGS = {
     "interference": replace(
         TINY, combine="interfere", read_out="magnitude", pool="mean", positions="sinusoidal"
     ),
-    "voices": replace(TINY, voices=2),
+    "voices": replace(TINY, voice_width=3),
     "two layers": replace(TINY, layers=2, levels="sentence", positions="learned", activation="gelu"),
     "Transformer": TransformerConfig(d=6, heads=2, width=8, max_length=16),
     "bag": BagConfig(d=6),

@@ -30,12 +30,13 @@ FUNCTIONS = {
 
 
 @pytest.mark.parametrize(
-    ("combine", "read_out", "voices"),
-    [(c, r, 1) for c in ("interfere", "modulate") for r in ("real", "magnitude", "real_imag")]
-    + [("modulate", "real_imag", 3)],
+    ("combine", "read_out", "width"),
+    [(c, r, None) for c in ("interfere", "modulate") for r in ("real", "magnitude", "real_imag")]
+    + [("modulate", "real_imag", 2)],
 )
-def test_one_pass_equals_n_passes(combine, read_out, voices):
-    network = build(replace(TINY, combine=combine, read_out=read_out, voices=voices, positions="sinusoidal"))
+def test_one_pass_equals_n_passes(combine, read_out, width):
+    config = replace(TINY, combine=combine, read_out=read_out, voice_width=width, positions="sinusoidal")
+    network = build(config)
     quick = jax.jit(lambda n, b: attribution._without_each(n, b.ids, b.mask))(network, BATCH)
     plain = jax.jit(attribution._by_n_passes)(network, BATCH)
     others = np.asarray(BATCH.mask) & (np.arange(6) > 0)

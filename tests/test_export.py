@@ -66,7 +66,7 @@ WAYS = [
         strict=True,
     )
 ]
-WAYS += [replace(WAYS[0], voices=3), replace(WAYS[-1], voices=2)]
+WAYS += [replace(WAYS[0], voice_width=2), replace(WAYS[-1], voice_width=3)]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_activations(name):
 
 def test_every_setting_of_a_network_is_thought_of():
     """A new one changes answers, or it does not: say which in `export` and `predictor`, then here."""
-    in_the_file = {*predictor.Formula._fields, "d", "positions", "max_length"}
+    in_the_file = {*predictor.Formula._fields, "d", "positions", "max_length", "voice_width"} - {"voices"}
     without_effect = {"dropout"}
     refused = {"levels", "layers"}
     assert {field.name for field in fields(WaveConfig)} == in_the_file | without_effect | refused

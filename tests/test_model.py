@@ -80,7 +80,7 @@ def voice(network, k):
     """The k-th voice as a network of its own, by cutting its numbers out."""
     config = network.config
     width = config.d // config.voices
-    alone = build(replace(config, d=width, voices=1))
+    alone = build(replace(config, d=width, voice_width=None))
     mine = slice(k * width, (k + 1) * width)
 
     def take(one, of, where):
@@ -101,8 +101,8 @@ def voice(network, k):
 @pytest.mark.parametrize(
     "config",
     [
-        replace(TINY, voices=3),
-        replace(TINY, voices=2, layers=2, pool="mean", combine="interfere", read_out="magnitude"),
+        replace(TINY, voice_width=2),
+        replace(TINY, voice_width=3, layers=2, pool="mean", combine="interfere", read_out="magnitude"),
     ],
 )
 def test_voices_are_narrow_networks_side_by_side_and_their_mean_answers(config):
@@ -113,7 +113,7 @@ def test_voices_are_narrow_networks_side_by_side_and_their_mean_answers(config):
 
 
 def test_in_training_every_voice_is_to_know_the_labels_by_itself():
-    network, key = build(replace(TINY, voices=3)), jax.random.key(0)
+    network, key = build(replace(TINY, voice_width=2)), jax.random.key(0)
     each = [score(voice(network, k), BATCH, key, 0.1) for k in range(3)]
     got = score(network, BATCH, key, 0.1)
     np.testing.assert_allclose(got.loss, np.mean([one.loss for one in each]), rtol=1e-4)
@@ -127,18 +127,22 @@ def test_in_training_every_voice_is_to_know_the_labels_by_itself():
     )
 
 
-def test_voices_of_one_number_or_of_uneven_width_are_refused():
-    for voices in (0, 4, 6):
-        with pytest.raises(ValueError, match=f"^voices must be 1, or a part of d = 6.*, got {voices}"):
-            replace(TINY, voices=voices)
+def test_a_voice_is_at_least_as_wide_as_asked_for():
+    for d in range(1, 50):
+        for width in (2, 5, 8):
+            voices = WaveConfig(d=d, voice_width=width).voices
+            fits = [k for k in range(1, d + 1) if d % k == 0 and d // k >= width]
+            assert voices == max(fits, default=1)
+    with pytest.raises(ValueError, match=r"^voice_width must be None or at least 2, got 1"):
+        replace(TINY, voice_width=1)  # a norm of one number is 0
 
 
 # the short way and the trace
 
 VARIED = [
     TINY,
-    replace(TINY, voices=2, dropout=0.4),
-    replace(TINY, voices=3, pool="mean", layers=2, combine="interfere"),
+    replace(TINY, voice_width=3, dropout=0.4),
+    replace(TINY, voice_width=2, pool="mean", layers=2, combine="interfere"),
     replace(TINY, pool="mean", combine="interfere"),
     replace(TINY, levels="sentence", positions="learned", activation="gelu"),
     replace(TINY, layers=3, dropout=0.4),

@@ -47,9 +47,9 @@ class WaveConfig:
     """What is added to a token's embedding to tell its place."""
     levels: Literal["input", "sentence"] = "input"
     """Whose norm is G: the text's for both waves, or for Z1 that of the token's own sentence."""
-    voices: int = 1
-    """Narrow Wave Networks side by side, each with its part of every token vector: each learns the labels by
-    itself, and the mean of their logits answers."""
+    voice_width: int | None = None
+    """Where given: as many narrow Wave Networks side by side as can share d evenly and be at least so wide.
+    Each of these voices learns the labels by itself, and the mean of their logits answers."""
     layers: int = 1
     """Wave layers. One stands bare (P1 figure 6); several are added to their input (P1 eq. 8)."""
     dropout: float = 0.0
@@ -68,12 +68,22 @@ class WaveConfig:
         places = ("none", "sinusoidal", "learned")
         check_setting("positions", self.positions, self.positions in places, "none, sinusoidal or learned")
         check_setting("levels", self.levels, self.levels in ("input", "sentence"), "input or sentence")
-        even = self.voices == 1 or (self.voices > 1 and self.d % self.voices == 0 and self.d > self.voices)
-        check_setting("voices", self.voices, even, f"1, or a part of d = {self.d} and less than d")
+        wide = self.voice_width is None or self.voice_width >= 2
+        check_setting("voice_width", self.voice_width, wide, "None or at least 2")
         check_setting("layers", self.layers, self.layers >= 1, "at least 1")
         check_setting("dropout", self.dropout, 0 <= self.dropout < 1, "at least 0 and below 1")
         check_setting("activation", self.activation, self.activation in ACTIVATIONS, ", ".join(ACTIVATIONS))
         check_setting("max_length", self.max_length, self.max_length >= 2, "at least 2 ([CLS] and [SEP])")
+
+    @property
+    def voices(self) -> int:
+        """How many there are.
+
+        >>> [WaveConfig(d=d, voice_width=8).voices for d in (7, 8, 20, 48)]
+        [1, 1, 2, 6]
+        """
+        width = self.voice_width or self.d
+        return next((k for k in range(self.d // width, 1, -1) if self.d % k == 0), 1)
 
     def build(self, *, v: int, c: int, rngs: nnx.Rngs) -> "WaveNetwork":
         """A network for v rows of vocabulary and c classes, with random parameters.
@@ -88,7 +98,7 @@ class WaveConfig:
 
 PAPER_MODULATION = WaveConfig(positions="sinusoidal")
 PAPER_INTERFERENCE = WaveConfig(positions="sinusoidal", combine="interfere")
-SMALL = WaveConfig(d=48, voices=6, dropout=0.5, max_length=512)
+SMALL = WaveConfig(d=48, voice_width=8, dropout=0.3, max_length=512)
 
 
 class WaveLayer(nnx.Module):
