@@ -1,14 +1,14 @@
 """How good is SMALL: 2.4 million parameters in all, random start, no outside data?
 
-    python -m experiments small --data FOLDER FOLDER ...          (about 5 minutes a large folder on 2 cores)
+    python -m experiments small --data FOLDER FOLDER ...     (half an hour for AG News or IMDB on 2 cores)
 
 Beside the papers' tables (P1 tables 1 and 2, 25.8 million parameters with the embeddings: AG News 91.66,
 IMDB 87.02, DBpedia14 98.05). Every folder holds a train.csv and a test.csv. On each of them SMALL, with the
 same defaults everywhere, is trained from several seeds; the epoch is chosen on validation texts, and the test
 split is read once per run. Beside it:
-- without the wave: the same with |Z Z'| = G·G' for a read-out, which no phase reaches;
-- without pairs: the same with all rows for words;
-- one voice: one network as wide as its voices together, as the papers have it;
+- each of its choices taken back: pairs (all rows are then for words), voices (one network as wide as all of
+  them, as the papers have it), dropout, dropped tokens, smoothing, the falling rate, weight decay;
+- without the wave: |Z Z'| = G·G' for a read-out, which no phase reaches;
 - fastText with bigrams, where it is installed (`pip install fasttext-numpy2-wheel`; 2 million rows for
   bigrams): five epochs at rate 0.5 on the same training texts, the validation texts left out as for all.
 
@@ -33,12 +33,27 @@ from wave_jax.presets import Preset
 ABOUT = """\
 Accuracy in per cent, mean and 95 % interval over seeds, of the network with the best validation accuracy.
 *Parameters* count every row of every table. *Seconds* are those of training, compiling included."""
+
+
+def network(**changes: Any) -> Callable[[Preset], Preset]:
+    return lambda small: replace(small, network=replace(small.network, **changes))
+
+
+def training(**changes: Any) -> Callable[[Preset], Preset]:
+    return lambda small: replace(small, training=replace(small.training, **changes))
+
+
 # SMALL and what it is compared with, each a change of the preset.
 VARIANTS: dict[str, Callable[[Preset], Preset]] = {
-    "SMALL": lambda small: small,
-    "without the wave": lambda small: replace(small, network=replace(small.network, read_out="magnitude")),
+    "SMALL": network(),
+    "without the wave": network(read_out="magnitude"),
     "without pairs": lambda small: replace(small, v=small.v + small.pairs, pairs=0),
-    "one voice": lambda small: replace(small, network=replace(small.network, voice_width=None)),
+    "one voice": network(voice_width=None),
+    "no dropout": network(dropout=0.0),
+    "all tokens": training(drop_tokens=0.0),
+    "no smoothing": training(smoothing=0.0),
+    "constant rate": training(schedule="constant"),
+    "no weight decay": training(weight_decay=0.0),
 }
 FASTTEXT = {"wordNgrams": 2, "lr": 0.5, "epoch": 5, "thread": 2}
 
@@ -50,7 +65,7 @@ class Config:
     seeds: int = 5
     """Of SMALL and fastText; the cut between training and validation texts is the same for all."""
     seeds_without: int = 3
-    """Of SMALL without one of its parts."""
+    """Of its variants."""
     variants: tuple[str, ...] = tuple(VARIANTS)
     """What is trained, besides fastText."""
     epochs: int | None = None
