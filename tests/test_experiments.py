@@ -428,7 +428,7 @@ def test_what_is_trained_for_an_ablation_is_small_with_one_change_and_nothing_tw
         if name != "shuffled words"  # whose texts differ, and nothing else
     }
     assert points["modulation", ablation.NONE] == ablation.presets.preset("small")
-    assert len(set(points.values())) == len(points) == 26
+    assert len(set(points.values())) == len(points) == 28
     assert {preset.training for preset in points.values()} == {ablation.presets.preset("small").training}
 
 
