@@ -503,7 +503,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-# Where one array cannot be written, Orbax closes its event loop while TensorStore may still be writing others.
+# Where one array cannot be written, Orbax closes its event loop while TensorStore may still write others.
 @pytest.mark.filterwarnings("ignore:Exception ignored in. None:pytest.PytestUnraisableExceptionWarning")
 def test_a_disk_that_fills_up_loses_nothing(small_disk, capfd):
     folder = create(small_disk / "run")
