@@ -158,8 +158,7 @@ def preset(base: str, change: Change, seed: int, epochs: int | None) -> Preset:
     if "bag" not in change:
         kind: Any = LessConfig if "less" in change else WaveConfig
         network = kind(**(vars(network) | {"combine": BASES[base]} | settings))
-    training = replace(small.training, seed=seed, epochs=epochs or small.training.epochs)
-    return replace(small, network=network, training=training)
+    return report.with_seed(replace(small, network=network), seed, epochs)
 
 
 # --- texts --------------------------------------------------------------------------------------------------
@@ -246,10 +245,8 @@ def judge(dataset: Dataset, key: report.Key, cache: str) -> dict[str, Any]:
     """One run: its numbers, and which test texts it answers right."""
     if key["shuffled"]:
         dataset = shuffle(dataset, key["seed"])
-    prepared, records, network = run.prepare(dataset, key["preset"], cache=cache), [], None
-    for turn in report.turns(prepared, "{data}, {base}, {change}, seed {seed}".format_map(key)):
-        records.append(turn.record)
-        network = turn.best
+    prepared = run.prepare(dataset, key["preset"], cache=cache)
+    records, network = report.trained(prepared, "{data}, {base}, {change}, seed {seed}".format_map(key))
     test = run.tokens_of(dataset.test, prepared.tokenizer, prepared.settings, cache)
     right = evaluate.predict(network, test).argmax(axis=-1) == test.labels
     metrics = run.measure(prepared, network, records)

@@ -14,7 +14,7 @@ To expect: the papers' column of the report; the Transformer, trained with care,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import numpy as np
 from experiments import report
 from wave_jax import evaluate, measures, plots, run
 from wave_jax.datasets import Dataset
-from wave_jax.presets import Preset, max_length
+from wave_jax.presets import max_length
 
 PAPER = {  # P1 table 2; the Transformer of table 1 is given BERT's words
     "ag_news": {
@@ -75,7 +75,7 @@ def main(config: Config, out: Path) -> None:
     texts = {dataset.digest: dataset for dataset in loaded}
     keys = [
         {"data": dataset.name, "digest": dataset.digest, "test digest": dataset.test.digest}
-        | {"model": name, "seed": seed, "preset": with_seed(preset, seed, config.epochs)}
+        | {"model": name, "seed": seed, "preset": report.with_seed(preset, seed, config.epochs)}
         for dataset in loaded
         for seed in range(config.seeds)
         for name, preset in models.items()
@@ -106,17 +106,10 @@ def main(config: Config, out: Path) -> None:
     report.write(out, "The Wave Network beside its baselines", parts, {"runs": shown})
 
 
-def with_seed(preset: Preset, seed: int, epochs: int | None) -> Preset:
-    training = replace(preset.training, seed=seed, epochs=epochs or preset.training.epochs)
-    return replace(preset, training=training)
-
-
 def judge(dataset: Dataset, key: report.Key) -> dict[str, Any]:
     """One run: its numbers, and which test texts it answers right."""
-    prepared, records, network = run.prepare(dataset, key["preset"]), [], None
-    for turn in report.turns(prepared, "{data}, {model}, seed {seed}".format_map(key)):
-        records.append(turn.record)
-        network = turn.best
+    prepared = run.prepare(dataset, key["preset"])
+    records, network = report.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
     test = run.tokens_of(dataset.test, prepared.tokenizer, prepared.settings)
     right = evaluate.predict(network, test).argmax(axis=-1) == test.labels
     metrics = run.measure(prepared, network, records)

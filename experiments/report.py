@@ -34,9 +34,11 @@ __all__ = [
     "over_seeds",
     "packed",
     "setting",
+    "trained",
     "turns",
     "unpacked",
     "verdict",
+    "with_seed",
     "write",
 ]
 
@@ -100,6 +102,12 @@ def load(data: Sequence[str], valid: float = 0.2, size: int | None = None) -> li
     ]
 
 
+def with_seed(preset: Preset, seed: int, epochs: int | None) -> Preset:
+    """Trained with this seed, and for another number of epochs where one is given."""
+    training = replace(preset.training, seed=seed, epochs=epochs or preset.training.epochs)
+    return replace(preset, training=training)
+
+
 def setting(dataset: Dataset, networks: Networks) -> dict[str, Any]:
     """Whose size the networks are, and how many texts train and validate them: what rows are judged by."""
     return {"networks": networks, "labelled": len(dataset.train) + len(dataset.valid)}
@@ -120,6 +128,15 @@ def turns(prepared: run.Prepared, about: str, every: int = 16) -> Iterator[run.T
         for turn in run.train(prepared, every=every):
             bar.update(turn.record.step - bar.n)
             yield turn
+
+
+def trained(prepared: run.Prepared, about: str) -> tuple[list[Any], Any]:
+    """The records of a whole training, and its best network."""
+    records, network = [], None
+    for turn in turns(prepared, about):
+        records.append(turn.record)
+        network = turn.best
+    return records, network
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ know of order by SMALL's pairs of neighbours alone; of typos most, as a word fal
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from experiments import report
 from wave_jax import measures, plots, run
 from wave_jax.answers import Answers
 from wave_jax.datasets import Dataset, Split
-from wave_jax.presets import Preset
 
 ABOUT = """\
 Accuracy in per cent on {texts} test texts, spoilt at a rate: *typos*, the share of letters that are left out,
@@ -74,7 +73,7 @@ def main(config: Config, out: Path) -> None:
     keys: list[dict[str, Any]] = [
         {"data": dataset.name, "digest": dataset.digest, "test digest": dataset.test.digest}
         | {"model": name, "seed": seed, "rates": config.rates, "at": config.at, "texts": config.texts}
-        | {"preset": with_seed(preset, seed, config.epochs)}
+        | {"preset": report.with_seed(preset, seed, config.epochs)}
         for dataset in loaded
         for seed in range(config.seeds)
         for name, preset in models.items()
@@ -105,11 +104,6 @@ def main(config: Config, out: Path) -> None:
         for dataset in loaded
     ]
     report.write(out, "What is left of the accuracy when texts are spoilt", parts, {"accuracy": points(rows)})
-
-
-def with_seed(preset: Preset, seed: int, epochs: int | None) -> Preset:
-    training = replace(preset.training, seed=seed, epochs=epochs or preset.training.epochs)
-    return replace(preset, training=training)
 
 
 # --- how texts are spoilt -----------------------------------------------------------------------------------

@@ -109,8 +109,7 @@ def main(config: Config, out: Path) -> None:
 def with_seed(settings: Any, seed: int, epochs: int | None) -> Any:
     if not isinstance(settings, Preset):
         return settings | {"seed": seed}
-    training = replace(settings.training, seed=seed, epochs=epochs or settings.training.epochs)
-    return replace(settings, training=training)
+    return report.with_seed(settings, seed, epochs)
 
 
 def sizes(dataset: Dataset) -> dict[str, int]:
@@ -121,10 +120,8 @@ def judge(dataset: Dataset, key: report.Key) -> dict[str, Any]:
     """One run: its numbers."""
     if key["model"] == "fastText":
         return of_fasttext(dataset, key["settings"])
-    prepared, records, network = run.prepare(dataset, key["settings"]), [], None
-    for turn in report.turns(prepared, "{data}, {model}, seed {seed}".format_map(key)):
-        records.append(turn.record)
-        network = turn.best
+    prepared = run.prepare(dataset, key["settings"])
+    records, network = report.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
     metrics = run.measure(prepared, network, records, test=dataset.test)
     names = ("valid_accuracy", "test_accuracy", "parameters", "seconds")
     return {name: metrics[name] for name in names}
