@@ -65,7 +65,7 @@ def test_found_and_appended_as_by_plain_loops(texts, table):
         [*text, *(10 + table.index(pair) for pair in neighbours(text) if pair in table)] for text in texts
     ]
     array = np.array(table, np.int64).reshape(-1, 2)
-    row, text, place = pairs.found(*flat(texts), array)
+    row, text, place = pairs.PairIndex(array)(*flat(texts))
     ids, offsets = pairs.behind(*flat(texts), row + 10, text)
     assert [ids[a:b].tolist() for a, b in itertools.pairwise(offsets)] == expected
     assert [tuple(array[r].tolist()) for r in row] == [
@@ -82,7 +82,7 @@ def test_found_and_appended_as_by_plain_loops(texts, table):
 def test_no_pairs_anywhere(texts):
     ids, offsets = flat(texts)
     assert pairs.choose(ids, offsets, np.zeros(len(texts), int), most=5).shape == (0, 2)
-    row, text, _ = pairs.found(ids, offsets, np.array([[1, 2]]))
+    row, text, _ = pairs.PairIndex(np.array([[1, 2]]))(ids, offsets)
     same, ends = pairs.behind(ids, offsets, row, text)
     assert same.tolist() == ids.tolist()
     assert ends.tolist() == offsets.tolist()

@@ -31,7 +31,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wave_jax import attribution, batches, pairs
+from wave_jax import attribution, batches
 from wave_jax.network import check_setting
 from wave_jax.tables import number
 from wave_jax.text import Tokenizer
@@ -136,7 +136,7 @@ def explain(
 def _shares(tokenizer: Tokenizer, ids: np.ndarray, words: int, n: int) -> np.ndarray:
     """(n, n): how much of token k belongs to word j: a word to itself, half of a pair to each of its two, all
     of it where the other one is [CLS] or [SEP]."""
-    _, _, first = pairs.found(ids[:words], np.array([0, words]), tokenizer.pairs)
+    _, _, first = tokenizer.find_pairs(ids[:words], np.array([0, words]))
     shares, pair = np.eye(n, dtype=np.float32), words + np.arange(len(first))
     shares[pair] = 0
     ends = np.isin(np.arange(n), (0, words - 1))

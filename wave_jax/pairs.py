@@ -8,9 +8,10 @@ a text's pairs stand behind its [SEP].
 
 import numpy as np
 
-__all__ = ["behind", "choose", "found"]
+__all__ = ["PairIndex", "behind", "choose"]
 
 _BITS = 32  # of a key, for each of its two ids
+_SLOT_BITS, _ODD = 20, np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing: a megabyte of flags
 
 
 def choose(
@@ -76,20 +77,32 @@ def behind(
     return both, longer
 
 
-def found(
-    ids: np.ndarray,
-    offsets: np.ndarray,
-    pairs: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where pairs occur: which pair, in which text, and the place of its first token in `ids`."""
-    keys, texts = _keys(ids, offsets)
-    places = np.flatnonzero(_within(len(ids), offsets))
-    table = _key(pairs[:, 0], pairs[:, 1])
-    order = np.argsort(table, kind="stable")
-    at = np.minimum(np.searchsorted(table, keys, sorter=order), len(table) - 1)
-    row = order[at] if len(table) else at
-    hit = table[row] == keys if len(table) else np.zeros(len(keys), bool)
-    return row[hit], texts[hit], places[hit]
+class PairIndex:
+    """Where given pairs (p, 2) occur.
+
+    Most neighbours are no pair, which a flag per hash tells at once; the rest is searched for.
+
+    >>> ids, offsets = np.array([2, 5, 6, 3, 2, 7, 8, 3]), np.array([0, 4, 8])
+    >>> [found.tolist() for found in PairIndex(np.array([[7, 8], [5, 6]]))(ids, offsets)]
+    [[1, 0], [0, 1], [1, 5]]
+    """
+
+    def __init__(self, pairs: np.ndarray):
+        keys = _key(pairs[:, 0], pairs[:, 1])
+        self._order = np.argsort(keys, kind="stable")
+        self._keys = keys[self._order]
+        self._flags = np.zeros(2**_SLOT_BITS, bool)
+        self._flags[_slots(keys)] = True
+
+    def __call__(self, ids: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Which pair, in which text, and the place of its first token in `ids`."""
+        keys, texts = _keys(ids, offsets)
+        places = np.flatnonzero(_within(len(ids), offsets))
+        maybe = np.flatnonzero(self._flags[_slots(keys)])
+        at = np.searchsorted(self._keys, keys[maybe], side="right") - 1
+        hit = self._keys[at] == keys[maybe]
+        found = maybe[hit]
+        return self._order[at[hit]], texts[found], places[found]
 
 
 def _keys(ids, offsets):
@@ -109,6 +122,10 @@ def _within(total: int, offsets) -> np.ndarray:
 
 def _key(a, b) -> np.ndarray:
     return (a.astype(np.int64) << _BITS) | b.astype(np.int64)
+
+
+def _slots(keys: np.ndarray) -> np.ndarray:
+    return (keys.view(np.uint64) * _ODD) >> np.uint64(64 - _SLOT_BITS)
 
 
 def _pairs(keys) -> np.ndarray:

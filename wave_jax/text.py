@@ -1,7 +1,8 @@
 """Text to ids and back, by a WordPiece vocabulary that is trained on a corpus or read from a file.
 
-Nothing here needs JAX. Words are cut at spaces before anything else and each distinct word is tokenized once:
-BERT's rules never look across a space, so the ids are those of the whole text, several times faster.
+Nothing here needs JAX. Texts are cut before anything else and each distinct piece is tokenized once: texts in
+ASCII at BERT's words, others at spaces, across which its rules never look. So the ids are those of the whole
+text, several times faster.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ import numpy as np
 from wave_jax import pairs, wordpiece
 from wave_jax.cleaning import clean_with_spans, sentences
 from wave_jax.disk import write_whole
+from wave_jax.pairs import PairIndex
 from wave_jax.wordpiece import SPECIAL, Rules
 
 __all__ = ["Piece", "Rules", "Tokenizer", "Tokens"]
@@ -32,7 +34,7 @@ _KEPT_WORDS, _KEPT_LENGTH = 2**18, 40  # what is remembered between calls: at mo
 
 _log = logging.getLogger(__name__)
 
-_PARTS = re.compile("[A-Za-z0-9]+|[^A-Za-z0-9]")  # what BERT takes for words, in ASCII
+_WORDS = re.compile("[A-Za-z0-9]+|[^A-Za-z0-9 ]")  # what BERT takes for words, in ASCII
 _LONE = re.compile("[\ud800-\udfff]")  # half a surrogate pair is no character that UTF-8 can hold
 
 
@@ -77,6 +79,7 @@ class Tokenizer:
         self.pairs = np.zeros((0, 2), np.int64) if pairs is None else pairs
         if not np.isin(self.pairs, list(rows)).all():
             raise ValueError("A pair is made of two rows of the vocabulary.")
+        self.find_pairs = PairIndex(self.pairs)
         self.v = self.first_pair + len(self.pairs)
         self.pad_id, self.unk_id, self.cls_id, self.sep_id = (vocabulary[token] for token in _NEEDED)
         self._dtype = np.dtype(np.uint16 if self.v <= 2**16 else np.int32)
@@ -209,7 +212,7 @@ class Tokenizer:
         """The texts with their pairs behind them; a pair belongs to the sentence of its first token."""
         if not len(self.pairs):
             return tokens
-        rows, texts, places = pairs.found(tokens.ids, tokens.offsets, self.pairs)
+        rows, texts, places = self.find_pairs(tokens.ids, tokens.offsets)
         numbers = tokens.segments
         if numbers is not None:
             numbers, _ = pairs.behind(numbers, tokens.offsets, numbers[places], texts)
@@ -219,35 +222,47 @@ class Tokenizer:
     def _rows(self, texts: Sequence[str], segments: bool) -> Iterator[tuple[bytes, list[int]]]:
         """Each text's ids as bytes, and how many tokens each of its sentences has."""
         prepared = map(self.rules.prepare, texts)
-        parts = [[part.split(" ") for part in (sentences(text) if segments else [text])] for text in prepared]
+        parts = [[self._cut(part) for part in (sentences(text) if segments else [text])] for text in prepared]
         ids = self._ids_of(set().union(*(words for text in parts for words in text)))
         for text in parts:
             pieces = [b"".join(map(ids.__getitem__, words)) for words in text]
             yield b"".join(pieces), [len(piece) // self._dtype.itemsize for piece in pieces if piece]
 
-    def _ids_of(self, words: set[str]) -> dict[str, bytes]:
-        """The ids of words as bytes: known from earlier calls, or tokenized now, all together."""
-        known = self._words
-        ids = {word: found for word in words if (found := known.get(word)) is not None}
-        new = [word for word in words if word not in ids]
-        fresh = {word: found for word in new if (found := self._plain(word)) is not None}
-        hard = [word for word in new if word not in fresh]
-        fresh |= zip(hard, self._tokenize(hard), strict=True)
-        if len(known) > _KEPT_WORDS:
-            known = self._words = {}
-        known.update((word, found) for word, found in fresh.items() if len(word) <= _KEPT_LENGTH)
-        return ids | fresh
+    def _cut(self, text: str) -> list[str]:
+        """The words of a text as BERT cuts it where it is in ASCII, elsewhere what lies between spaces."""
+        text = text.replace("\n", " ").replace("\t", " ").replace("\r", " ")
+        if not _is_plain(text):
+            if " " not in text:
+                return [text]
+            return [part for word in text.split(" ") for part in self._cut(word)]
+        return _WORDS.findall(text.lower() if self.rules.lowercase else text)
 
-    def _plain(self, word: str) -> bytes | None:
-        """The ids of an ASCII word whose parts are tokens as they stand, as those of most words are; None
-        where WordPiece must be asked."""
-        if not (word.isascii() and word.isprintable() and len(word) <= self.rules.max_input_chars_per_word):
-            return None
-        parts = _PARTS.findall(word.lower() if self.rules.lowercase else word)
-        try:
-            return b"".join([self._bytes[part] for part in parts])
-        except KeyError:
-            return None
+    def _ids_of(self, words: set[str]) -> dict[str, bytes]:
+        """The ids of words, and maybe of others, as bytes: known from earlier calls or tokenized now."""
+        known = self._words
+        if len(known) > _KEPT_WORDS:
+            known = self._words = {}  # another thread may still read the old one
+        new = words.difference(known)
+        fresh = {word: self._word_piece(word) for word in new if _is_plain(word)}
+        hard = list(new.difference(fresh))
+        fresh |= zip(hard, self._tokenize(hard), strict=True)
+        long = {word: ids for word, ids in fresh.items() if len(word) > _KEPT_LENGTH}
+        known.update((word, ids) for word, ids in fresh.items() if word not in long)
+        return known | long if long else known
+
+    def _word_piece(self, word: str) -> bytes:
+        """The longest token that the word begins with, then the longest of the rest, and so on; [UNK] where
+        there is none. What `_tokenize` gives, without the way there and back."""
+        found, rest, inner = [], word, ""
+        while rest and len(word) <= self.rules.max_input_chars_per_word:
+            for end in range(len(rest), 0, -1):
+                if token := self._bytes.get(inner + rest[:end]):
+                    break
+            else:
+                return self._bytes["[UNK]"]
+            found.append(token)
+            rest, inner = rest[end:], "##"
+        return b"".join(found) or self._bytes["[UNK]"]
 
     def _tokenize(self, words: list[str], together: int = 256) -> Iterator[bytes]:
         words = [_LONE.sub("\ufffd", word) for word in words]
@@ -273,9 +288,8 @@ class Tokenizer:
         pieces = [Piece(i, t, *span) for i, t, span in zip(found.ids, found.tokens, spans, strict=True)]
         first, last = Piece(self.cls_id, "[CLS]", 0, 0), Piece(self.sep_id, "[SEP]", len(text), len(text))
         pieces = [first, *pieces[: max_length - 2], last]
-        rows, _, places = pairs.found(
-            np.array([piece.id for piece in pieces]), np.array([0, len(pieces)]), self.pairs
-        )
+        ids = np.array([piece.id for piece in pieces])
+        rows, _, places = self.find_pairs(ids, np.array([0, len(ids)]))
         for row, place in zip(rows.tolist(), places.tolist(), strict=True):
             id = self.first_pair + row
             pieces.append(Piece(id, self.tokens[id], pieces[place].start, pieces[place + 1].end))
@@ -296,6 +310,11 @@ class Tokenizer:
         for row, (a, b) in enumerate(self.pairs, self.first_pair):
             tokens[row] = f"{tokens[a]} {tokens[b]}"
         return tokens
+
+
+def _is_plain(text: str) -> bool:
+    """In ASCII and without control characters: cutting words is all that BERT's rules do to it."""
+    return text.isascii() and text.isprintable()
 
 
 def _check(texts: Any) -> None:
