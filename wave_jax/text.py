@@ -10,10 +10,9 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +28,6 @@ __all__ = ["Piece", "Rules", "Tokenizer", "Tokens"]
 
 _NEEDED = SPECIAL[:4]
 _VERSION = 1  # of cleaning and sentences: another version may make other ids of the same text
-_BLOCK = 512  # texts at a time, which bounds memory
 _KEPT_WORDS, _KEPT_LENGTH = 2**18, 40  # what is remembered between calls: at most about 60 MB
 
 _log = logging.getLogger(__name__)
@@ -53,6 +51,22 @@ class Piece(NamedTuple):
     token: str
     start: int
     end: int
+
+
+class _Known(dict[str, bytes]):
+    """The ids of words; those of a word met for the first time are asked for, and kept."""
+
+    def __init__(self, ask: Callable[[str], bytes]):
+        super().__init__()
+        self.ask = ask
+
+    def __missing__(self, word: str) -> bytes:
+        ids = self.ask(word)
+        if len(self) >= _KEPT_WORDS:
+            self.clear()
+        if len(word) <= _KEPT_LENGTH:
+            self[word] = ids
+        return ids
 
 
 class Tokenizer:
@@ -84,7 +98,7 @@ class Tokenizer:
         self.pad_id, self.unk_id, self.cls_id, self.sep_id = (vocabulary[token] for token in _NEEDED)
         self._dtype = np.dtype(np.uint16 if self.v <= 2**16 else np.int32)
         self._rust = wordpiece.model(vocabulary, rules)
-        self._words: dict[str, bytes] = {}
+        self._words = _Known(self._tokenize)
         self._bytes = {token: self._dtype.type(row).tobytes() for token, row in vocabulary.items()}
         self._cls, self._sep = self._bytes["[CLS]"], self._bytes["[SEP]"]
 
@@ -195,10 +209,10 @@ class Tokenizer:
         _check(texts)
         _check_length(max_length)
         room, rows, counts = max_length - 2, [], []
-        for i in range(0, len(texts), _BLOCK):
-            for row, sizes in self._rows(texts[i : i + _BLOCK], segments):
-                rows += [self._cls, row[: room * self._dtype.itemsize], self._sep]
-                counts.append(_with_ends(sizes, room))
+        for text in texts:
+            row, sizes = self._row(text, segments)
+            rows += [self._cls, row[: room * self._dtype.itemsize], self._sep]
+            counts.append(_with_ends(sizes, room))
         ids = np.frombuffer(b"".join(rows), self._dtype)
         offsets = np.zeros(len(texts) + 1, np.int64)
         np.cumsum([sum(sizes) for sizes in counts], out=offsets[1:])
@@ -219,14 +233,12 @@ class Tokenizer:
         rows = (self.first_pair + rows).astype(self._dtype)
         return Tokens(*pairs.behind(tokens.ids, tokens.offsets, rows, texts), numbers)
 
-    def _rows(self, texts: Sequence[str], segments: bool) -> Iterator[tuple[bytes, list[int]]]:
-        """Each text's ids as bytes, and how many tokens each of its sentences has."""
-        prepared = map(self.rules.prepare, texts)
-        parts = [[self._cut(part) for part in (sentences(text) if segments else [text])] for text in prepared]
-        ids = self._ids_of(set().union(*(words for text in parts for words in text)))
-        for text in parts:
-            pieces = [b"".join(map(ids.__getitem__, words)) for words in text]
-            yield b"".join(pieces), [len(piece) // self._dtype.itemsize for piece in pieces if piece]
+    def _row(self, text: str, segments: bool) -> tuple[bytes, list[int]]:
+        """A text's ids as bytes, and how many tokens each of its sentences has."""
+        text = self.rules.prepare(text)
+        parts = sentences(text) if segments else [text]
+        pieces = [b"".join(map(self._words.__getitem__, self._cut(part))) for part in parts]
+        return b"".join(pieces), [len(piece) // self._dtype.itemsize for piece in pieces if piece]
 
     def _cut(self, text: str) -> list[str]:
         """The words of a text as BERT cuts it where it is in ASCII, elsewhere what lies between spaces."""
@@ -237,22 +249,16 @@ class Tokenizer:
             return [part for word in text.split(" ") for part in self._cut(word)]
         return _WORDS.findall(text.lower() if self.rules.lowercase else text)
 
-    def _ids_of(self, words: set[str]) -> dict[str, bytes]:
-        """The ids of words, and maybe of others, as bytes: known from earlier calls or tokenized now."""
-        known = self._words
-        if len(known) > _KEPT_WORDS:
-            known = self._words = {}  # another thread may still read the old one
-        new = words.difference(known)
-        fresh = {word: self._word_piece(word) for word in new if _is_plain(word)}
-        hard = list(new.difference(fresh))
-        fresh |= zip(hard, self._tokenize(hard), strict=True)
-        long = {word: ids for word, ids in fresh.items() if len(word) > _KEPT_LENGTH}
-        known.update((word, ids) for word, ids in fresh.items() if word not in long)
-        return known | long if long else known
+    def _tokenize(self, word: str) -> bytes:
+        """The ids of a word as bytes."""
+        if _is_plain(word):
+            return self._bytes.get(word) or self._word_piece(word)
+        ids = self._rust.encode(_LONE.sub("\ufffd", word), add_special_tokens=False).ids
+        return np.array(ids, self._dtype).tobytes()
 
     def _word_piece(self, word: str) -> bytes:
         """The longest token that the word begins with, then the longest of the rest, and so on; [UNK] where
-        there is none. What `_tokenize` gives, without the way there and back."""
+        there is none. Faster than the way to `_rust` and back."""
         found, rest, inner = [], word, ""
         while rest and len(word) <= self.rules.max_input_chars_per_word:
             for end in range(len(rest), 0, -1):
@@ -263,15 +269,6 @@ class Tokenizer:
             found.append(token)
             rest, inner = rest[end:], "##"
         return b"".join(found) or self._bytes["[UNK]"]
-
-    def _tokenize(self, words: list[str], together: int = 256) -> Iterator[bytes]:
-        words = [_LONE.sub("\ufffd", word) for word in words]
-        lists = [words[i : i + together] for i in range(0, len(words), together)]
-        encodings = self._rust.encode_batch(lists, is_pretokenized=True, add_special_tokens=False)
-        for part, encoding in zip(lists, encodings, strict=True):
-            raw = np.array(encoding.ids, self._dtype).tobytes()
-            starts = np.searchsorted(np.array(encoding.word_ids, np.int64), np.arange(len(part) + 1))
-            yield from (raw[a:b] for a, b in pairwise((starts * self._dtype.itemsize).tolist()))
 
     def explain(self, text: str, max_length: int) -> list[Piece]:
         """The tokens of one text, [CLS] and [SEP] included, each with its place in the text as given.
