@@ -75,8 +75,9 @@ def test_a_step_reduces_all_gradients_at_once_and_moves_no_table(shard_tables):
     state = parallel.place(init(NETWORK), mesh, shard_tables)
     on_device = parallel.place(batches.to_device(tokens()), mesh)
     rows = np.zeros((train._TOGETHER, 8), np.int32)
-    program = train._run.lower(
-        state, train._NOTHING, on_device, rows, 4, 8, CONFIG, 8, mesh, shard_tables
+    rates, seed, config = np.zeros(train._TOGETHER, np.float32), np.uint32(0), train.of_a_step(CONFIG)
+    program = train._run.jitted.lower(
+        state, train._NOTHING, on_device, rows, rates, np.int32(4), seed, 8, config, mesh, shard_tables
     ).compile()
     found = re.findall(
         r"= (\S.*?) (all-reduce|all-gather|all-to-all|reduce-scatter)(?:-start)?\(", program.as_text()

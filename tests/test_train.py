@@ -150,6 +150,15 @@ def test_a_run_goes_on_from_any_step_as_if_nothing_had_been(done):
     assert records[-1][:6] == WHOLE[1][-1][:6]
 
 
+def test_runs_over_seeds_rates_and_lengths_are_compiled_once():
+    *_, (first, _) = fit(NETWORK, TOKENS, CONFIG)
+    kinds = set(train._run.known)
+    other = replace(CONFIG, seed=6, rate=1e-3, schedule="linear", epochs=2)
+    *_, (second, _) = fit(NETWORK, TOKENS, other)
+    assert set(train._run.known) == kinds
+    assert not np.array_equal(first.network.classifier.bias[...], second.network.classifier.bias[...])
+
+
 def test_two_processes_make_the_same_bits():
     code = "from tests.test_train import *; print(*sorted(digests()))"
     here = Path(__file__).parent

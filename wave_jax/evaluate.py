@@ -3,7 +3,6 @@
 Nothing here chooses a split: the test split is read only where a caller hands it over.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +12,7 @@ from jax.sharding import Mesh
 from wave_jax import batches, parallel
 from wave_jax.batches import TokenArrays
 from wave_jax.objective import Score, score_of_logits
+from wave_jax.programs import few
 
 __all__ = ["Evaluation", "evaluate", "predict"]
 
@@ -84,7 +84,7 @@ def _answers(
     return logits, losses
 
 
-@partial(jax.jit, static_argnames=("n", "mesh"))
+@few(64, static_argnames=("n", "mesh"))
 def _run(network: Any, tokens: TokenArrays, rows: Any, n: int, mesh: Mesh | None) -> Any:
     def one(row):
         batch = parallel.cut(batches.gather(tokens, row, n), mesh)

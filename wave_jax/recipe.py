@@ -25,6 +25,7 @@ __all__ = [
     "decay",
     "drop_tokens",
     "lengths",
+    "of_a_step",
     "rate",
     "share_dropped",
 ]
@@ -113,6 +114,12 @@ SMALL = TrainConfig(
 )
 
 
+def of_a_step(config: TrainConfig) -> TrainConfig:
+    """The settings that one step is compiled for: runs that differ in others, as in their seed, share it."""
+    names = ("weight_decay", "decay_spares", "clip", "smoothing", "dtype")
+    return TrainConfig(**{name: getattr(config, name) for name in names})
+
+
 def rate(config: TrainConfig, step: Any, steps: int) -> Array:
     """The learning rate of a step, counted from 0, in a run of `steps`.
 
@@ -179,7 +186,8 @@ def _dense(segments: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 
 def lengths(train: TokenArrays, config: TrainConfig) -> tuple[int, ...]:
-    """The lengths to pad to, the same in every epoch: those of the first one, and the longest text's."""
-    first = drop_tokens(train, share_dropped(train, config), config.seed, 0)
+    """The lengths to pad to, the same in every epoch and for every seed: those of one epoch, and the longest
+    text's."""
+    some = drop_tokens(train, share_dropped(train, config), seed=0, epoch=0)
     longest = batches.buckets(train.lengths, most=1)
-    return tuple(sorted({*batches.buckets(first.lengths, most=config.lengths), *longest}))
+    return tuple(sorted({*batches.buckets(some.lengths, most=config.lengths), *longest}))

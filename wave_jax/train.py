@@ -24,6 +24,7 @@ from wave_jax.batches import Batch, Run, TokenArrays
 from wave_jax.evaluate import evaluate
 from wave_jax.network import check_setting
 from wave_jax.objective import Score, score
+from wave_jax.programs import few
 from wave_jax.recipe import (
     PAPER,
     PAPER_BERT,
@@ -32,6 +33,7 @@ from wave_jax.recipe import (
     decay,
     drop_tokens,
     lengths,
+    of_a_step,
     rate,
     share_dropped,
 )
@@ -112,7 +114,7 @@ def init(network: Any) -> TrainState:
 @partial(jax.jit, static_argnames=("config", "steps"), donate_argnums=0)
 def step(state: TrainState, batch: Batch, config: TrainConfig, steps: int) -> tuple[TrainState, Score]:
     """One step of a run of `steps`; the state given is used up."""
-    state, score, _ = _step(state, batch, config, steps)
+    state, score, _ = _step(state, batch, config, config.seed, rate(config, state.step, steps))
     return state, score
 
 
@@ -120,13 +122,14 @@ def _step(
     state: TrainState,
     batch: Batch,
     config: TrainConfig,
-    steps: int,
+    seed: Any,
+    rate: Any,
     mesh: Mesh | None = None,
     going: Any = True,
 ) -> tuple[TrainState, Score, Array]:
     """The state after the batch, or as it was where the run is not `going` on or meets numbers that are not
     finite; the score, and the norm of the gradient."""
-    gradient, score = _gradient(state, batch, config, mesh)
+    gradient, score = _gradient(state, batch, config, seed, mesh)
     norm = optimizer.norm(gradient)
     valid = going & jnp.isfinite(score.loss) & jnp.isfinite(norm)
     if config.clip is not None:
@@ -135,7 +138,7 @@ def _step(
         state.network,
         gradient,
         state.optimizer,
-        rate(config, state.step, steps),
+        rate,
         decay(state.network, config),
         valid,
     )
@@ -144,10 +147,10 @@ def _step(
 
 
 def _gradient(
-    state: TrainState, batch: Batch, config: TrainConfig, mesh: Mesh | None = None
+    state: TrainState, batch: Batch, config: TrainConfig, seed: Any, mesh: Mesh | None = None
 ) -> tuple[Any, Score]:
     """Of the mean loss; the table's as `optimizer.Rows`."""
-    key = jax.random.fold_in(jax.random.key(config.seed), state.step)
+    key = jax.random.fold_in(jax.random.key(seed), state.step)
 
     # Who reads which row is settled on every device alike; only then are the texts shared out.
     small, ids = parallel.keep(optimizer.narrow(state.network, batch.ids), mesh)
@@ -219,7 +222,7 @@ def fit(
 
 def _fit(state, train, config, valid, every, mesh, shard_tables):
     per_epoch, steps = -(-len(train.labels) // config.batch), config.steps_for(len(train.labels))
-    shapes = lengths(train, config)
+    shapes, compiled_for, seed = lengths(train, config), of_a_step(config), np.uint32(config.seed)
     done = int(state.step)
     for epoch in range(done // per_epoch, -(-steps // per_epoch)):
         if config.patience is not None and int(state.stale) >= config.patience:
@@ -231,8 +234,9 @@ def _fit(state, train, config, valid, every, mesh, shard_tables):
         end = min(steps, (epoch + 1) * per_epoch)
         for n, rows in _pieces(batches.after(plan, done - epoch * per_epoch), done, end, every):
             filled = np.pad(rows, ((0, _TOGETHER - len(rows)), (0, 0)), constant_values=-1)
+            rates, count = rate(config, done + np.arange(_TOGETHER), steps), np.int32(len(rows))
             state, sums = _run(
-                state, sums, on_device, filled, len(rows), n, config, steps, mesh, shard_tables
+                state, sums, on_device, filled, rates, count, seed, n, compiled_for, mesh, shard_tables
             )
             done += len(rows)
             if done % every and done < end:
@@ -280,32 +284,32 @@ def _pieces(plan: Sequence[Run], done: int, end: int, every: int) -> Iterator[Ru
             rows, done = rows[count:], done + count
 
 
-@partial(
-    jax.jit, static_argnames=("n", "config", "steps", "mesh", "shard_tables"), donate_argnames=("state",)
-)
+@few(32, static_argnames=("n", "config", "mesh", "shard_tables"), donate_argnames=("state",))
 def _run(
     state: TrainState,
     sums: _Sums,
     tokens: TokenArrays,
     rows: Any,
+    rates: Any,
     count: Any,
+    seed: Any,
     n: int,
     config: TrainConfig,
-    steps: int,
     mesh: Mesh | None,
     shard_tables: bool,
 ) -> tuple[TrainState, _Sums]:
-    """The first `count` batches of `rows`, one step each, on the device; none any more after a bad one.
+    """The first `count` batches of `rows`, one step each at its rate, on the device; none after a bad one.
 
     The number of steps is no constant of the program: a run that is cut by a record or a resumption
-    executes the same code, so it gives the same bits, and there is one program per text length.
+    executes the same code, so it gives the same bits, and there is one program per text length. Nor are seed
+    and rates: runs over seeds are compiled once.
     """
 
     def body(i, carry):
         state, sums = carry
         batch = parallel.keep(batches.gather(tokens, rows[i], n), mesh)
         before = state.step
-        state, score, norm = _step(state, batch, config, steps, mesh, sums.finite)
+        state, score, norm = _step(state, batch, config, seed, rates[i], mesh, sums.finite)
         finite = state.step > before
         sums = _Sums(sums.score + score, sums.norm + norm, sums.steps + 1, finite)
         return parallel.keep(state, mesh, shard_tables), sums
@@ -314,7 +318,8 @@ def _run(
 
 
 def _non_finite(state: TrainState, batch: Batch, config: TrainConfig, mesh: Mesh | None) -> NonFinite:
-    gradient, _ = jax.jit(_gradient, static_argnums=2)(state, parallel.place(batch, mesh), config)
+    batch = parallel.place(batch, mesh)
+    gradient, _ = jax.jit(_gradient, static_argnums=2)(state, batch, config, config.seed)
     named, _ = jax.tree_util.tree_flatten_with_path(gradient)
     names = [
         jax.tree_util.keystr(path, simple=True, separator=".").partition(".value")[0]

@@ -1,0 +1,49 @@
+"""Functions that are compiled for many shapes and settings, and forget the programs of long ago.
+
+`jax.jit` keeps every program for ever. On a CPU each of a training step's takes hundreds of memory maps of
+the 65,530 that Linux grants a process: a search over some thirty settings would end in a segmentation fault.
+"""
+
+from collections.abc import Callable, Hashable
+from functools import partial, update_wrapper
+from typing import Any
+
+import jax
+import numpy as np
+
+__all__ = ["Few", "few"]
+
+_ARRAYS = (jax.Array, np.ndarray, np.generic)
+
+
+class Few:
+    """`jax.jit(function)` that starts anew where it would keep more than `most` programs.
+
+    >>> double = Few(lambda x: 2 * x, most=2)
+    >>> [int(double(jax.numpy.ones(n)).sum()) for n in (1, 2, 3)], len(double.known)
+    ([2, 4, 6], 1)
+    """
+
+    def __init__(self, function: Callable[..., Any], most: int, **options: Any):
+        self.jitted, self.most, self.known = jax.jit(function, **options), most, set[Hashable]()
+        update_wrapper(self, function)
+
+    def __call__(self, *args: Any) -> Any:
+        kind = _kind(args)
+        if kind not in self.known:
+            if len(self.known) >= self.most:
+                self.jitted.clear_cache()
+                self.known.clear()
+            self.known.add(kind)
+        return self.jitted(*args)
+
+
+def few(most: int, **options: Any) -> Callable[[Callable[..., Any]], Few]:
+    """`Few` as a decorator."""
+    return partial(Few, most=most, **options)
+
+
+def _kind(args: Any) -> Hashable:
+    """What a program hangs on: structure, shapes and types of arrays, and whatever is none."""
+    leaves, structure = jax.tree.flatten(args)
+    return structure, tuple((x.shape, x.dtype) if isinstance(x, _ARRAYS) else x for x in leaves)
