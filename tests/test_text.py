@@ -183,6 +183,14 @@ def test_long_words_are_not_kept():
     assert list(tokenizer._words) == ["cats"]
 
 
+def test_a_token_longer_than_words_may_be_is_never_met():
+    words = [*wordpiece.SPECIAL, "a", "a" * 8]
+    tokenizer = Tokenizer({word: i for i, word in enumerate(words)}, Rules(max_input_chars_per_word=7))
+    assert (
+        tokenizer.encode(["a " + "a" * 8], 9).ids.tolist() == whole(tokenizer, "a " + "a" * 8) == [2, 5, 1, 3]
+    )
+
+
 def test_many_rows_need_wider_ids():
     words = [*wordpiece.SPECIAL, *(f"w{i}" for i in range(70_000))]
     tokenizer = Tokenizer({word: i for i, word in enumerate(words)}, Rules())

@@ -252,7 +252,7 @@ class Tokenizer:
     def _tokenize(self, word: str) -> bytes:
         """The ids of a word as bytes."""
         if _is_plain(word):
-            return self._bytes.get(word) or self._word_piece(word)
+            return self._word_piece(word)
         ids = self._rust.encode(_LONE.sub("\ufffd", word), add_special_tokens=False).ids
         return np.array(ids, self._dtype).tobytes()
 
