@@ -141,7 +141,9 @@ def test_spans_point_at_the_right_characters(tokenizer, line):
     for before, piece in pairwise(pieces[:-1]):
         assert before.start <= piece.start < piece.end <= len(line)
         here = tokenizer.rules.prepare(line[piece.start : piece.end]).replace("\ud800", "\ufffd")
-        assert piece.token.startswith("[UNK") or piece.token.removeprefix("##") in normalizer.normalize_str(here)
+        assert piece.token.startswith("[UNK") or piece.token.removeprefix("##") in normalizer.normalize_str(
+            here
+        )
 
 
 def test_spans_survive_cleaning():

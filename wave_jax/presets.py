@@ -32,7 +32,7 @@ class Preset:
     v: int = 30_000
     """Rows of the vocabulary that is trained on the texts, at most."""
     whole_words: bool = False
-    """Whether unknown words are told by their look (`Tokenizer.train`), not cut into pieces."""
+    """No pieces of words: the unknown are told by their look (`Tokenizer.train`)."""
     pairs: int = 0
     """Rows for pairs of neighbouring tokens, those that say most about the labels of the training texts."""
     valid: float = 0.2
@@ -44,7 +44,7 @@ class Preset:
 _PAPER_V = 30_522  # BERT's
 
 PRESETS = {
-    "small": Preset(model.SMALL, recipe.SMALL, v=20_000, whole_words=True, pairs=29_000, valid=0.1),
+    "small": Preset(model.SMALL, recipe.SMALL, v=20_000, pairs=29_000, valid=0.1),
     "paper-modulation": Preset(model.PAPER_MODULATION, recipe.PAPER, _PAPER_V),
     "paper-interference": Preset(model.PAPER_INTERFERENCE, recipe.PAPER, _PAPER_V),
 }
