@@ -8,6 +8,7 @@ same defaults everywhere, is trained from several seeds; the epoch is chosen on 
 split is read once per run. Beside it:
 - each of its choices taken back: pairs (all rows are then for words), voices (one network as wide as all of
   them, as the papers have it), dropout, dropped tokens, smoothing, the falling rate, weight decay;
+- with whole words, unknown ones told by their look, in place of pieces;
 - without the wave: |Z Z'| = G·G' for a read-out, which no phase reaches;
 - fastText with bigrams, where it is installed (`pip install fasttext-numpy2-wheel`; 2 million rows for
   bigrams): five epochs at rate 0.5 on the same training texts, the validation texts left out as for all.
@@ -49,6 +50,7 @@ VARIANTS: dict[str, Callable[[Preset], Preset]] = {
     "without the wave": network(read_out="magnitude"),
     "without pairs": lambda small: replace(small, v=small.v + small.pairs, pairs=0),
     "one voice": network(voice_width=None),
+    "whole words": lambda small: replace(small, whole_words=True),
     "no dropout": network(dropout=0.0),
     "all tokens": training(drop_tokens=0.0),
     "no smoothing": training(smoothing=0.0),

@@ -27,12 +27,15 @@ CORPUS = [
 UNCASED = Tokenizer.train(CORPUS, v=120)
 CASED = Tokenizer.train(CORPUS, v=120, lowercase=False, clean=True)
 ODD_ACCENTS = Tokenizer(UNCASED.vocabulary, Rules(strip_accents=False, clean_text=False))
+WHOLE = Tokenizer.train(CORPUS, v=80, whole_words=True)
 PAIRED = UNCASED.with_pairs(CORPUS, [0, 1, 2] * 3, most=12)
 WITHOUT_PAIRS = pytest.mark.parametrize(
-    "tokenizer", [UNCASED, CASED, ODD_ACCENTS], ids=["uncased", "cased", "odd"]
+    "tokenizer", [UNCASED, CASED, ODD_ACCENTS, WHOLE], ids=["uncased", "cased", "odd", "whole"]
 )
 TOKENIZERS = pytest.mark.parametrize(
-    "tokenizer", [UNCASED, CASED, ODD_ACCENTS, PAIRED], ids=["uncased", "cased", "odd", "paired"]
+    "tokenizer",
+    [UNCASED, CASED, ODD_ACCENTS, WHOLE, PAIRED],
+    ids=["uncased", "cased", "odd", "whole", "paired"],
 )
 
 SPACES = ["", " ", "  ", "\t", "\n\n", "\x00", "\x0b", "\x1c", "\x7f", "\u00a0", "\u200b", "\u200f", "\u2028"]
@@ -74,8 +77,17 @@ TEXTS = st.lists(ODD | st.text(max_size=5), max_size=12).map("".join)
 def whole(tokenizer, line):
     """The ids of the whole text by Hugging Face's library alone."""
     prepared = tokenizer.rules.prepare(line).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    rust = wordpiece.model(tokenizer.vocabulary, tokenizer.rules)
-    return [tokenizer.cls_id, *rust.encode(prepared).ids, tokenizer.sep_id]
+    found = wordpiece.model(tokenizer.vocabulary, tokenizer.rules).encode(prepared)
+    ids = [
+        look(tokenizer, prepared[a]) if id == tokenizer.unk_id else id
+        for id, (a, _) in zip(found.ids, found.offsets, strict=True)
+    ]
+    return [tokenizer.cls_id, *ids, tokenizer.sep_id]
+
+
+def look(tokenizer, first):
+    kinds = {"[UNK-A]": first.isupper(), "[UNK-1]": first.isdigit()} if tokenizer.rules.looks else {}
+    return tokenizer.vocabulary[next((kind for kind, is_so in kinds.items() if is_so), "[UNK]")]
 
 
 @WITHOUT_PAIRS
@@ -129,7 +141,9 @@ def test_spans_point_at_the_right_characters(tokenizer, line):
     for before, piece in pairwise(pieces[:-1]):
         assert before.start <= piece.start < piece.end <= len(line)
         here = tokenizer.rules.prepare(line[piece.start : piece.end]).replace("\ud800", "\ufffd")
-        assert piece.token == "[UNK]" or piece.token.removeprefix("##") in normalizer.normalize_str(here)
+        assert piece.token.startswith("[UNK") or piece.token.removeprefix("##") in normalizer.normalize_str(
+            here
+        )
 
 
 def test_spans_survive_cleaning():
@@ -181,6 +195,19 @@ def test_long_words_are_not_kept():
     tokenizer = Tokenizer(UNCASED.vocabulary, UNCASED.rules)
     tokenizer.encode(["a" * 41, "cats"], 9)
     assert list(tokenizer._words) == ["cats"]
+
+
+def test_unknown_whole_words_are_told_by_their_look():
+    line = "The Élan sleeping in Osaka; 1984, cats, Émile naïveté"
+    tokens = [piece.token for piece in WHOLE.explain(line, 99)[1:-1]]
+    assert tokens[:6] == ["the", "elan", "sleeping", "in", "[UNK-A]", ";"]
+    assert tokens[6:] == ["[UNK-1]", ",", "cats", ",", "[UNK-A]", "[UNK]"]
+    assert not any(token.startswith("##") for token in WHOLE.vocabulary)
+
+
+def test_whole_words_are_the_most_frequent():
+    tokenizer = Tokenizer.train(["b a", "c a", "b c d"] * 2, v=10, whole_words=True)
+    assert tokenizer.tokens[7:] == ["a", "b", "c"]
 
 
 def test_a_token_longer_than_words_may_be_is_never_met():

@@ -31,6 +31,8 @@ class Preset:
     """How it is trained."""
     v: int = 30_000
     """Rows of the vocabulary that is trained on the texts, at most."""
+    whole_words: bool = False
+    """No pieces of words: the unknown are told by their look (`Tokenizer.train`)."""
     pairs: int = 0
     """Rows for pairs of neighbouring tokens, those that say most about the labels of the training texts."""
     valid: float = 0.2

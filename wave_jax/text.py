@@ -22,7 +22,7 @@ from wave_jax import pairs, wordpiece
 from wave_jax.cleaning import clean_with_spans, sentences
 from wave_jax.disk import write_whole
 from wave_jax.pairs import PairIndex
-from wave_jax.wordpiece import SPECIAL, Rules
+from wave_jax.wordpiece import LOOKS, SPECIAL, Rules
 
 __all__ = ["Piece", "Rules", "Tokenizer", "Tokens"]
 
@@ -81,7 +81,8 @@ class Tokenizer:
     """
 
     def __init__(self, vocabulary: dict[str, int], rules: Rules, pairs: np.ndarray | None = None):
-        missing = [token for token in _NEEDED if token not in vocabulary]
+        needed = (*_NEEDED, *LOOKS) if rules.looks else _NEEDED
+        missing = [token for token in needed if token not in vocabulary]
         if missing:
             raise ValueError(
                 f"The vocabulary lacks {', '.join(missing)}; a tokenizer of BERT's kind has them."
@@ -118,7 +119,10 @@ class Tokenizer:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of vocabulary, rules and pairs: two tokenizers of one digest give the same ids."""
-        content: list[Any] = [_VERSION, asdict(self.rules), sorted(self.vocabulary.items())]
+        rules = asdict(self.rules)
+        if not self.rules.looks:
+            del rules["looks"]  # as if there were no such rule: digests are older than it
+        content: list[Any] = [_VERSION, rules, sorted(self.vocabulary.items())]
         content += [self.pairs.tolist()] if len(self.pairs) else []
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
@@ -130,9 +134,13 @@ class Tokenizer:
         *,
         lowercase: bool = True,
         clean: bool = False,
+        whole_words: bool = False,
         min_frequency: int = 2,
     ) -> "Tokenizer":
         """The WordPiece vocabulary of these texts: at most v rows, special tokens included, [PAD] in row 0.
+
+        With `whole_words` there are no pieces: the most frequent words have rows, and of any other the look
+        is told, [UNK-A] with a capital, [UNK-1] with a digit in front, else [UNK].
 
         The same on every run and machine. Where the texts yield fewer rows, `v` of the tokenizer says how
         many, and a warning is logged.
@@ -140,9 +148,10 @@ class Tokenizer:
         if v < 10:
             raise ValueError(f"v must be at least 10 rows, of which five are special tokens, got {v}.")
         _check(texts)
-        rules = Rules(clean=clean, lowercase=lowercase)
+        rules = Rules(clean=clean, looks=whole_words, lowercase=lowercase)
         texts = [_LONE.sub("\ufffd", rules.prepare(text)) for text in texts]
-        tokenizer = cls(wordpiece.train_vocabulary(texts, rules, v, min_frequency), rules)
+        train = wordpiece.train_words if whole_words else wordpiece.train_vocabulary
+        tokenizer = cls(train(texts, rules, v, min_frequency), rules)
         if tokenizer.v < v:
             _log.warning("The texts yield %d of the %d rows asked for.", tokenizer.v, v)
         return tokenizer
@@ -247,14 +256,28 @@ class Tokenizer:
             if " " not in text:
                 return [text]
             return [part for word in text.split(" ") for part in self._cut(word)]
-        return _WORDS.findall(text.lower() if self.rules.lowercase else text)
+        return _WORDS.findall(text.lower() if self.rules.lowercase and not self.rules.looks else text)
 
     def _tokenize(self, word: str) -> bytes:
         """The ids of a word as bytes."""
         if _is_plain(word):
-            return self._word_piece(word)
-        ids = self._rust.encode(_LONE.sub("\ufffd", word), add_special_tokens=False).ids
-        return np.array(ids, self._dtype).tobytes()
+            ids = self._word_piece(word.lower() if self.rules.lowercase else word)
+            return self._bytes[self._seen("[UNK]", word[0])] if ids == self._bytes["[UNK]"] else ids
+        return b"".join(self._bytes[token] for token, _ in self._pieces(word))
+
+    def _pieces(self, text: str) -> list[tuple[str, tuple[int, int]]]:
+        """The tokens of a text by the Rust library, and their places."""
+        found = self._rust.encode(_LONE.sub("\ufffd", text), add_special_tokens=False)
+        return [
+            (self._seen(t, text[a : a + 1]), (a, b))
+            for t, (a, b) in zip(found.tokens, found.offsets, strict=True)
+        ]
+
+    def _seen(self, token: str, first: str) -> str:
+        """The token, or what the word looks like by its first character where it is unknown."""
+        if token != "[UNK]" or not self.rules.looks:
+            return token
+        return "[UNK-A]" if first.isupper() else "[UNK-1]" if first.isdigit() else token
 
     def _word_piece(self, word: str) -> bytes:
         """The longest token that the word begins with, then the longest of the rest, and so on; [UNK] where
@@ -280,9 +303,10 @@ class Tokenizer:
         """
         _check_length(max_length)
         cleaned, begin, end = clean_with_spans(text) if self.rules.clean else (text, (), ())
-        found = self._rust.encode(_LONE.sub("\ufffd", cleaned), add_special_tokens=False)
-        spans = [(begin[a], end[b - 1]) if begin else (a, b) for a, b in found.offsets]
-        pieces = [Piece(i, t, *span) for i, t, span in zip(found.ids, found.tokens, spans, strict=True)]
+        pieces = [
+            Piece(self.vocabulary[token], token, *((begin[a], end[b - 1]) if begin else (a, b)))
+            for token, (a, b) in self._pieces(cleaned)
+        ]
         first, last = Piece(self.cls_id, "[CLS]", 0, 0), Piece(self.sep_id, "[SEP]", len(text), len(text))
         pieces = [first, *pieces[: max_length - 2], last]
         ids = np.array([piece.id for piece in pieces])

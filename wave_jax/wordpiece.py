@@ -10,9 +10,20 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from wave_jax.cleaning import clean
 
-__all__ = ["SPECIAL", "Rules", "dump_json", "model", "parse_json", "parse_lines", "train_vocabulary"]
+__all__ = [
+    "LOOKS",
+    "SPECIAL",
+    "Rules",
+    "dump_json",
+    "model",
+    "parse_json",
+    "parse_lines",
+    "train_vocabulary",
+    "train_words",
+]
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+LOOKS = ("[UNK-A]", "[UNK-1]")  # unknown words that begin with a capital, and with a digit
 
 
 @dataclass(frozen=True)
@@ -20,6 +31,7 @@ class Rules:
     """How a text becomes words; the names but the first are Hugging Face's."""
 
     clean: bool = False
+    looks: bool = False  # an unknown word is told by its look (LOOKS) where it has one
     lowercase: bool = True
     strip_accents: bool | None = None  # None: where lowercase
     clean_text: bool = True
@@ -69,6 +81,17 @@ def train_vocabulary(texts: list[str], rules: Rules, v: int, min_frequency: int)
     return rust.get_vocab()
 
 
+def train_words(texts: list[str], rules: Rules, v: int, min_frequency: int) -> dict[str, int]:
+    """At most v tokens: the special ones, and the most frequent words, whole."""
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=v, min_frequency=min_frequency, show_progress=False, special_tokens=[*SPECIAL, *LOOKS]
+    )
+    rust = tokenizers.Tokenizer(models.WordLevel(unk_token="[UNK]"))
+    rust.normalizer, rust.pre_tokenizer = rules.normalizer(), pre_tokenizers.BertPreTokenizer()
+    rust.train_from_iterator(texts, trainer, length=len(texts))
+    return rust.get_vocab()
+
+
 def _alphabet(texts: list[str], rules: Rules, room: int, min_frequency: int) -> list[str]:
     """The characters that get tokens of their own: the `room` most frequent as the normalizer leaves them."""
     counts = np.zeros(0x110000, np.int64)
@@ -110,6 +133,7 @@ def dump_json(vocabulary: dict[str, int], rules: Rules, pairs: np.ndarray | None
     token = {row: token for token, row in vocabulary.items()}
     ours = {
         **({"clean": True} if rules.clean else {}),
+        **({"looks": True} if rules.looks else {}),
         **(
             {} if pairs is None or not len(pairs) else {"pairs": [f"{token[a]} {token[b]}" for a, b in pairs]}
         ),
