@@ -25,7 +25,8 @@ class Few:
     """
 
     def __init__(self, function: Callable[..., Any], most: int, **options: Any):
-        self.jitted, self.most, self.known = jax.jit(function, **options), most, set[Hashable]()
+        self.jitted: Any = jax.jit(function, **options)
+        self.most, self.known = most, set[Hashable]()
         update_wrapper(self, function)
 
     def __call__(self, *args: Any) -> Any:
