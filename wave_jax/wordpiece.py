@@ -28,7 +28,7 @@ LOOKS = ("[UNK-A]", "[UNK-1]")  # unknown words that begin with a capital, and w
 
 @dataclass(frozen=True)
 class Rules:
-    """How a text becomes words; the names but the first are Hugging Face's."""
+    """How a text becomes words; the names but the first two are Hugging Face's."""
 
     clean: bool = False
     looks: bool = False  # an unknown word is told by its look (LOOKS) where it has one
