@@ -65,7 +65,7 @@ def exported(folder: str, out: Path) -> dict[str, Any]:
     return {
         dtype: export.save(
             out / dtype,
-            last.best,
+            last.kept,
             prepared.tokenizer,
             data.classes,
             max_length=prepared.settings.max_length,

@@ -35,7 +35,7 @@ from wave_jax.numerics import masked_mean
 from wave_jax.presets import Preset
 
 ABOUT = """\
-Accuracy in per cent of the network with the best validation accuracy, mean and 95 % interval over {seeds}
+Accuracy in per cent of the network kept (SMALL's: the last), mean and 95 % interval over {seeds}
 seeds, after {epochs} epochs (SMALL: {of}) of {texts} training texts. *Difference*: from the base, which has
 no change, with the same seed, on the same test texts, in points of per cent. *Only it* and *only base* are
 test texts that one of them alone answers right, mean over seeds; p is of McNemar's exact test on them, the

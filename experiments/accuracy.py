@@ -7,8 +7,9 @@ Network takes half a second, one of the Transformer 3 and of BERT base about 20:
 5 seeds, 3 hours for each Wave Network. `--weights` is the folder of a BERT: it is fine-tuned, and its words
 are given to a Transformer. `--models` and `--seeds` do less. A stopped run goes on where it was.
 
-The network is that of the epoch with the best validation accuracy, and the test split is read once, for it.
-Every model stands beside modulation of the same seed, on the same test texts.
+The network is that of the epoch with the best validation accuracy, at SMALL's size that of the last epoch,
+and the test split is read once, for it. Every model stands beside modulation of the same seed, on the same
+test texts.
 
 To expect: the papers' column of the report; the Transformer, trained with care, far above its number there.
 """
@@ -36,7 +37,7 @@ PAPER = {  # P1 table 2; the Transformer of table 1 is given BERT's words
     "dbpedia14": {"interference": 97.93, "modulation": 98.05, "BERT": 99.28},
 }
 ABOUT = """\
-Test accuracy in per cent of the network with the best validation accuracy: mean, standard deviation and 95 %
+Test accuracy in per cent of the network kept (at SMALL's size the last): mean, standard deviation and 95 %
 interval over seeds. *Parameters* count every row of every table. *Tokens* are those of a text that are read.
 *Seconds* are those of training, compiling included, the median over seeds."""
 AGAINST = """\

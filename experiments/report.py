@@ -135,7 +135,7 @@ def trained(prepared: run.Prepared, about: str) -> tuple[list[Any], Any]:
     records, network = [], None
     for turn in turns(prepared, about):
         records.append(turn.record)
-        network = turn.best
+        network = turn.kept
     return records, network
 
 

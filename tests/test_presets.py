@@ -9,7 +9,7 @@ from flax import nnx
 from wave_jax import model, recipe
 from wave_jax.bert import BertConfig
 from wave_jax.network import count_parameters
-from wave_jax.presets import MODELS, PRESETS, max_length, preset
+from wave_jax.presets import MODELS, PRESETS, max_length, preset, within
 
 
 def parameters(network, v, c):
@@ -28,12 +28,35 @@ def test_baselines_are_of_the_wave_networks_size_reading_and_training(name, kind
 def test_the_presets_are_those_of_the_papers_and_of_the_modules():
     assert preset("small") == preset() == PRESETS["small"]
     assert (PRESETS["small"].network, PRESETS["small"].training) == (model.SMALL, recipe.SMALL)
-    small = PRESETS["small"]
-    assert parameters(small.network, small.v + small.pairs, 4).total == 2_353_972  # at most 2.4 million
     assert parameters(preset("paper-modulation").network, 30_522, 4).without_embeddings == 2_366_212
     interference = preset("paper-interference")
     assert replace(interference.network, combine="modulate") == preset("paper-modulation").network
     assert preset("paper-modulation", "transformer").network.heads == 12
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MODELS if kind != "bert"])
+@pytest.mark.parametrize(("v", "d"), [(60, 96), (24_000, 96), (25_000, 88), (49_000, 48), (200_000, 8)])
+def test_small_is_as_wide_as_its_parameters_allow(kind, v, d):
+    settings = preset("small", kind)
+    found, most = within(settings, v, 14), settings.parameters
+    assert abs(found.d - d) <= (8 if kind == "transformer" else 0)  # its layer is the largest
+    assert parameters(found, v, 14).total <= most
+    wider = replace(found, d=found.d + 8, **({"width": 4 * found.d + 32} if kind == "transformer" else {}))
+    assert found == settings.network or parameters(wider, v, 14).total > most
+    if kind == "wave":
+        assert found.voices == d // 8
+    if kind == "transformer":
+        assert (found.width, found.heads) == (4 * found.d, 4)
+
+
+def test_a_network_is_narrowed_where_it_is_told_to_alone():
+    settings = preset("small")
+    assert within(settings, 49_000, 4) == replace(settings.network, d=48)
+    assert within(replace(settings, parameters=None), 49_000, 4) == settings.network
+    narrow = replace(settings, network=replace(settings.network, d=20, voice_width=None))
+    assert within(narrow, 49_000, 4) == narrow.network
+    with pytest.raises(ValueError, match=r"^300,001 rows are too many for 2,400,000 parameters: ask"):
+        within(settings, 300_001, 4)
 
 
 def test_a_bert_is_what_its_folder_says(tmp_path):

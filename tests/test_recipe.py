@@ -41,6 +41,7 @@ def tokens(texts, segments=False):
         ("keep_tokens", -1),
         ("lengths", 0),
         ("patience", 0),
+        ("keep", "first"),
         ("seed", -1),
         ("dtype", "float16"),
     ],
@@ -48,6 +49,12 @@ def tokens(texts, segments=False):
 def test_a_setting_out_of_range_is_named(name, value):
     with unchecked(), pytest.raises(ValueError, match=rf"^{name} must be .*, got {value!r}\.$"):
         TrainConfig(**{name: value})
+
+
+def test_who_waits_for_a_better_epoch_keeps_the_best():
+    with pytest.raises(ValueError, match=r"^keep must be best, with patience, got 'last'\.$"):
+        TrainConfig(patience=2, keep="last")
+    assert TrainConfig(patience=2).keep == "best"
 
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])

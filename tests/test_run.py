@@ -29,7 +29,7 @@ def prepared():
 @pytest.fixture(scope="module")
 def turns(prepared):
     """A whole run without a folder; each turn keeps its state's step alone, as the state is used up."""
-    return [(turn.record, turn.best) for turn in run.train(prepared, every=2)]
+    return [(turn.record, turn.kept) for turn in run.train(prepared, every=2)]
 
 
 def same(a, b) -> bool:
@@ -64,6 +64,18 @@ def test_the_best_network_is_that_of_the_highest_validation(prepared, turns):
     kept = evaluate.evaluate(turns[-1][1], prepared.valid)
     assert kept.accuracy == max(accuracies)
     assert same(turns[-1][1], turns[2 * (1 + int(np.argmax(accuracies))) - 1][1])
+
+
+def test_the_last_network_is_kept_where_that_is_asked_for(prepared, turns, tmp_path):
+    last = replace(TINY, training=replace(TINY.training, keep="last"))
+    other = run.prepare(DATA, last)
+    *_, turn = run.train(other)
+    assert same(turn.kept, turn.state.network)
+    with run.run_folder(tmp_path, other) as folder:
+        assert len(list(run.train(other, folder))) > 1
+        assert folder.best is None
+        assert same(folder.network(), turn.kept)
+    assert not same(turns[-1][1], turn.kept), "the best epoch is the last: this test shows nothing"
 
 
 def test_a_run_with_a_folder_that_is_stopped_anywhere_ends_as_one_that_is_not(prepared, turns, tmp_path):

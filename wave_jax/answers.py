@@ -32,7 +32,7 @@ class Answers:
 
     @classmethod
     def of_run(cls, folder: RunFolder) -> "Answers":
-        """Those of a run's best network."""
+        """Those of the network that a run keeps."""
         return cls(folder.network(), folder.tokenizer(), folder.settings)
 
     def predict_proba(self, texts: Sequence[str]) -> Float[np.ndarray, "texts c"]:

@@ -37,7 +37,8 @@ from wave_jax.train import Record
 __all__ = ["NotFitted", "WaveClassifier"]
 
 _NETWORK, _TRAINING = ({field.name for field in fields(kind)} for kind in (WaveConfig, TrainConfig))
-_KNOWN = ("preset", "valid", "v", "pairs", *sorted(_NETWORK), *sorted(_TRAINING))
+_ROWS = ("v", "whole_words", "pairs", "parameters")
+_KNOWN = ("preset", "valid", *_ROWS, *sorted(_NETWORK), *sorted(_TRAINING))
 _FITTED = ("network", "tokenizer", "history", "metrics", "settings", "classes_")
 
 
@@ -49,9 +50,9 @@ class WaveClassifier:
     """A Wave Network that is trained by `fit`.
 
     `preset` names a preset ("small", "paper-modulation", "paper-interference"), `valid` is the share of the
-    texts by whose accuracy the best network is kept. Every setting of `WaveConfig` and `TrainConfig`
-    (`epochs`, `rate`, `d`, `seed`, ...) can be given by name, and `v` and `pairs`, the rows of words and of
-    pairs.
+    texts that validate, which are not trained on. Every setting of `WaveConfig` and `TrainConfig` (`epochs`,
+    `rate`, `d`, `seed`, ...) can be given by name, and those of `Preset` that say what has a row: `v`,
+    `whole_words`, `pairs`, `parameters`.
 
     >>> WaveClassifier(epochs=2, seed=1)
     WaveClassifier(preset='small', valid=0.1, epochs=2, seed=1)
@@ -126,7 +127,7 @@ class WaveClassifier:
         )
         prepared, network, history = run.prepare(dataset, preset), None, []
         for turn in run.train(prepared):
-            network = turn.best
+            network = turn.kept
             history.append(turn.record)
         self.network, self.tokenizer, self.settings = network, prepared.tokenizer, prepared.settings
         self.metrics = run.measure(prepared, network, history, preset=self.preset)
@@ -216,8 +217,7 @@ class WaveClassifier:
             chosen,
             network=replace(chosen.network, **{k: x for k, x in given.items() if k in _NETWORK}),
             training=replace(chosen.training, **{k: x for k, x in given.items() if k in _TRAINING}),
-            v=given.get("v", chosen.v),
-            pairs=given.get("pairs", chosen.pairs),
+            **{k: x for k, x in given.items() if k in _ROWS},
         )
 
     def _numbers(self) -> dict[Any, int]:

@@ -46,7 +46,7 @@ _FLAGS = (tyro.conf.FlagCreatePairsOff,)  # --json, and no --no-json
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Accuracy of a run's best network, class by class."""
+    """Accuracy of the network that a run keeps, class by class."""
 
     run: Run
     """Folder of a run."""

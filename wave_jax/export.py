@@ -93,7 +93,7 @@ def save_run(
     dtype: Dtype = "float32",
     valid: TokenArrays | None = None,
 ) -> Exported:
-    """`save` of the best network of an opened run folder, or of the newest where no step has a metric."""
+    """`save` of the network that the run of an opened folder keeps (`RunFolder.network`)."""
     settings = folder.settings
     return save(
         path,

@@ -89,7 +89,7 @@ class WaveConfig:
         """A network for v rows of vocabulary and c classes, with random parameters.
 
         >>> SMALL.build(v=100, c=4, rngs=nnx.Rngs(0)).embedding.shape
-        (100, 48)
+        (100, 96)
         """
         check_setting("v", v, v >= 1, "at least 1")
         check_setting("c", c, c >= 2, "at least 2 classes")
@@ -98,7 +98,7 @@ class WaveConfig:
 
 PAPER_MODULATION = WaveConfig(positions="sinusoidal")
 PAPER_INTERFERENCE = WaveConfig(positions="sinusoidal", combine="interfere")
-SMALL = WaveConfig(d=48, voice_width=8, dropout=0.3, max_length=512)
+SMALL = WaveConfig(d=96, voice_width=8, dropout=0.3, max_length=512)  # `presets.within` narrows it
 
 
 class WaveLayer(nnx.Module):

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from flax import nnx
+
 from wave_jax import model, recipe
 from wave_jax.baselines import BagConfig, TransformerConfig
 from wave_jax.bert import BertConfig
 from wave_jax.model import WaveConfig
-from wave_jax.network import check_setting
+from wave_jax.network import check_setting, count_parameters
 from wave_jax.recipe import TrainConfig
 
-__all__ = ["MODELS", "PRESETS", "Model", "NetworkConfig", "Preset", "max_length", "preset"]
+__all__ = ["MODELS", "PRESETS", "Model", "NetworkConfig", "Preset", "max_length", "preset", "within"]
 
 Model = Literal["wave", "transformer", "bag", "bert"]
 MODELS: tuple[Model, ...] = ("wave", "transformer", "bag", "bert")
@@ -35,6 +37,8 @@ class Preset:
     """No pieces of words: the unknown are told by their look (`Tokenizer.train`)."""
     pairs: int = 0
     """Rows for pairs of neighbouring tokens, those that say most about the labels of the training texts."""
+    parameters: int | None = None
+    """Numbers that the network may hold, tables included: where rows are many, it is narrower than d."""
     valid: float = 0.2
     """Share of the training texts that validate instead, where the source has no texts for it."""
     weights: Path | None = None
@@ -42,9 +46,12 @@ class Preset:
 
 
 _PAPER_V = 30_522  # BERT's
+_STEP = 8  # dimensions that `within` takes away at a time: SMALL's voice
 
 PRESETS = {
-    "small": Preset(model.SMALL, recipe.SMALL, v=20_000, pairs=29_000, valid=0.1),
+    "small": Preset(
+        model.SMALL, recipe.SMALL, v=20_000, whole_words=True, pairs=29_000, parameters=2_400_000, valid=0.1
+    ),
     "paper-modulation": Preset(model.PAPER_MODULATION, recipe.PAPER, _PAPER_V),
     "paper-interference": Preset(model.PAPER_INTERFERENCE, recipe.PAPER, _PAPER_V),
 }
@@ -60,7 +67,7 @@ def preset(name: str = "small", model: str = "wave", weights: str | Path | None 
     check_setting("model", model, model in MODELS, f"one of {', '.join(MODELS)}")
     chosen = PRESETS[name]
     if weights is not None:
-        chosen = replace(chosen, weights=Path(weights))
+        chosen = replace(chosen, weights=Path(weights), parameters=None)  # as wide as the weights are
     if model == "bert":
         check_setting("weights", weights, weights is not None, "the folder of a BERT where the model is bert")
         return replace(chosen, network=BertConfig.read(str(weights)), training=recipe.PAPER_BERT, pairs=0)
@@ -77,6 +84,35 @@ def _of_size(network: NetworkConfig, model: str) -> NetworkConfig:
         rate = min(network.dropout, 0.1)
         return TransformerConfig(d, max(4, d // 64), width=4 * d, dropout=rate, max_length=length)
     return BagConfig(d, network.dropout, length) if model == "bag" else network
+
+
+def within(preset: Preset, v: int, c: int) -> NetworkConfig:
+    """The widest network of the preset's kind, no wider than its own, that holds at most `parameters`.
+
+    >>> [within(preset("small"), v, c=4).d for v in (9_000, 30_000, 49_000)]
+    [96, 72, 48]
+    """
+    network = preset.network
+    if preset.parameters is None or isinstance(network, BertConfig):
+        return network
+    for d in range(network.d, 0, -_STEP):
+        narrow = _of_width(network, d)
+        if _parameters(narrow, v, c) <= preset.parameters:
+            return narrow
+    raise ValueError(
+        f"{v:,} rows are too many for {preset.parameters:,} parameters: ask for fewer rows (v, pairs) or a "
+        "smaller d, or allow more parameters."
+    )
+
+
+def _of_width(network: WaveConfig | TransformerConfig | BagConfig, d: int) -> NetworkConfig:
+    if isinstance(network, TransformerConfig):
+        return replace(network, d=d, width=network.width * d // network.d)
+    return replace(network, d=d)
+
+
+def _parameters(network: NetworkConfig, v: int, c: int) -> int:
+    return count_parameters(nnx.eval_shape(lambda: network.build(v=v, c=c, rngs=nnx.Rngs(0)))).total
 
 
 def max_length(network: NetworkConfig) -> int:

@@ -63,6 +63,8 @@ class TrainConfig:
     """Lengths at most that batches are padded to: fewer leave more padding, and fewer programs to compile."""
     patience: int | None = None
     """Epochs without a better validation accuracy after which training stops."""
+    keep: Literal["best", "last"] = "best"
+    """Which network stays: that of the best validation accuracy, or the last, for a rate that falls to 0."""
     seed: int = 0
     """Of the order of texts, of dropout and of dropped tokens."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -89,6 +91,8 @@ class TrainConfig:
         check_setting("lengths", self.lengths, self.lengths >= 1, "at least 1")
         patient = self.patience is None or self.patience >= 1
         check_setting("patience", self.patience, patient, "None or at least 1")
+        check_setting("keep", self.keep, self.keep in ("best", "last"), "best or last")
+        check_setting("keep", self.keep, self.keep == "best" or not self.patience, "best, with patience")
         check_setting("seed", self.seed, 0 <= self.seed < 2**32, "in 0..2³²-1")
         check_setting("dtype", self.dtype, self.dtype in ("float32", "bfloat16"), "float32 or bfloat16")
 
@@ -104,13 +108,14 @@ class TrainConfig:
 PAPER = TrainConfig()
 PAPER_BERT = TrainConfig(rate=2e-5, batch=32)
 SMALL = TrainConfig(
-    epochs=8,
+    epochs=5,
     rate=3e-3,
     schedule="cosine",
     weight_decay=0.01,
     smoothing=0.1,
     drop_tokens=0.6,
     keep_tokens=24,
+    keep="last",
 )
 
 

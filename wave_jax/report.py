@@ -31,7 +31,7 @@ __all__ = [
 
 
 def evaluation(folder: RunFolder, *, test: bool = False, place: str | None = None) -> dict[str, Any]:
-    """What the best network makes of the validation texts, and of the test split where it is asked for."""
+    """What the network kept makes of the validation texts, and of the test split where it is asked for."""
     settings, tokenizer, network = folder.settings, folder.tokenizer(), folder.network()
     dataset = run.texts_of(settings, place)
     splits = {"valid": dataset.valid, **({"test": dataset.test} if test else {})}

@@ -3,7 +3,7 @@
     prepared = prepare(dataset, preset("small"))                    # tokenizer, token arrays, network
     for turn in train(prepared):                                    # or train(prepared, folder)
         print(turn.record)                                          # show, stop or study here
-    metrics = measure(prepared, turn.best, [turn.record, ...])
+    metrics = measure(prepared, turn.kept, [turn.record, ...])
 
 Nothing here prints, and nothing needs a folder; with one (`run_folder`) the run can be stopped at any moment
 and resumed, and `finish` leaves `metrics.json` there, by which a finished run is known.
@@ -35,7 +35,7 @@ from wave_jax.disk import write_whole
 from wave_jax.evaluate import evaluate
 from wave_jax.model import WaveConfig
 from wave_jax.network import count_parameters
-from wave_jax.presets import Preset, max_length
+from wave_jax.presets import Preset, max_length, within
 from wave_jax.text import Tokenizer
 from wave_jax.train import Record, TrainState, fit
 
@@ -81,8 +81,8 @@ class Turn(NamedTuple):
     state: TrainState
     """Valid until the next turn, which uses it up."""
     record: Record
-    best: Any
-    """The network of the best validation accuracy so far, yours to keep; None before the first validation."""
+    kept: Any
+    """The network to keep so far (`TrainConfig.keep`), a copy of yours; None before the first validation."""
 
 
 def prepare(
@@ -98,10 +98,11 @@ def prepare(
     the settings, so that the texts are found again.
     """
     tokenizer = _tokenizer(dataset, preset, cache)
+    v = tokenizer.v if preset.weights is None else BertConfig.read(preset.weights).vocab_size
     settings = Settings(
-        network=preset.network,
+        network=within(preset, v, len(dataset.classes)),
         training=preset.training,
-        v=tokenizer.v if preset.weights is None else BertConfig.read(preset.weights).vocab_size,
+        v=v,
         classes=dataset.classes,
         max_length=max_length(preset.network),
         tokenizer=tokenizer.digest,
@@ -133,7 +134,7 @@ def _tokenizer(dataset: Dataset, preset: Preset, cache: str | os.PathLike[str] |
 def _start(settings: Settings, preset: Preset) -> Any:
     """The network before training, at random from the seed or from the weights of a BERT."""
     v, c, rngs = settings.v, len(settings.classes), nnx.Rngs(settings.training.seed)
-    network, weights = preset.network, preset.weights
+    network, weights = settings.network, preset.weights
     if weights is None:
         return network.build(v=v, c=c, rngs=rngs)
     if isinstance(network, BertConfig):
@@ -185,22 +186,22 @@ def train(
     With a folder it goes on from the newest step saved there, and saves: after every validation, and after a
     minute without one. Who stops in between saves by `folder.save(turn.state)`.
     """
-    start, best = prepared.network, None
+    start, kept, best = prepared.network, None, prepared.settings.training.keep == "best"
     if folder is not None:
         start = folder.resume() or start
-        best = None if folder.best is None else folder.network()
+        kept = None if folder.best is None else folder.network()
     saved = time.monotonic()
     for state, record in fit(
         start, prepared.train, prepared.settings.training, valid=prepared.valid, every=every, mesh=mesh
     ):
-        if record.valid is not None and int(state.stale) == 0:
-            best = jax.tree.map(jnp.copy, state.network)
+        if record.valid is not None and (not best or int(state.stale) == 0):
+            kept = jax.tree.map(jnp.copy, state.network)
         if folder is not None:
             folder.append(record)
             if record.valid is not None or time.monotonic() - saved > _SAVE_AFTER:
-                folder.save(state, metric=record.valid and record.valid.accuracy)
+                folder.save(state, metric=record.valid.accuracy if best and record.valid else None)
                 saved = time.monotonic()
-        yield Turn(state, record, best)
+        yield Turn(state, record, kept)
 
 
 # --- what a run leaves --------------------------------------------------------------------------------------
@@ -209,7 +210,7 @@ def train(
 def finish(
     folder: RunFolder, prepared: Prepared, *, test: Split | None = None, preset: str | None = None
 ) -> dict[str, Any]:
-    """Measure the best network of a run that came to its end, and write `metrics.json`."""
+    """Measure the network kept of a run that came to its end, and write `metrics.json`."""
     metrics = measure(prepared, folder.network(), folder.records(), test=test, preset=preset)
     write_whole(folder.path / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
     return metrics

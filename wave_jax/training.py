@@ -105,8 +105,8 @@ class Train:
         if metrics is None or (self.test and "test_accuracy" not in metrics):
             return False
         folder = checkpoint.open(self.out)
-        network, training = self.settings.network, self.settings.training
-        folder.expect(replace(folder.settings, network=network, training=training))
+        network = presets.within(self.settings, folder.settings.v, len(folder.settings.classes))
+        folder.expect(replace(folder.settings, network=network, training=self.settings.training))
         return True
 
     def _again(self) -> str:
