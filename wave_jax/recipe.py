@@ -108,7 +108,7 @@ class TrainConfig:
 PAPER = TrainConfig()
 PAPER_BERT = TrainConfig(rate=2e-5, batch=32)
 SMALL = TrainConfig(
-    epochs=5,
+    epochs=6,
     rate=3e-3,
     schedule="cosine",
     weight_decay=0.01,
