@@ -33,7 +33,8 @@ from wave_jax.datasets import Dataset, Split
 from wave_jax.presets import Preset
 
 ABOUT = """\
-Accuracy in per cent, mean and 95 % interval over seeds.
+Accuracy in per cent, mean and 95 % interval over seeds. *Less* and *more*: than SMALL of the same seeds, by
+more than the 95 % interval of the difference; of twenty such differences one is told where there is none.
 *Parameters* count every row of every table. *Seconds* are those of training, compiling included."""
 
 
@@ -103,7 +104,8 @@ def main(config: Config, out: Path) -> None:
         | {"model": key["model"], "seed": key["seed"], **cell}
         for key, cell in zip(keys, found, strict=True)
     ]
-    parts: dict[str, Any] = {"What is measured": ABOUT, "Test accuracy": accuracy_table(rows)}
+    parts: dict[str, Any] = {"What is measured": ABOUT, "Test accuracy": side_by_side(rows)}
+    parts["Model by model"] = accuracy_table(rows)
     for dataset in loaded:
         of = [row for row in rows if row["digest"] == dataset.digest]
         parts[f"Accuracy against parameters: {dataset.name}"] = figure(of)
@@ -172,6 +174,26 @@ def groups(rows: Rows) -> dict[tuple[str, str], Rows]:
     """The runs of each data set and model."""
     keys = dict.fromkeys((row["data"], row["model"]) for row in rows)
     return {key: [row for row in rows if (row["data"], row["model"]) == key] for key in keys}
+
+
+def side_by_side(rows: Rows) -> Rows:
+    """A row for each model, a column for each data set."""
+    found = groups(rows)
+    data, models = (dict.fromkeys(names) for names in zip(*found, strict=True))
+    return [{"model": model} | {name: compared(found, name, model) for name in data} for model in models]
+
+
+def compared(found: dict[tuple[str, str], Rows], data: str, model: str) -> str:
+    """The accuracy of a model, and whether it is less or more than SMALL's."""
+
+    def by_seed(model: str) -> dict[int, float]:
+        return {row["seed"]: row["test_accuracy"] for row in found.get((data, model), ())}
+
+    own, small = by_seed(model), by_seed("SMALL")
+    both = own.keys() & small.keys()
+    told = report.against([own[seed] for seed in both], [small[seed] for seed in both]) if both else ""
+    shown = report.over_seeds(list(own.values()), 100, digits=2)
+    return f"{shown} {told}" if told in ("less", "more") else shown
 
 
 def accuracy_table(rows: Rows) -> Rows:

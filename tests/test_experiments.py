@@ -5,6 +5,7 @@ import csv
 import json
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -71,13 +72,38 @@ def test_attribution(tmp_path, monkeypatch):
 def test_small(tmp_path, monkeypatch):
     variants = ("SMALL", "without pairs")
     page = run("small", tmp_path, monkeypatch, "--seeds", "1", "--variants", *variants)
-    rows = table(page, "Test accuracy")
+    assert [row["model"] for row in table(page, "Test accuracy")][:2] == list(variants)
+    rows = table(page, "Model by model")
     assert [row["model"] for row in rows if row["model"] != "fastText"] == list(variants)
     points = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
     for row, point in zip(rows, points, strict=True):
         assert row["model"] == point["model"]
         assert row["test accuracy"] == f"{100 * float(point['test_accuracy']):.2f}"
     assert len(list(tmp_path.glob("*.png"))) == 1
+
+
+def test_models_stand_beside_small_by_the_seeds_that_both_have():
+    seeds = {"SMALL": (0.90, 0.91, 0.92, 0.80), "worse": (0.80, 0.81, 0.82), "alike": (0.92, 0.91, 0.90)}
+    rows = [
+        {"data": data, "model": model, "seed": seed, "test_accuracy": accuracy}
+        for data in ("a", "b")
+        for model, found in seeds.items()
+        for seed, accuracy in enumerate(found if data == "a" else found[::-1])
+    ]
+    best, worse, alike = small.side_by_side(rows)
+    assert list(best) == ["model", "a", "b"]
+    assert best["a"].startswith("88.25 ± ")
+    assert worse["a"] == "81.00 ± 2.48 less"
+    assert alike["a"] == "91.00 ± 2.48"
+
+
+def test_what_is_said_of_small_stands_in_its_results():
+    root = Path(__file__).parent.parent
+    says = (root / "docs" / "small.md").read_text().splitlines()
+    results = (root / "experiments" / "results" / "small" / "report.md").read_text().splitlines()
+    rows = [line for line in says if line.startswith("|")]
+    assert len(rows) > 3
+    assert set(rows) <= set(results)
 
 
 def test_what_fasttext_reads_is_one_line_of_words():
