@@ -213,7 +213,7 @@ def accuracy_table(rows: Rows) -> Rows:
 
 
 def figure(rows: Rows) -> plots.Figure:
-    """Of those models alone that differ in what they are; all others are trained otherwise, at SMALL's place."""
+    """Of those models alone that differ in what they are; the others are trained in another way."""
     points, drawn = {}, [row for row in rows if row["model"] in DRAWN]
     for (_, model), of in groups(drawn).items():
         mean, _, half = measures.interval([row["test_accuracy"] for row in of])
