@@ -51,8 +51,8 @@ class WaveClassifier:
 
     `preset` names a preset ("small", "paper-modulation", "paper-interference"), `valid` is the share of the
     texts that validate, which are not trained on. Every setting of `WaveConfig` and `TrainConfig` (`epochs`,
-    `rate`, `d`, `seed`, ...) can be given by name, and those of `Preset` on rows and size: `v`, `whole_words`,
-    `pairs`, `parameters`.
+    `rate`, `d`, `seed`, ...) can be given by name, and those of `Preset` on rows and size: `v`,
+    `whole_words`, `pairs`, `parameters`.
 
     >>> WaveClassifier(epochs=2, seed=1)
     WaveClassifier(preset='small', valid=0.1, epochs=2, seed=1)

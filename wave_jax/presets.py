@@ -100,8 +100,8 @@ def within(preset: Preset, v: int, c: int) -> NetworkConfig:
         if _parameters(narrow, v, c) <= preset.parameters:
             return narrow
     raise ValueError(
-        f"{v:,} rows are too many for {preset.parameters:,} parameters: ask for fewer rows (v, pairs), or allow "
-        "more parameters."
+        f"{v:,} rows are too many for {preset.parameters:,} parameters: ask for fewer rows (v, pairs), or "
+        "allow more parameters."
     )
 
 
