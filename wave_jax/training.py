@@ -150,7 +150,7 @@ def _listed(settings: Preset) -> str:
     """All settings as options, as they stand.
 
     >>> print(_listed(presets.preset("small", "bag")).splitlines()[0])
-      --d 48 --dropout 0.3 --max-length 512 --epochs 8 --steps None --batch 64
+      --d 96 --dropout 0.3 --max-length 512 --epochs 6 --steps None --batch 64
     """
     tree = dataclasses.asdict(settings)
     values = tree.pop("network") | tree.pop("training") | tree
