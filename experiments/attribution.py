@@ -116,9 +116,8 @@ def settings(dataset: Dataset, seed: int, config: Config) -> Preset:
 
 def judge(dataset: Dataset, key: report.Key) -> dict[str, dict[str, Any]]:
     """Train a network and judge every method on the first test texts: the means over them."""
-    prepared, network = run.prepare(dataset, key["preset"]), None
-    for turn in report.turns(prepared, "{data}, seed {seed}".format_map(key)):
-        network = turn.kept
+    prepared = run.prepare(dataset, key["preset"])
+    _, network = report.trained(prepared, "{data}, seed {seed}".format_map(key))
     test = dataset.test.take(range(min(key["texts"], len(dataset.test))))
     tokens = run.tokens_of(test, prepared.tokenizer, prepared.settings)
     places, rows = evidence_places(test, prepared), {method: [] for method in METHODS}

@@ -197,9 +197,8 @@ def chosen(test: Split, most: int) -> Split:
 
 def judge(dataset: Dataset, key: report.Key) -> dict[str, Any]:
     """The accuracy of one network at every rate, from 0 on; and which texts it answers right at rate `at`."""
-    prepared, network = run.prepare(dataset, key["preset"]), None
-    for turn in report.turns(prepared, "{data}, {model}, seed {seed}".format_map(key)):
-        network = turn.kept
+    prepared = run.prepare(dataset, key["preset"])
+    _, network = report.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
     test, answers = (
         chosen(dataset.test, key["texts"]),
         Answers(network, prepared.tokenizer, prepared.settings),
