@@ -96,6 +96,8 @@ def within(preset: Preset, v: int, c: int) -> NetworkConfig:
     if preset.parameters is None or isinstance(network, BertConfig):
         return network
     for d in range(network.d, 0, -_STEP):
+        if v * d > preset.parameters:  # the table alone: a network is drawn up only where that fits
+            continue
         narrow = _of_width(network, d)
         if _parameters(narrow, v, c) <= preset.parameters:
             return narrow
