@@ -3,7 +3,7 @@ the tokens that they name?
 
     python -m experiments attribution --data FOLDER               (about 15 minutes on 2 cores)
 
-Ours, of neither paper. SMALL, without rows for pairs, is trained on the planted corpus, where the words that
+Ours, of neither paper. SMALL, without stems and pairs, is trained on the planted corpus, where the words that
 carry the topic are known (regularised lightly, or it does not learn which words decide only together), and on
 FOLDER, for the report AG News. Of test texts the answered class is explained, and a method is judged by
 - the share of its scores' absolute mass on tokens that carry the topic, over planted texts that are answered
@@ -105,13 +105,13 @@ def main(config: Config, out: Path) -> None:
 
 
 def settings(dataset: Dataset, seed: int, config: Config) -> Preset:
-    """SMALL without pairs, so that every token is a word or a part of one."""
+    """SMALL without stems and pairs, so that every token is a word."""
     preset = presets.preset("small")
     network, training = preset.network, replace(preset.training, seed=seed)
     if dataset.name == "planted":
         network = replace(network, dropout=0.2)
         training = replace(training, drop_tokens=0.1, epochs=config.epochs)
-    return replace(preset, network=network, training=training, v=preset.v + preset.pairs, pairs=0)
+    return replace(preset, network=network, training=training, v=preset.v + preset.pairs, stems=0, pairs=0)
 
 
 def judge(dataset: Dataset, key: report.Key) -> dict[str, dict[str, Any]]:

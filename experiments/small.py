@@ -6,10 +6,10 @@ Beside the papers' tables (P1 tables 1 and 2, 25.8 million parameters with the e
 IMDB 87.02, DBpedia14 98.05). Every folder holds a train.csv and a test.csv. On each of them SMALL, with the
 same defaults everywhere, is trained from several seeds to the last of its epochs, and the test split is read
 once per run. Beside it:
-- each of its choices taken back: pairs (all rows are then for words), whole words (their pieces instead), the
-  width that grows where rows are few (48 for all), voices (one network as wide as all of them, as the papers
-  have it), dropout, dropped tokens, smoothing, the falling rate, weight decay, the last epoch (the one of the
-  best validation accuracy instead);
+- each of its choices taken back: pairs (all rows are then for words and stems), stems (all of theirs are for
+  words), whole words (pieces of words instead, without stems), the width that grows where rows are few (48
+  for all), voices (one network as wide as all of them, as the papers have it), dropout, dropped tokens,
+  smoothing, the falling rate, weight decay, the last epoch (the one of the best validation accuracy instead);
 - without the wave: |Z Z'| = G·G' for a read-out, which no phase reaches;
 - fastText with bigrams, where it is installed (`pip install fasttext-numpy2-wheel`; 2 million rows for
   bigrams): five epochs at rate 0.5 on the same training texts, the validation texts left out as for all.
@@ -51,7 +51,8 @@ VARIANTS: dict[str, Callable[[Preset], Preset]] = {
     "SMALL": network(),
     "without the wave": network(read_out="magnitude"),
     "without pairs": lambda small: replace(small, v=small.v + small.pairs, pairs=0),
-    "pieces of words": lambda small: replace(small, whole_words=False),
+    "without stems": lambda small: replace(small, stems=0),
+    "pieces of words": lambda small: replace(small, whole_words=False, stems=0),
     "48 numbers": network(d=48),
     "one voice": network(voice_width=None),
     "no dropout": network(dropout=0.0),
@@ -61,7 +62,7 @@ VARIANTS: dict[str, Callable[[Preset], Preset]] = {
     "no weight decay": training(weight_decay=0.0),
     "best epoch": training(keep="best"),
 }
-DRAWN = ("SMALL", "without the wave", "without pairs", "one voice", "48 numbers", "fastText")
+DRAWN = ("SMALL", "without the wave", "without pairs", "without stems", "one voice", "48 numbers", "fastText")
 FASTTEXT = {"wordNgrams": 2, "lr": 0.5, "epoch": 5, "thread": 2}
 
 

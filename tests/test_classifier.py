@@ -236,7 +236,7 @@ def test_bad_texts_and_labels(texts, labels, error, sentence):
 
 
 def test_bad_settings():
-    known = "preset, valid, v, whole_words, pairs, parameters, activation"
+    known = "preset, valid, v, whole_words, stems, pairs, parameters, activation"
     with pytest.raises(ValueError, match=f"has no setting 'epoch'; it has {known}"):
         WaveClassifier(epoch=3)
     with pytest.raises(ValueError, match="has no setting 'colour'"):

@@ -15,6 +15,7 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import models, pre_tokenizers, trainers
 
 from wave_jax import text, wordpiece
 from wave_jax.text import Rules, Tokenizer
@@ -28,14 +29,16 @@ UNCASED = Tokenizer.train(CORPUS, v=120)
 CASED = Tokenizer.train(CORPUS, v=120, lowercase=False, clean=True)
 ODD_ACCENTS = Tokenizer(UNCASED.vocabulary, Rules(strip_accents=False, clean_text=False))
 WHOLE = Tokenizer.train(CORPUS, v=80, whole_words=True)
+STEMMED = Tokenizer.train(CORPUS, v=80, whole_words=True, stems=9)
+BOTH = STEMMED.with_pairs(CORPUS, [0, 1, 2] * 3, most=12)
 PAIRED = UNCASED.with_pairs(CORPUS, [0, 1, 2] * 3, most=12)
 WITHOUT_PAIRS = pytest.mark.parametrize(
     "tokenizer", [UNCASED, CASED, ODD_ACCENTS, WHOLE], ids=["uncased", "cased", "odd", "whole"]
 )
 TOKENIZERS = pytest.mark.parametrize(
     "tokenizer",
-    [UNCASED, CASED, ODD_ACCENTS, WHOLE, PAIRED],
-    ids=["uncased", "cased", "odd", "whole", "paired"],
+    [UNCASED, CASED, ODD_ACCENTS, WHOLE, PAIRED, BOTH],
+    ids=["uncased", "cased", "odd", "whole", "paired", "both"],
 )
 
 SPACES = ["", " ", "  ", "\t", "\n\n", "\x00", "\x0b", "\x1c", "\x7f", "\u00a0", "\u200b", "\u200f", "\u2028"]
@@ -208,6 +211,24 @@ def test_unknown_whole_words_are_told_by_their_look():
 def test_whole_words_are_the_most_frequent():
     tokenizer = Tokenizer.train(["b a", "c a", "b c d"] * 2, v=10, whole_words=True)
     assert tokenizer.tokens[7:] == ["a", "b", "c"]
+
+
+@settings(deadline=None)
+@given(lines=st.lists(TEXTS, max_size=4), v=st.integers(10, 40), lowercase=st.booleans())
+def test_whole_words_are_those_of_hugging_faces_trainer(lines, v, lowercase):
+    texts = [
+        wordpiece.Rules().prepare(line).encode("utf-8", "replace").decode() for line in [*CORPUS, *lines]
+    ]
+    tokenizer = Tokenizer.train(texts, v=v, whole_words=True, lowercase=lowercase)
+    special = [*wordpiece.SPECIAL, *wordpiece.LOOKS]
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=v, min_frequency=2, show_progress=False, special_tokens=special
+    )
+    rust = tokenizers.Tokenizer(models.WordLevel(unk_token="[UNK]"))
+    rust.normalizer = tokenizer.rules.normalizer()
+    rust.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    rust.train_from_iterator(texts, trainer)
+    assert tokenizer.vocabulary == rust.get_vocab()
 
 
 def test_a_token_longer_than_words_may_be_is_never_met():
@@ -495,3 +516,89 @@ def test_a_pair_belongs_to_the_sentence_of_its_first_token():
                     for pair, k in zip(pairwise(row), numbers, strict=False)
                     if pair == tuple(PAIRED.pairs[id - UNCASED.v].tolist())
                 }
+
+
+# --- stems --------------------------------------------------------------------------------------------------
+
+
+def stems_of(tokenizer, word):
+    """By the definition: of a word of letters, those of its first 5, 4 and 3 that are fewer and have rows."""
+    ends = [word[:k] for k in (5, 4, 3) if len(word) > k] if word.isalpha() else []
+    return [f"{end}##" for end in ends if f"{end}##" in tokenizer.vocabulary]
+
+
+def test_stems_are_the_beginnings_that_most_words_share():
+    texts = ["planning planned planner", "plane cat cats", "planets cathedral 1999s 1999x"]
+    tokenizer = Tokenizer.train(texts, v=40, whole_words=True, stems=4)
+    assert tokenizer.tokens[7:] == ["pla##", "plan##", "plann##", "cat##"]  # of 5, 5, 3 and 2 words
+    assert Tokenizer.train(texts, v=12, whole_words=True, stems=2).tokens[7:] == ["pla##", "plan##"]
+    half = Tokenizer.train(texts * 2, v=18, whole_words=True, stems=99)  # at most: two rows of words are left
+    assert half.tokens[14:] == ["pla##", "plan##", "plann##", "cat##"]
+    assert half.tokens[7:14] == ["1999s", "1999x", "cat", "cathedral", "cats", "plane", "planets"]
+
+
+def test_stems_stand_behind_the_text_and_for_unknown_words():
+    texts = ["cats slept", "cathedral sleeping", "slept cathode"]
+    tokenizer = Tokenizer.train(texts, v=40, whole_words=True, stems=20)
+    pieces = tokenizer.explain("Câtering slept", 16)
+    assert [(piece.token, piece.start, piece.end) for piece in pieces] == [
+        ("[CLS]", 0, 0),
+        ("cat##", 0, 8),
+        ("slept", 9, 14),
+        ("[SEP]", 14, 14),
+        ("sle##", 9, 14),
+    ]
+    assert tokenizer.decode([piece.id for piece in pieces]) == "cat## slept"
+
+
+@settings(deadline=None)
+@given(line=TEXTS, max_length=st.integers(3, 12))
+def test_every_word_brings_its_stems(line, max_length):
+    ids, _, numbers = STEMMED.encode([line], max_length, segments=True)
+    assert numbers is not None
+    row = ids.tolist()
+    words = row[: row.index(STEMMED.sep_id) + 1]
+    tokens = [STEMMED.tokens[id] for id in words]
+    want = [
+        (stem, int(number))
+        for token, number in zip(tokens, numbers, strict=False)
+        for stem in stems_of(STEMMED, token.removesuffix("##"))
+    ]
+    behind = [STEMMED.tokens[id] for id in row[len(words) :]]
+    assert list(zip(behind, numbers[len(words) :].tolist(), strict=True)) == want
+    assert len(row) <= STEMMED.longest(max_length)
+    assert [piece.id for piece in STEMMED.explain(line, max_length)] == row
+    for token, piece in zip(tokens, STEMMED.explain(line, max_length), strict=False):
+        if token.endswith("##"):  # for a word without a row, the longest
+            word = STEMMED.rules.normalizer().normalize_str(line[piece.start : piece.end])
+            assert word not in STEMMED.vocabulary
+            assert token == stems_of(STEMMED, word)[0]
+
+
+def test_pairs_are_of_words_not_of_stems():
+    assert len(BOTH.pairs) == 12
+    ids = BOTH.encode(CORPUS[:1], 64).ids.tolist()
+    bare = STEMMED.encode(CORPUS[:1], 64).ids.tolist()
+    assert ids[: len(bare)] == bare
+    words = bare[: bare.index(BOTH.sep_id) + 1]
+    pairs = [pair for pair in pairwise(words) if list(pair) in BOTH.pairs.tolist()]
+    assert [tuple(BOTH.pairs[id - BOTH.first_pair].tolist()) for id in ids[len(bare) :]] == pairs
+
+
+def test_stems_are_part_of_the_file(tmp_path):
+    BOTH.save(tmp_path / "tokenizer.json")
+    read = Tokenizer.read(tmp_path / "tokenizer.json")
+    assert read == BOTH == pickle.loads(pickle.dumps(BOTH)) != WHOLE
+    assert read.encode(CORPUS, 64).ids.tolist() == BOTH.encode(CORPUS, 64).ids.tolist()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"stems": 5}, "stems=5 cannot be: .* give whole_words=True, or stems=0"),
+        ({"stems": -1, "whole_words": True}, "stems=-1 .* give 0 or more"),
+    ],
+)
+def test_stems_that_cannot_be(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Tokenizer.train(CORPUS, v=80, **settings)

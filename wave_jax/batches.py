@@ -108,7 +108,7 @@ def train_tokenizer(
     *,
     labels: Sequence[int] | np.ndarray = (),
     pairs: int = 0,
-    **settings: bool,
+    **settings: int,
 ) -> Tokenizer:
     """`Tokenizer.train`, from the folder `cache` where it has been trained on these texts before; with the
     `pairs` that say most about the labels (`Tokenizer.with_pairs`)."""

@@ -37,7 +37,7 @@ from wave_jax.train import Record
 __all__ = ["NotFitted", "WaveClassifier"]
 
 _NETWORK, _TRAINING = ({field.name for field in fields(kind)} for kind in (WaveConfig, TrainConfig))
-_ROWS = ("v", "whole_words", "pairs", "parameters")
+_ROWS = ("v", "whole_words", "stems", "pairs", "parameters")
 _KNOWN = ("preset", "valid", *_ROWS, *sorted(_NETWORK), *sorted(_TRAINING))
 _FITTED = ("network", "tokenizer", "history", "metrics", "settings", "classes_")
 
@@ -52,7 +52,7 @@ class WaveClassifier:
     `preset` names a preset ("small", "paper-modulation", "paper-interference"), `valid` is the share of the
     texts that validate, which are not trained on. Every setting of `WaveConfig` and `TrainConfig` (`epochs`,
     `rate`, `d`, `seed`, ...) can be given by name, and those of `Preset` on rows and size: `v`,
-    `whole_words`, `pairs`, `parameters`.
+    `whole_words`, `stems`, `pairs`, `parameters`.
 
     >>> WaveClassifier(epochs=2, seed=1)
     WaveClassifier(preset='small', valid=0.1, epochs=2, seed=1)

@@ -15,8 +15,8 @@ Where a token scores +0.7, taking it out divides the odds of the class against a
 - "integrated_gradients": the derivative gathered on the straight way from no input at all to the text; the
   scores add up to the logit it gained, up to `Explanation.error`.
 
-Where neighbours make pairs (`pairs`), a word that is left out takes its pairs with it; of the other methods'
-scores each of the two words gets half, and a word beside [CLS] or [SEP] all of it.
+Where words have stems, and neighbours make pairs, a word that is left out takes its stems and pairs with it.
+Of the other methods' scores a word gets its stems' and half of a pair's; beside [CLS] and [SEP] all of it.
 """
 
 import math
@@ -111,12 +111,14 @@ def explain(
     check_setting("classes", classes, len(classes) == c, f"the names of the network's {c} classes")
     check_setting("label", label, label is None or 0 <= label < c, f"None or in 0..{c - 1}")
     split = batches.tokenize([text], [-1 if label is None else label], tokenizer, max_length, segments=True)
-    whole = [piece for piece in tokenizer.explain(text, 2**16) if piece.id < tokenizer.first_pair]
+    whole = tokenizer.explain(text, 2**16)
+    whole = whole[: 1 + [piece.id for piece in whole].index(tokenizer.sep_id)]
     words = [*whole[: min(max_length, len(whole)) - 1], whole[-1]]  # [SEP] ends a text that is cut, too
     # Padding changes nothing, and texts of similar length share one compiled program.
     n = min(tokenizer.longest(max_length), max(8, 1 << (len(split.ids) - 1).bit_length()))
     batch = batches.gather(split, np.array([0]), n)
-    shares = None if not len(tokenizer.pairs) else _shares(tokenizer, np.asarray(split.ids), len(words), n)
+    more = len(split.ids) > len(words)
+    shares = _shares(tokenizer, np.asarray(split.ids), len(words), n) if more else None
     logits, label_, scores, error = jax.device_get(
         _explain(network, jax.tree.map(jnp.asarray, batch), shares, method)
     )
@@ -134,14 +136,15 @@ def explain(
 
 
 def _shares(tokenizer: Tokenizer, ids: np.ndarray, words: int, n: int) -> np.ndarray:
-    """(n, n): how much of token k belongs to word j: a word to itself, half of a pair to each of its two, all
-    of it where the other one is [CLS] or [SEP]."""
-    _, _, first = tokenizer.find_pairs(ids[:words], np.array([0, words]))
-    shares, pair = np.eye(n, dtype=np.float32), words + np.arange(len(first))
-    shares[pair] = 0
+    """(n, n): how much of token k belongs to word j: a word and its stems to itself, half of a pair to each
+    of its two, all of it where the other one is [CLS] or [SEP]."""
+    found = tokenizer.behind(ids[:words], np.array([0, words]))
+    first, last = (np.concatenate([getattr(each, end) for each in found]) for end in ("first", "last"))
+    shares, more = np.eye(n, dtype=np.float32), words + np.arange(len(first))
+    shares[more] = 0
     ends = np.isin(np.arange(n), (0, words - 1))
-    for word, other in ((first, first + 1), (first + 1, first)):
-        shares[word, pair] = np.where(ends[other], 1.0, 0.5) * ~ends[word]
+    for word, other in ((first, last), (last, first)):
+        shares[word, more] = np.where(ends[other] | (word == other), 1.0, 0.5) * ~ends[word]
     return shares
 
 
@@ -150,7 +153,7 @@ def _explain(network: Any, batch: Any, shares: Any, method: Method) -> tuple[Any
     """Logits, explained class, scores and error of the one text of a batch."""
     logits = network(batch.ids, batch.mask, batch.segments)
     batch = batch._replace(labels=jnp.where(batch.labels < 0, jnp.argmax(logits, axis=-1), batch.labels))
-    if shares is not None and method == "leave_one_out":  # a word's pairs go with it
+    if shares is not None and method == "leave_one_out":  # its stems and pairs go with a word
         scores, error = attribution.leave_out(network, batch, (shares > 0)[None])[0], None
     else:
         result = getattr(attribution, method)(network, batch)

@@ -35,6 +35,8 @@ class Preset:
     """Rows of the vocabulary that is trained on the texts, at most."""
     whole_words: bool = False
     """No pieces of words: the unknown are told by their look (`Tokenizer.train`)."""
+    stems: int = 0
+    """Of these rows those for beginnings of words, the ones that most words share."""
     pairs: int = 0
     """Rows for pairs of neighbouring tokens, those that say most about the labels of the training texts."""
     parameters: int | None = None
@@ -50,7 +52,14 @@ _STEP = 8  # dimensions that `within` takes away at a time: SMALL's voice
 
 PRESETS = {
     "small": Preset(
-        model.SMALL, recipe.SMALL, v=20_000, whole_words=True, pairs=29_000, parameters=2_400_000, valid=0.1
+        model.SMALL,
+        recipe.SMALL,
+        v=20_000,
+        whole_words=True,
+        stems=8_000,
+        pairs=29_000,
+        parameters=2_400_000,
+        valid=0.1,
     ),
     "paper-modulation": Preset(model.PAPER_MODULATION, recipe.PAPER, _PAPER_V),
     "paper-interference": Preset(model.PAPER_INTERFERENCE, recipe.PAPER, _PAPER_V),
@@ -71,8 +80,8 @@ def preset(name: str = "small", model: str = "wave", weights: str | Path | None 
     if model == "bert":
         check_setting("weights", weights, weights is not None, "the folder of a BERT where the model is bert")
         return replace(chosen, network=BertConfig.read(str(weights)), training=recipe.PAPER_BERT, pairs=0)
-    if model == "transformer":  # it sees order by itself: as many rows, all for words
-        chosen = replace(chosen, v=chosen.v + chosen.pairs, pairs=0)
+    if model == "transformer":  # it sees order by itself, and places: as many rows, all for words
+        chosen = replace(chosen, v=chosen.v + chosen.pairs, stems=0, pairs=0)
     return replace(chosen, network=_of_size(chosen.network, model))
 
 

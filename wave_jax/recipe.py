@@ -114,7 +114,7 @@ SMALL = TrainConfig(
     weight_decay=0.01,
     smoothing=0.1,
     drop_tokens=0.6,
-    keep_tokens=24,
+    keep_tokens=30,
     keep="last",
 )
 

@@ -22,9 +22,9 @@ from wave_jax import pairs, wordpiece
 from wave_jax.cleaning import clean_with_spans, sentences
 from wave_jax.disk import write_whole
 from wave_jax.pairs import PairIndex
-from wave_jax.wordpiece import LOOKS, SPECIAL, Rules
+from wave_jax.wordpiece import LOOKS, SPECIAL, Rules, is_plain, plain_words
 
-__all__ = ["Piece", "Rules", "Tokenizer", "Tokens"]
+__all__ = ["Found", "Piece", "Rules", "Tokenizer", "Tokens"]
 
 _NEEDED = SPECIAL[:4]
 _VERSION = 1  # of cleaning and sentences: another version may make other ids of the same text
@@ -32,7 +32,6 @@ _KEPT_WORDS, _KEPT_LENGTH = 2**18, 40  # what is remembered between calls: at mo
 
 _log = logging.getLogger(__name__)
 
-_WORDS = re.compile("[A-Za-z0-9]+|[^A-Za-z0-9 ]")  # what BERT takes for words, in ASCII
 _LONE = re.compile("[\ud800-\udfff]")  # half a surrogate pair is no character that UTF-8 can hold
 
 
@@ -51,6 +50,17 @@ class Piece(NamedTuple):
     token: str
     start: int
     end: int
+
+
+class Found(NamedTuple):
+    """Tokens that stand behind their texts, and for what: one word, or the neighbours of a pair."""
+
+    ids: np.ndarray
+    texts: np.ndarray
+    """Which text, going up."""
+    first: np.ndarray
+    """Place of the word or of a pair's first."""
+    last: np.ndarray
 
 
 class _Known(dict[str, bytes]):
@@ -94,7 +104,7 @@ class Tokenizer:
         self.pairs = np.zeros((0, 2), np.int64) if pairs is None else pairs
         if not np.isin(self.pairs, list(rows)).all():
             raise ValueError("A pair is made of two rows of the vocabulary.")
-        self.find_pairs = PairIndex(self.pairs)
+        self._find_pairs = PairIndex(self.pairs)
         self.v = self.first_pair + len(self.pairs)
         self.pad_id, self.unk_id, self.cls_id, self.sep_id = (vocabulary[token] for token in _NEEDED)
         self._dtype = np.dtype(np.uint16 if self.v <= 2**16 else np.int32)
@@ -102,6 +112,7 @@ class Tokenizer:
         self._words = _Known(self._tokenize)
         self._bytes = {token: self._dtype.type(row).tobytes() for token, row in vocabulary.items()}
         self._cls, self._sep = self._bytes["[CLS]"], self._bytes["[SEP]"]
+        self._stems = self._rows_of_stems()
 
     def __repr__(self) -> str:
         pairs = f"{len(self.pairs):,} pairs, " if len(self.pairs) else ""
@@ -126,6 +137,14 @@ class Tokenizer:
         content += [self.pairs.tolist()] if len(self.pairs) else []
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
+    def _rows_of_stems(self) -> np.ndarray:
+        """(first_pair, 3): the rows of a token's stems, -1 for none; (0, 3) where no token has any."""
+        stems = np.full((self.first_pair, len(wordpiece.STEM)), -1, np.int32)
+        for token, row in self.vocabulary.items() if self.rules.looks else ():
+            for k, stem in enumerate(wordpiece.beginnings(token)):
+                stems[row, k] = self.vocabulary.get(stem, -1)
+        return stems if (stems >= 0).any() else stems[:0]
+
     @classmethod
     def train(
         cls,
@@ -135,23 +154,37 @@ class Tokenizer:
         lowercase: bool = True,
         clean: bool = False,
         whole_words: bool = False,
+        stems: int = 0,
         min_frequency: int = 2,
     ) -> "Tokenizer":
         """The WordPiece vocabulary of these texts: at most v rows, special tokens included, [PAD] in row 0.
 
         With `whole_words` there are no pieces: the most frequent words have rows, and of any other the look
-        is told, [UNK-A] with a capital, [UNK-1] with a digit in front, else [UNK].
+        is told, [UNK-A] with a capital, [UNK-1] with a digit in front, else [UNK]. Of the v rows at most
+        `stems`, and at most half, are then for stems, the first three, four or five letters of words: a
+        word's stand behind the text, and the longest in place of a word that has no row.
+
+        >>> texts = ["planned cats", "planning cats", "planets"]
+        >>> tokenizer = Tokenizer.train(texts, v=40, whole_words=True, stems=2)
+        >>> [piece.token for piece in tokenizer.explain("cats planes", 9)]
+        ['[CLS]', 'cats', 'plan##', '[SEP]', 'pla##']
 
         The same on every run and machine. Where the texts yield fewer rows, `v` of the tokenizer says how
         many, and a warning is logged.
         """
         if v < 10:
             raise ValueError(f"v must be at least 10 rows, of which five are special tokens, got {v}.")
+        if stems < 0 or (stems and not whole_words):
+            cure = "give whole_words=True, or stems=0" if stems > 0 else "give 0 or more"
+            raise ValueError(f"stems={stems} cannot be: they are rows for beginnings of whole words; {cure}.")
         _check(texts)
         rules = Rules(clean=clean, looks=whole_words, lowercase=lowercase)
         texts = [_LONE.sub("\ufffd", rules.prepare(text)) for text in texts]
-        train = wordpiece.train_words if whole_words else wordpiece.train_vocabulary
-        tokenizer = cls(train(texts, rules, v, min_frequency), rules)
+        if whole_words:
+            vocabulary = wordpiece.train_words(texts, rules, v, min_frequency, min(stems, v // 2))
+        else:
+            vocabulary = wordpiece.train_vocabulary(texts, rules, v, min_frequency)
+        tokenizer = cls(vocabulary, rules)
         if tokenizer.v < v:
             _log.warning("The texts yield %d of the %d rows asked for.", tokenizer.v, v)
         return tokenizer
@@ -167,8 +200,8 @@ class Tokenizer:
         >>> [piece.token for piece in tokenizer.explain("not good", 9)]
         ['[CLS]', 'not', 'good', '[SEP]', '[CLS] not']
         """
-        bare = Tokenizer(self.vocabulary, self.rules)
-        ids, offsets, _ = bare.encode(texts, max_length)
+        _check(texts)
+        ids, offsets, _ = self._encode(texts, max_length, segments=False)
         return Tokenizer(
             self.vocabulary, self.rules, pairs.choose(ids, offsets, np.asarray(labels, np.int64), most)
         )
@@ -207,16 +240,45 @@ class Tokenizer:
         return cls(*wordpiece.parse_json(content))
 
     def longest(self, max_length: int) -> int:
-        """Tokens of a text cut to `max_length`, at most: every two neighbours may make a pair."""
-        return 2 * max_length - 1 if len(self.pairs) else max_length
+        """Tokens of a text cut to `max_length`, at most: every word may have stems, every two neighbours may
+        make a pair."""
+        stems = (max_length - 2) * (self._stems >= 0).sum(1).max(initial=0)
+        return max_length + int(stems) + (max_length - 1 if len(self.pairs) else 0)
 
     def encode(self, texts: Sequence[str], max_length: int, segments: bool = False) -> Tokens:
-        """The ids of each text between [CLS] and [SEP], at most `max_length` with them, and of its pairs.
+        """The ids of each text between [CLS] and [SEP], at most `max_length` with them, then those of its
+        stems and pairs (`behind`).
 
         With `segments`, also the sentence of each token; [CLS] belongs to the first, [SEP] to the last.
         """
         _check(texts)
         _check_length(max_length)
+        ids, offsets, numbers = words = self._encode(texts, max_length, segments)
+        for rows, of_text, first, _ in self.behind(words.ids, words.offsets):
+            if words.segments is not None and numbers is not None:
+                numbers, _ = pairs.behind(numbers, offsets, words.segments[first], of_text)
+            ids, offsets = pairs.behind(ids, offsets, rows, of_text)
+        return Tokens(ids, offsets, numbers)
+
+    def behind(self, ids: np.ndarray, offsets: np.ndarray) -> list[Found]:
+        """What stands behind the [SEP] of texts that end with it: first their stems, then their pairs."""
+        both = self._stems_in(ids, offsets), self._pairs_in(ids, offsets)
+        return [found for found in both if len(found.ids)]
+
+    def _stems_in(self, ids: np.ndarray, offsets: np.ndarray) -> Found:
+        if not len(self._stems):
+            return Found(*np.zeros((4, 0), np.int64))
+        stems = self._stems[ids]
+        places, k = np.nonzero(stems >= 0)
+        of_text = np.searchsorted(offsets, places, side="right") - 1
+        return Found(stems[places, k].astype(self._dtype), of_text, places, places)
+
+    def _pairs_in(self, ids: np.ndarray, offsets: np.ndarray) -> Found:
+        rows, of_text, first = self._find_pairs(ids, offsets)
+        return Found((self.first_pair + rows).astype(self._dtype), of_text, first, first + 1)
+
+    def _encode(self, texts: Sequence[str], max_length: int, segments: bool) -> Tokens:
+        """The texts up to their [SEP]."""
         room, rows, counts = max_length - 2, [], []
         for text in texts:
             row, sizes = self._row(text, segments)
@@ -229,18 +291,7 @@ class Tokenizer:
         if segments:
             numbers = np.array([k for sizes in counts for k in range(len(sizes))], np.uint16)
             numbers = np.repeat(numbers, [size for sizes in counts for size in sizes])
-        return self._with_pairs(Tokens(ids, offsets, numbers))
-
-    def _with_pairs(self, tokens: Tokens) -> Tokens:
-        """The texts with their pairs behind them; a pair belongs to the sentence of its first token."""
-        if not len(self.pairs):
-            return tokens
-        rows, texts, places = self.find_pairs(tokens.ids, tokens.offsets)
-        numbers = tokens.segments
-        if numbers is not None:
-            numbers, _ = pairs.behind(numbers, tokens.offsets, numbers[places], texts)
-        rows = (self.first_pair + rows).astype(self._dtype)
-        return Tokens(*pairs.behind(tokens.ids, tokens.offsets, rows, texts), numbers)
+        return Tokens(ids, offsets, numbers)
 
     def _row(self, text: str, segments: bool) -> tuple[bytes, list[int]]:
         """A text's ids as bytes, and how many tokens each of its sentences has."""
@@ -252,32 +303,36 @@ class Tokenizer:
     def _cut(self, text: str) -> list[str]:
         """The words of a text as BERT cuts it where it is in ASCII, elsewhere what lies between spaces."""
         text = text.replace("\n", " ").replace("\t", " ").replace("\r", " ")
-        if not _is_plain(text):
+        if not is_plain(text):
             if " " not in text:
                 return [text]
             return [part for word in text.split(" ") for part in self._cut(word)]
-        return _WORDS.findall(text.lower() if self.rules.lowercase and not self.rules.looks else text)
+        return plain_words(text, self.rules.lowercase and not self.rules.looks)
 
     def _tokenize(self, word: str) -> bytes:
         """The ids of a word as bytes."""
-        if _is_plain(word):
+        if is_plain(word):
             ids = self._word_piece(word.lower() if self.rules.lowercase else word)
-            return self._bytes[self._seen("[UNK]", word[0])] if ids == self._bytes["[UNK]"] else ids
+            return self._bytes[self._seen("[UNK]", word)] if ids == self._bytes["[UNK]"] else ids
         return b"".join(self._bytes[token] for token, _ in self._pieces(word))
 
     def _pieces(self, text: str) -> list[tuple[str, tuple[int, int]]]:
         """The tokens of a text by the Rust library, and their places."""
-        found = self._rust.encode(_LONE.sub("\ufffd", text), add_special_tokens=False)
+        text = _LONE.sub("\ufffd", text)
+        found = self._rust.encode(text, add_special_tokens=False)
         return [
-            (self._seen(t, text[a : a + 1]), (a, b))
-            for t, (a, b) in zip(found.tokens, found.offsets, strict=True)
+            (self._seen(t, text[a:b]), (a, b)) for t, (a, b) in zip(found.tokens, found.offsets, strict=True)
         ]
 
-    def _seen(self, token: str, first: str) -> str:
-        """The token, or what the word looks like by its first character where it is unknown."""
+    def _seen(self, token: str, word: str) -> str:
+        """The token; of a word without one its longest beginning that has, or what it looks like."""
         if token != "[UNK]" or not self.rules.looks:
             return token
-        return "[UNK-A]" if first.isupper() else "[UNK-1]" if first.isdigit() else token
+        stems = wordpiece.beginnings(self._rust.normalizer.normalize_str(word)) if len(self._stems) else []
+        for stem in stems:
+            if stem in self.vocabulary:
+                return stem
+        return "[UNK-A]" if word[:1].isupper() else "[UNK-1]" if word[:1].isdigit() else token
 
     def _word_piece(self, word: str) -> bytes:
         """The longest token that the word begins with, then the longest of the rest, and so on; [UNK] where
@@ -310,17 +365,19 @@ class Tokenizer:
         first, last = Piece(self.cls_id, "[CLS]", 0, 0), Piece(self.sep_id, "[SEP]", len(text), len(text))
         pieces = [first, *pieces[: max_length - 2], last]
         ids = np.array([piece.id for piece in pieces])
-        rows, _, places = self.find_pairs(ids, np.array([0, len(ids)]))
-        for row, place in zip(rows.tolist(), places.tolist(), strict=True):
-            id = self.first_pair + row
-            pieces.append(Piece(id, self.tokens[id], pieces[place].start, pieces[place + 1].end))
+        for found in self.behind(ids, np.array([0, len(ids)])):
+            pieces += [
+                Piece(id, self.tokens[id], pieces[first].start, pieces[last].end)
+                for id, _, first, last in zip(*(array.tolist() for array in found), strict=True)
+            ]
         return pieces
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
-        """Ids as readable text, without [PAD], [CLS], [SEP] and pairs, which repeat their words."""
-        hidden = {self.pad_id, self.cls_id, self.sep_id}
-        words = [self.tokens[i] for i in map(int, ids) if i not in hidden and i < self.first_pair]
-        return " ".join(words).replace(" ##", "")
+        """Ids as readable text, without [PAD] and [CLS], up to [SEP]: what stands behind it repeats words."""
+        row = [int(id) for id in ids]
+        words = row[: row.index(self.sep_id)] if self.sep_id in row else row
+        hidden = {self.pad_id, self.cls_id}
+        return " ".join(self.tokens[id] for id in words if id not in hidden).replace(" ##", "")
 
     @cached_property
     def tokens(self) -> list[str]:
@@ -331,11 +388,6 @@ class Tokenizer:
         for row, (a, b) in enumerate(self.pairs, self.first_pair):
             tokens[row] = f"{tokens[a]} {tokens[b]}"
         return tokens
-
-
-def _is_plain(text: str) -> bool:
-    """In ASCII and without control characters: cutting words is all that BERT's rules do to it."""
-    return text.isascii() and text.isprintable()
 
 
 def _check(texts: Any) -> None:
