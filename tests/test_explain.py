@@ -108,6 +108,33 @@ def test_a_word_takes_its_pairs_with_it():
         assert found.tokens[j].score == pytest.approx(logit(ids) - logit(left), rel=1e-3, abs=1e-4)
 
 
+@pytest.mark.parametrize("method", ["leave_one_out", "gradient_x_input"])
+def test_a_word_takes_its_stems_with_it(method):
+    texts = ["cats sat", "cattle sat", "the doggy sat", "the dogs ran"]
+    stemmed = Tokenizer.train(texts * 2, v=60, whole_words=True, stems=9)
+    tokenizer = stemmed.with_pairs(texts * 2, [0, 1, 1, 0] * 2, most=20)
+    text = "Catnip ran, the doggy sat"
+    pieces = tokenizer.explain(text, 16)
+    words = [piece.token for piece in pieces[:9]]
+    assert words == ["[CLS]", "cat##", "ran", "[UNK]", "the", "doggy", "sat", "[SEP]", "dog##"]
+    assert len(pieces) > 9  # and pairs
+    network = build(CONFIGS["modulation"], v=tokenizer.v)
+    found = explain(network, tokenizer, text, CLASSES, method=method, max_length=16).tokens
+    assert [token.token for token in found] == words[:8]
+    ids = jnp.array([[piece.id for piece in pieces]])
+    label = jnp.argmax(network(ids, ids >= 0), axis=-1)
+    pairs = [piece for piece in pieces[9:] if "doggy" in text[piece.start : piece.end]]
+    assert [piece.token for piece in pairs] == ["the doggy", "doggy sat"]
+    if method == "leave_one_out":
+        left = jnp.array([[piece.id for piece in pieces if piece not in (pieces[5], pieces[8], *pairs)]])
+        want = (network(ids, ids >= 0) - network(left, left >= 0))[0, label[0]]
+    else:
+        scores = attribution.gradient_x_input(network, Batch(ids, ids >= 0, label))[0]
+        half = sum(scores[pieces.index(pair)] / 2 for pair in pairs)
+        want = scores[5] + scores[8] + half
+    assert found[5].score == pytest.approx(float(want), rel=1e-3, abs=1e-5)
+
+
 @pytest.mark.parametrize("method", ["gradient_x_input", "integrated_gradients"])
 def test_half_of_a_pair_belongs_to_each_of_its_words(method):
     tokenizer = TOKENIZER.with_pairs([TEXT, "the dog eats. cats run"] * 2, [0, 1, 0, 1], most=9)
