@@ -108,14 +108,15 @@ def train_tokenizer(
     *,
     labels: Sequence[int] | np.ndarray = (),
     pairs: int = 0,
-    **settings: int,
+    stems: int = 0,
+    **settings: bool,
 ) -> Tokenizer:
     """`Tokenizer.train`, from the folder `cache` where it has been trained on these texts before; with the
     `pairs` that say most about the labels (`Tokenizer.with_pairs`)."""
     numbers = np.asarray(labels, np.int32)
 
     def make() -> Tokenizer:
-        tokenizer = Tokenizer.train(texts, v, **settings)
+        tokenizer = Tokenizer.train(texts, v, stems=stems, **settings)
         return tokenizer.with_pairs(texts, numbers, pairs) if pairs else tokenizer
 
     def made() -> dict[str, np.ndarray]:
@@ -124,7 +125,7 @@ def train_tokenizer(
     if cache is None:
         return make()
     said = (pairs, hashlib.sha256(numbers.tobytes()).hexdigest()) if pairs else ()
-    arrays = cached(cache, key_of(texts, "tokenizer", v, sorted(settings.items()), *said), made)
+    arrays = cached(cache, key_of(texts, "tokenizer", v, stems, sorted(settings.items()), *said), made)
     return Tokenizer.from_json(arrays["json"].tobytes().decode())
 
 

@@ -123,8 +123,10 @@ def tokens_of(
 def _tokenizer(dataset: Dataset, preset: Preset, cache: str | os.PathLike[str] | None) -> Tokenizer:
     if preset.weights is None:
         texts, labels = dataset.train.texts, dataset.train.labels
-        rules = {"clean": True, "whole_words": preset.whole_words, "stems": preset.stems}
-        return batches.train_tokenizer(texts, preset.v, cache, labels=labels, pairs=preset.pairs, **rules)
+        words, stems, pairs = preset.whole_words, preset.stems, preset.pairs
+        return batches.train_tokenizer(
+            texts, preset.v, cache, labels=labels, stems=stems, pairs=pairs, clean=True, whole_words=words
+        )
     file = preset.weights / "tokenizer.json"
     return Tokenizer.read(file if file.exists() else preset.weights / "vocab.txt")
 
