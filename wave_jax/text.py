@@ -270,7 +270,7 @@ class Tokenizer:
             return Found(*np.zeros((4, 0), np.int64))
         stems = self._stems[ids]
         places, k = np.nonzero(stems >= 0)
-        of_text = np.searchsorted(offsets, places, side="right") - 1
+        of_text = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[places]
         return Found(stems[places, k].astype(self._dtype), of_text, places, places)
 
     def _pairs_in(self, ids: np.ndarray, offsets: np.ndarray) -> Found:
@@ -311,28 +311,33 @@ class Tokenizer:
 
     def _tokenize(self, word: str) -> bytes:
         """The ids of a word as bytes."""
-        if is_plain(word):
-            ids = self._word_piece(word.lower() if self.rules.lowercase else word)
-            return self._bytes[self._seen("[UNK]", word)] if ids == self._bytes["[UNK]"] else ids
-        return b"".join(self._bytes[token] for token, _ in self._pieces(word))
+        if not is_plain(word):
+            return b"".join(self._bytes[token] for token, _ in self._pieces(word))
+        normal = word.lower() if self.rules.lowercase else word
+        if not self.rules.looks:
+            return self._word_piece(normal)
+        known = len(word) <= self.rules.max_input_chars_per_word and normal in self._bytes
+        return self._bytes[normal if known else self._unknown(word, normal)]
 
     def _pieces(self, text: str) -> list[tuple[str, tuple[int, int]]]:
         """The tokens of a text by the Rust library, and their places."""
         text = _LONE.sub("\ufffd", text)
         found = self._rust.encode(text, add_special_tokens=False)
+        tokens = list(zip(found.tokens, found.offsets, strict=True))
+        if not self.rules.looks:
+            return tokens
+        normal = self._rust.normalizer.normalize_str
         return [
-            (self._seen(t, text[a:b]), (a, b)) for t, (a, b) in zip(found.tokens, found.offsets, strict=True)
+            (self._unknown(text[a:b], normal(text[a:b])) if token == "[UNK]" else token, (a, b))
+            for token, (a, b) in tokens
         ]
 
-    def _seen(self, token: str, word: str) -> str:
-        """The token; of a word without one its longest beginning that has, or what it looks like."""
-        if token != "[UNK]" or not self.rules.looks:
-            return token
-        stems = wordpiece.beginnings(self._rust.normalizer.normalize_str(word)) if len(self._stems) else []
-        for stem in stems:
-            if stem in self.vocabulary:
+    def _unknown(self, word: str, normal: str) -> str:
+        """The token of a word without a row: its longest stem that has one, or what it looks like."""
+        for stem in wordpiece.beginnings(normal):
+            if stem in self._bytes:
                 return stem
-        return "[UNK-A]" if word[:1].isupper() else "[UNK-1]" if word[:1].isdigit() else token
+        return "[UNK-A]" if word[:1].isupper() else "[UNK-1]" if word[:1].isdigit() else "[UNK]"
 
     def _word_piece(self, word: str) -> bytes:
         """The longest token that the word begins with, then the longest of the rest, and so on; [UNK] where
