@@ -289,7 +289,7 @@ def accuracy_against_parameters(
     for i, (parameters, accuracy, half) in enumerate(models.values()):
         color, _, marker = _LINES[i % len(_LINES)]
         ax.errorbar(parameters, accuracy, half, fmt=marker, color=color, ms=7, capsize=3, elinewidth=1)
-    ax.set(xscale="log", xlim=_room(np.array([x for x, _, _ in models.values()]), 4.0))
+    ax.set(xscale="log", xlim=_room(np.array([x for x, _, _ in models.values()]), 5.0))
     ax.set(xlabel="parameters", ylabel=_shown(label))
     ax.margins(y=0.12)
     _log_ticks(ax.xaxis, EngFormatter(sep=" "))
