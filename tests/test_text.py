@@ -538,6 +538,21 @@ def test_stems_are_the_beginnings_that_most_words_share():
     assert half.tokens[7:14] == ["1999s", "1999x", "cat", "cathedral", "cats", "plane", "planets"]
 
 
+@pytest.mark.parametrize("v", range(10, 18))
+def test_special_tokens_keep_their_rows_from_stems(v):
+    texts = ["planning planned planner plane planets cats cathedral catering"] * 2  # 4 stems
+    tokenizer = Tokenizer.train(texts, v=v, whole_words=True, stems=99)
+    assert tokenizer.tokens[:7] == [*wordpiece.SPECIAL, *wordpiece.LOOKS]
+    assert tokenizer.v == v
+    assert sum(token.endswith("##") for token in tokenizer.tokens) == min(4, (v - 7) // 2)
+
+
+@pytest.mark.parametrize("max_length", [-1, 2, 2**16 + 1])
+def test_pairs_are_looked_for_in_texts_of_a_length_that_can_be(max_length):
+    with pytest.raises(ValueError, match="max_length must be 3 to 65,536"):
+        UNCASED.with_pairs(CORPUS, [0, 1, 2] * 3, most=3, max_length=max_length)
+
+
 def test_stems_stand_behind_the_text_and_for_unknown_words():
     texts = ["cats slept", "cathedral sleeping", "slept cathode"]
     tokenizer = Tokenizer.train(texts, v=40, whole_words=True, stems=20)

@@ -181,7 +181,7 @@ class Tokenizer:
         rules = Rules(clean=clean, looks=whole_words, lowercase=lowercase)
         texts = [_LONE.sub("\ufffd", rules.prepare(text)) for text in texts]
         if whole_words:
-            vocabulary = wordpiece.train_words(texts, rules, v, min_frequency, min(stems, v // 2))
+            vocabulary = wordpiece.train_words(texts, rules, v, min_frequency, stems)
         else:
             vocabulary = wordpiece.train_vocabulary(texts, rules, v, min_frequency)
         tokenizer = cls(vocabulary, rules)
@@ -200,7 +200,6 @@ class Tokenizer:
         >>> [piece.token for piece in tokenizer.explain("not good", 9)]
         ['[CLS]', 'not', 'good', '[SEP]', '[CLS] not']
         """
-        _check(texts)
         ids, offsets, _ = self._encode(texts, max_length, segments=False)
         return Tokenizer(
             self.vocabulary, self.rules, pairs.choose(ids, offsets, np.asarray(labels, np.int64), most)
@@ -251,8 +250,6 @@ class Tokenizer:
 
         With `segments`, also the sentence of each token; [CLS] belongs to the first, [SEP] to the last.
         """
-        _check(texts)
-        _check_length(max_length)
         ids, offsets, numbers = words = self._encode(texts, max_length, segments)
         for rows, of_text, first, _ in self.behind(words.ids, words.offsets):
             if words.segments is not None and numbers is not None:
@@ -279,6 +276,8 @@ class Tokenizer:
 
     def _encode(self, texts: Sequence[str], max_length: int, segments: bool) -> Tokens:
         """The texts up to their [SEP]."""
+        _check(texts)
+        _check_length(max_length)
         room, rows, counts = max_length - 2, [], []
         for text in texts:
             row, sizes = self._row(text, segments)

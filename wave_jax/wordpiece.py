@@ -90,14 +90,15 @@ def train_vocabulary(texts: list[str], rules: Rules, v: int, min_frequency: int)
 
 def train_words(texts: list[str], rules: Rules, v: int, min_frequency: int, stems: int) -> dict[str, int]:
     """At most v tokens: the special ones, the most frequent words, whole, and the `stems` beginnings of words
-    that most different words share, two at least."""
+    that most different words share, two at least; these on no more than half of the rows that are left."""
     counts = _count_words(texts, rules)
     shared = Counter(stem for word in counts for stem in beginnings(word))
     often = sorted((stem for stem in shared if shared[stem] > 1), key=lambda stem: (-shared[stem], stem))
     words = sorted(
         (word for word in counts if counts[word] >= min_frequency), key=lambda word: (-counts[word], word)
     )
-    first, last = [*SPECIAL, *LOOKS], often[:stems]
+    first = [*SPECIAL, *LOOKS]
+    last = often[: min(stems, (v - len(first)) // 2)]
     return {token: row for row, token in enumerate([*(first + words)[: v - len(last)], *last])}
 
 
