@@ -9,7 +9,7 @@ once per run. Beside it:
 - each of its choices taken back: pairs (all rows are then for words and stems), stems (all of theirs are for
   words), whole words (pieces of words instead, without stems), the width that grows where rows are few (48
   for all), voices (one network as wide as all of them, as the papers have it), dropout, dropped tokens,
-  the falling rate, the last epoch (the one of the best validation accuracy instead);
+  smoothing, the falling rate, the last epoch (the one of the best validation accuracy instead);
 - without the wave: |Z Z'| = G·G' for a read-out, which no phase reaches;
 - fastText with bigrams, where it is installed (`pip install fasttext-numpy2-wheel`; 2 million rows for
   bigrams): five epochs at rate 0.5 on the same training texts, the validation texts left out as for all.
@@ -57,6 +57,7 @@ VARIANTS: dict[str, Callable[[Preset], Preset]] = {
     "one voice": network(voice_width=None),
     "no dropout": network(dropout=0.0),
     "all tokens": training(drop_tokens=0.0),
+    "no smoothing": training(smoothing=0.0),
     "constant rate": training(schedule="constant"),
     "best epoch": training(keep="best"),
 }

@@ -111,6 +111,7 @@ SMALL = TrainConfig(
     epochs=6,
     rate=3e-3,
     schedule="cosine",
+    smoothing=0.1,
     drop_tokens=0.6,
     keep_tokens=30,
     keep="last",

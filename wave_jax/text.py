@@ -138,14 +138,11 @@ class Tokenizer:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def _rows_of_stems(self) -> np.ndarray:
-        """(first_pair, 3): the rows of a token's stems, -1 for none; (0, 3) where no token has any. Words in
-        front of all stems have none (`wordpiece.train_words`)."""
+        """(first_pair, 3): the rows of a token's stems, -1 for none; (0, 3) where no token has any."""
         stems = np.full((self.first_pair, len(wordpiece.STEM)), -1, np.int32)
-        rows = self.vocabulary if self.rules.looks else {}
-        first = min((row for token, row in rows.items() if token.endswith("##")), default=self.first_pair)
-        for token in (token for token, row in rows.items() if row >= first):
+        for token, row in self.vocabulary.items() if self.rules.looks else ():
             for k, stem in enumerate(wordpiece.beginnings(token)):
-                stems[rows[token], k] = rows.get(stem, -1)
+                stems[row, k] = self.vocabulary.get(stem, -1)
         return stems if (stems >= 0).any() else stems[:0]
 
     @classmethod
@@ -164,9 +161,8 @@ class Tokenizer:
 
         With `whole_words` there are no pieces: the most frequent words have rows, and of any other the look
         is told, [UNK-A] with a capital, [UNK-1] with a digit in front, else [UNK]. Of the v rows at most
-        `stems`, and at most half, are then for stems, the first three, four or five letters of words: those
-        of a word that occurs fewer than 100 times stand behind the text, and the longest in place of a word
-        that has no row.
+        `stems`, and at most half, are then for stems, the first three, four or five letters of words: a
+        word's stand behind the text, and the longest in place of a word that has no row.
 
         >>> texts = ["planned cats", "planning cats", "planets"]
         >>> tokenizer = Tokenizer.train(texts, v=40, whole_words=True, stems=2)

@@ -31,7 +31,6 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LOOKS = ("[UNK-A]", "[UNK-1]")  # unknown words that begin with a capital, and with a digit
 _WORDS = re.compile("[A-Za-z0-9]+|[^A-Za-z0-9 ]")  # what BERT takes for words, in ASCII
 STEM = (5, 4, 3)  # letters of the beginnings of words that may have rows; the mark ## stands behind them
-COMMON = 100  # times that a word occurs which is known well enough to need no stems
 
 
 @dataclass(frozen=True)
@@ -91,20 +90,16 @@ def train_vocabulary(texts: list[str], rules: Rules, v: int, min_frequency: int)
 
 def train_words(texts: list[str], rules: Rules, v: int, min_frequency: int, stems: int) -> dict[str, int]:
     """At most v tokens: the special ones, the most frequent words, whole, and the `stems` beginnings of words
-    that most different words share, two at least; these on no more than half of the rows that are left. The
-    stems have their rows behind the words that need none (COMMON), and in front of all others."""
+    that most different words share, two at least; these on no more than half of the rows that are left."""
     counts = _count_words(texts, rules)
     shared = Counter(stem for word in counts for stem in beginnings(word))
     often = sorted((stem for stem in shared if shared[stem] > 1), key=lambda stem: (-shared[stem], stem))
     words = sorted(
         (word for word in counts if counts[word] >= min_frequency), key=lambda word: (-counts[word], word)
     )
-    room = v - len(SPECIAL) - len(LOOKS)
-    often = often[: min(stems, room // 2)]
-    words = words[: room - len(often)]
-    common = sum(counts[word] >= COMMON for word in words)
-    tokens = [*SPECIAL, *LOOKS, *words[:common], *often, *words[common:]]
-    return {token: row for row, token in enumerate(tokens)}
+    first = [*SPECIAL, *LOOKS]
+    last = often[: min(stems, (v - len(first)) // 2)]
+    return {token: row for row, token in enumerate([*(first + words)[: v - len(last)], *last])}
 
 
 def _count_words(texts: list[str], rules: Rules) -> Counter[str]:
