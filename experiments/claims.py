@@ -103,7 +103,7 @@ def independent(wave: str) -> Callable[..., Finding]:
     """Does a dimension reach less of the others than in the Transformer, by every definition?"""
     ours, theirs = ({"training": "after", "model": model} for model in (wave, "Transformer"))
     names = {
-        "moved": "dimensions moved",
+        "moved": "share of dimensions moved",
         "jacobian_cls": "off the diagonal at [CLS]",
         "jacobian_others": "off the diagonal elsewhere",
         "correlation_h": "correlation of h",

@@ -32,13 +32,15 @@ from wave_jax.network import Trace
 
 ABOUT = """\
 *Off the diagonal*: Σ_(k≠l) J_kl² / Σ J_kl² of ∂h_k/∂w_l, w a token's embedding + position, at [CLS] and at
-the other tokens of {texts} validation texts; 1 - 1/d where all entries are equally large. *Correlation*:
-mean absolute correlation of two dimensions, of the embedding (of one token, not [CLS], of each of m
-validation texts, {corpus} where there are so many) or of h: about √(2/(π·m)) by chance. *Rank*: effective
-rank of the same vectors less their mean. *Moved*: a dimension of w is set to 0 in all tokens of a text, and
-(Σ Δ²)² / Σ Δ⁴ of the change Δ of h counts those that move, 1 where it stays in one. Mean and 95 % interval
-over seeds; a difference is more or less where its interval does not hold 0, else the same."""
+the other tokens of {texts} validation texts, over 1 - 1/d: 1 where all entries are equally large.
+*Correlation*: mean absolute correlation of two dimensions, of the embedding (of one token, not [CLS], of each
+of m validation texts, {corpus} where there are so many) or of h: about √(2/(π·m)) by chance. *Rank*:
+effective rank of the same vectors less their mean, over d. *Moved*: a dimension of w is set to 0 in all
+tokens of a text, and (Σ Δ²)² / Σ Δ⁴ of the change Δ of h counts those that move, here over d: 1/d where it
+stays in one. Mean and 95 % interval over seeds; a difference is more or less where its interval does not hold
+0, else the same."""
 WAVES = ("interference", "modulation")
+SHARES = np.linspace(0, 1, 101)  # of dimensions, as networks differ in their number
 COLUMNS = {
     "jacobian_cls": "off the diagonal, [CLS]",
     "jacobian_others": "off the diagonal, others",
@@ -122,10 +124,9 @@ def independence(network: Any, tokens: TokenArrays, texts: int) -> dict[str, Any
     found: list[dict[str, Any]] = []
     for ids, mask in zip(batch.ids, batch.mask, strict=True):
         J, change = jacobian(network, ids, mask), spread(network, ids, mask)
-        found.append({"jacobian_cls": measures.off_diagonal(J[0])})
-        found[-1] |= {"jacobian_others": measures.off_diagonal(J[1:]), **reach(change)}
+        found.append({"jacobian_cls": crossing(J[0]), "jacobian_others": crossing(J[1:]), **reach(change)})
         if isinstance(network, WaveNetwork):
-            found[-1]["alone"] = measures.off_diagonal(alone(network, ids, mask))
+            found[-1]["alone"] = crossing(alone(network, ids, mask))
     means = {name: np.mean([np.asarray(row[name]) for row in found], axis=0) for name in found[0]}
     return means | over_corpus(network, tokens)
 
@@ -164,27 +165,35 @@ def spread(network: Any, ids: Int[Array, " n"], mask: Bool[Array, " n"]) -> Floa
     return jax.lax.map(without, jnp.eye(trace.w.shape[-1]), batch_size=64)
 
 
+def crossing(J: Float[Array, "*batch d d"]) -> float:
+    """The share of the squares off the diagonal, 1 where all entries are equally large."""
+    return float(measures.off_diagonal(J)) / (1 - 1 / J.shape[-1])
+
+
 def reach(change: Float[Array | np.ndarray, "d d"]) -> dict[str, np.ndarray]:
-    """The number of dimensions that move, and the share of Δ² in those that move most; mean over changes."""
+    """The share of dimensions that move, and that of Δ² in those that move most; mean over changes."""
     sizes = -np.sort(-np.square(np.asarray(change, float)), axis=-1)
     sizes = sizes[sizes.sum(axis=-1) > 0]
     shares = sizes / sizes.sum(axis=-1, keepdims=True)
-    moved = 1 / np.square(shares).sum(axis=-1)
-    return {"moved": np.mean(moved), "curve": np.mean(np.cumsum(shares, axis=-1), axis=0)}
+    d = shares.shape[-1]
+    moved = 1 / np.square(shares).sum(axis=-1) / d
+    sums = np.concatenate([[0], np.mean(np.cumsum(shares, axis=-1), axis=0)])
+    return {"moved": np.mean(moved), "curve": np.interp(SHARES, np.arange(d + 1) / d, sums)}
 
 
 def over_corpus(network: Any, tokens: TokenArrays) -> dict[str, float]:
-    """Correlation and effective rank over the token vectors, one drawn from each text, and over h."""
+    """Correlation, and effective rank over d, of the token vectors, one drawn from each text, and of h."""
     places = 1 + np.random.default_rng(0).integers(tokens.lengths - 1)  # any but [CLS]
     drawn = np.asarray(tokens.ids)[np.asarray(tokens.offsets)[:-1] + places]
     plan = batches.evaluation(tokens, 32, batches.buckets(tokens.lengths, most=1))
     h = [np.asarray(_h(network, batch))[batch.labels >= 0] for batch in batches.steps(tokens, plan)]
     vectors = {"w": np.asarray(network.embedding[...])[drawn], "h": np.concatenate(h)}
-    return {
-        f"{name}_{of}": float(measure(x - x.mean(axis=0)))
-        for of, x in vectors.items()
-        for name, measure in (("correlation", measures.correlation), ("rank", measures.effective_rank))
-    }
+    found: dict[str, float] = {}
+    for of, x in vectors.items():
+        x = x - x.mean(axis=0)
+        found[f"correlation_{of}"] = float(measures.correlation(x))
+        found[f"rank_{of}"] = float(measures.effective_rank(x)) / x.shape[-1]
+    return found
 
 
 @jax.jit
@@ -233,13 +242,12 @@ def of_data(name: str, cells: Cells) -> dict[str, Any]:
         for model in models
         for when in ("before", "after")
     ]
-    x = np.arange(1, len(cells[0]["after"]["curve"]) + 1)
     curves = {model: np.array(values(model, "after", "curve")) for model in models}
     return {
         f"Verdicts: {name}": verdicts(values, [model for model in models if model in WAVES]),
         f"Before and after training: {name}": table,
         f"How far a change of one dimension spreads, after training: {name}": plots.bands(
-            x, curves, "share of Δ²", along="dimensions of h, those that move most first"
+            SHARES, curves, "share of Δ²", along="share of the dimensions of h, those that move most first"
         ),
     }
 
@@ -257,9 +265,8 @@ def verdicts(values: Callable[[str, str, str], list[Any]], waves: Sequence[str])
             for when, of in (("before", "w"), ("after", "w"), ("after", "h"))
         )
         share = report.over_seeds(values(model, "after", "jacobian_cls"), digits=3)
-        d = len(values(model, "after", "curve")[0])
         lines += [
-            f"- {model}, whole layer: {share} off the diagonal at [CLS], {1 - 1 / d:.3f} if mixed alike.",
+            f"- {model}, whole layer: {share} off the diagonal at [CLS], 1 if mixed alike.",
             f"- {model}, more independent than the Transformer: {report.verdict(answers, 'less')}.",
             f"- {model}, correlation of embeddings after training against before: "
             f"{report.against(after, before)}; of h against embeddings: {report.against(h, after)}.",

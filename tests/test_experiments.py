@@ -346,10 +346,24 @@ def test_encode_and_combine_keep_dimensions_apart_and_a_change_that_does_has_mov
     assert J.shape == (2, 6, 6, 6)
     assert float(np.abs(J).max()) > 0
     assert float(measures.off_diagonal(J)) == 0
-    assert independence.reach(np.diag([1.0, 2.0, 0.0]))["moved"] == 1
-    even = independence.reach(np.ones((4, 4)))
-    assert even["moved"] == 4
-    assert even["curve"].tolist() == [0.25, 0.5, 0.75, 1]
+    assert independence.reach(np.diag([1.0, 2.0, 0.0]))["moved"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("d", [4, 6])
+def test_where_all_is_mixed_alike_the_width_does_not_show(d):
+    mixed = np.ones((2, d, d))
+    even = independence.reach(mixed[0])
+    assert (independence.crossing(mixed), even["moved"]) == (pytest.approx(1), pytest.approx(1))
+    np.testing.assert_allclose(even["curve"], independence.SHARES, atol=1e-12)
+
+
+def test_networks_of_different_width_come_into_one_figure():
+    cells = []
+    for model, d in (("modulation", 48), ("Transformer", 64)):
+        of = dict.fromkeys(independence.COLUMNS, 0.5) | independence.reach(np.eye(d))
+        cells += [{"model": model, "before": of, "after": of}] * 2
+    parts = independence.of_data("texts", cells)
+    assert "How far a change of one dimension spreads, after training: texts" in parts
 
 
 def test_robustness(tmp_path, monkeypatch):
