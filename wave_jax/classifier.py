@@ -55,7 +55,7 @@ class WaveClassifier:
     `whole_words`, `stems`, `pairs`, `parameters`.
 
     >>> WaveClassifier(epochs=2, seed=1)
-    WaveClassifier(preset='small', valid=0.1, epochs=2, seed=1)
+    WaveClassifier(preset='small', valid=0.05, epochs=2, seed=1)
     """
 
     network: Any
@@ -66,7 +66,7 @@ class WaveClassifier:
     classes_: np.ndarray
     """The labels, a column of `predict_proba` each: sorted where they can be, else as they came."""
 
-    def __init__(self, preset: str = "small", *, valid: float = 0.1, **settings: Any):
+    def __init__(self, preset: str = "small", *, valid: float = 0.05, **settings: Any):
         self.preset, self.valid, self._given = preset, valid, {}
         self.set_params(**settings)
 

@@ -59,7 +59,7 @@ PRESETS = {
         stems=8_000,
         pairs=29_000,
         parameters=2_400_000,
-        valid=0.1,
+        valid=0.05,
     ),
     "paper-modulation": Preset(model.PAPER_MODULATION, recipe.PAPER, _PAPER_V),
     "paper-interference": Preset(model.PAPER_INTERFERENCE, recipe.PAPER, _PAPER_V),
