@@ -66,7 +66,9 @@ class WaveClassifier:
     classes_: np.ndarray
     """The labels, a column of `predict_proba` each: sorted where they can be, else as they came."""
 
-    def __init__(self, preset: str = "small", *, valid: float = 0.05, **settings: Any):
+    def __init__(
+        self, preset: str = "small", *, valid: float = presets.PRESETS["small"].valid, **settings: Any
+    ):
         self.preset, self.valid, self._given = preset, valid, {}
         self.set_params(**settings)
 
