@@ -4,10 +4,9 @@
 
 Ours; neither paper has controls. Every way to combine with every read-out; then one change at a time, from
 modulation and from interference as SMALL is set up (both parts for a read-out, [CLS], one layer); and
-controls, which take from the network what may not matter. The epoch is chosen on validation texts, and the
-test split is read once per run.
+controls, which take from the network what may not matter. The test split is read once per run.
 
-On a data set these are 30 networks from 3 seeds: at about a minute a run of 60,000 texts and 8 epochs on 2
+On a data set these are 30 networks from 3 seeds: at about a minute a run of 65,000 texts and 6 epochs on 2
 cores, an hour and a half. Compiling, some ten seconds, is done once for all seeds of a network. Four layers
 take about twice as long a text as one. A stopped run goes on where it was.
 
