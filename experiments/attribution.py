@@ -4,8 +4,9 @@ the tokens that they name?
     python -m experiments attribution --data FOLDER               (about 15 minutes on 2 cores)
 
 Ours, of neither paper. SMALL, without stems and pairs, is trained on the planted corpus, where the words that
-carry the topic are known (regularised lightly, or it does not learn which words decide only together), and on
-FOLDER, for the report AG News. Of test texts the answered class is explained, and a method is judged by
+carry the topic are known (with one voice and regularised lightly, or it does not learn which words decide
+only together), and on FOLDER, for the report AG News. Of test texts the answered class is explained, and a
+method is judged by
 - the share of its scores' absolute mass on tokens that carry the topic, over planted texts that are answered
   with their topic: told ones, and those that a colour and a material decide together;
 - deletion: the share of texts that keep their answer as the tokens that speak most for it are masked one
@@ -109,7 +110,7 @@ def settings(dataset: Dataset, seed: int, config: Config) -> Preset:
     preset = presets.preset("small")
     network, training = preset.network, replace(preset.training, seed=seed)
     if dataset.name == "planted":
-        network = replace(network, dropout=0.2)
+        network = replace(network, voice_width=None, dropout=0.2)
         training = replace(training, drop_tokens=0.1, epochs=config.epochs)
     return replace(preset, network=network, training=training, v=preset.v + preset.pairs, stems=0, pairs=0)
 
