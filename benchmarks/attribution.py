@@ -18,11 +18,12 @@ from flax import nnx
 from benchmarks.report import interleaved, write
 from wave_jax import attribution
 from wave_jax.batches import Batch
-from wave_jax.model import PAPER_INTERFERENCE, PAPER_MODULATION, SMALL, WaveConfig
+from wave_jax.model import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig
+from wave_jax.presets import SMALL
 
 V, C, N = 30_000, 4, 64
 CASES = {  # a network and so many texts at a time
-    "SMALL": (SMALL, 32),
+    "SMALL": (SMALL.network, 32),
     "papers, modulation": (PAPER_MODULATION, 4),
     "papers, interference": (PAPER_INTERFERENCE, 4),
 }

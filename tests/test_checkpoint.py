@@ -20,7 +20,8 @@ from flax import nnx
 from networks import CONFIGS, build
 
 from wave_jax import batches, checkpoint, parallel, train
-from wave_jax.checkpoint import CheckpointError, Settings
+from wave_jax.checkpoint import Settings
+from wave_jax.errors import CheckpointError
 from wave_jax.model import WaveConfig
 from wave_jax.text import Tokenizer
 from wave_jax.train import Record, TrainConfig
@@ -427,10 +428,10 @@ def test_another_model(copied):
     folder = checkpoint.open(copied)
     assert "network.d is 4, not 6" in error_of(lambda: folder.expect(wider))
     folder.expect(SETTINGS)
-    found = error_of(lambda: folder.restore(like=wider.abstract()))
+    found = error_of(lambda: folder.restore(like=checkpoint.abstract_state(wider)))
     assert "Step 24" in found
     assert "network.embedding is float32(48, 4) there, float32(48, 6) here" in found
-    bag = replace(SETTINGS, network=CONFIGS["bag"]).abstract()
+    bag = checkpoint.abstract_state(replace(SETTINGS, network=CONFIGS["bag"]))
     assert "another model" in error_of(lambda: folder.restore(like=bag))
 
 

@@ -17,9 +17,9 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from wave_jax import checkpoint, evaluate
-from wave_jax.checkpoint import CheckpointError, parameter_digest
+from wave_jax.checkpoint import parameter_digest
 from wave_jax.classifier import WaveClassifier, _as_array, _ordered
-from wave_jax.folders import DataError
+from wave_jax.errors import CheckpointError, DataError
 from wave_jax.run import metrics_of, tokens_of
 
 # Folds hold the same texts, so that one compiled program serves them all.

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from wave_jax import corpora, datasets
-from wave_jax.datasets import DataError
+from wave_jax.errors import DataError
 
 FILES = {
     "ag_news": {

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wave_jax import datasets
-from wave_jax.datasets import DataError, Dataset, Split
+from wave_jax.datasets import Dataset, Split
+from wave_jax.errors import DataError
 
 GOOD = "label,text\n0,a\n1,b\n0,c\n1,d\n"
 

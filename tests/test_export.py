@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from networks import CONFIGS, TINY, build
 
 from wave_jax import batches, checkpoint, export, predictor, train
-from wave_jax.model import ACTIVATIONS, SMALL, WaveConfig
+from wave_jax.model import ACTIVATIONS, WaveConfig
+from wave_jax.presets import SMALL
 from wave_jax.text import Rules, Tokenizer
 
 TOKENIZER = Tokenizer.train(["the cat sat on the mat. 北京 élan", "dogs, cats and mats!"] * 2, v=60)
@@ -184,7 +185,7 @@ def test_small_as_int8_is_under_4_mb(tmp_path):
     vocabulary = {token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words])}
     tokenizer = Tokenizer(vocabulary, Rules())
     assert tokenizer.v == 30_000
-    network = build(SMALL, v=tokenizer.v, c=4)
+    network = build(SMALL.network, v=tokenizer.v, c=4)
     written = export.save(tmp_path / "file", network, tokenizer, list("abcd"), max_length=512, dtype="int8")
     assert written.size == (tmp_path / "file").stat().st_size < 4e6
     assert predictor.load(tmp_path / "file").predict([words[0], "?"])

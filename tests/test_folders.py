@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wave_jax import datasets
-from wave_jax.datasets import DataError, Dataset
+from wave_jax.datasets import Dataset
+from wave_jax.errors import DataError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 ODD = 'quote " and ""\nline feed\r\nboth, comma\rreturn\u2028é \U0001f40b \u202e'

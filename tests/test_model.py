@@ -12,9 +12,10 @@ from conftest import unchecked
 from flax import nnx
 from networks import BATCH, TINY, build
 
-from wave_jax.model import PAPER_INTERFERENCE, PAPER_MODULATION, SMALL, WaveConfig
+from wave_jax.model import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig
 from wave_jax.network import Trace, count_parameters
 from wave_jax.objective import loss, score
+from wave_jax.presets import SMALL
 
 IDS, MASK, SEGMENTS = BATCH.ids, BATCH.mask, BATCH.segments
 
@@ -268,7 +269,7 @@ def test_dropout_keeps_the_mean():
         ({"levels": "word"}, "levels must be input or sentence, got 'word'"),
         ({"layers": 0}, "layers must be at least 1, got 0"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
-        ({"activation": "swish"}, "activation must be none, relu, gelu, tanh, got 'swish'"),
+        ({"activation": "swish"}, "activation must be none, relu, gelu or tanh, got 'swish'"),
         ({"max_length": 1}, "max_length must be at least 2"),
     ],
 )

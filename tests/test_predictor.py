@@ -14,7 +14,7 @@ from conftest import unchecked
 from networks import TINY, build
 
 from wave_jax import export, predictor
-from wave_jax.predictor import PredictorError
+from wave_jax.errors import PredictorError
 from wave_jax.text import Tokenizer, Tokens
 
 TOKENIZER = Tokenizer.train(["the cat sat on the mat. 北京 élan", "dogs, cats and mats!"] * 2, v=60)

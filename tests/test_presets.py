@@ -6,10 +6,12 @@ import jax
 import pytest
 from flax import nnx
 
-from wave_jax import model, recipe
+import wave_jax
 from wave_jax.bert import BertConfig
+from wave_jax.kinds import KINDS
 from wave_jax.network import count_parameters
-from wave_jax.presets import MODELS, PRESETS, max_length, preset, within
+from wave_jax.presets import PRESETS, SMALL, max_length, preset, within
+from wave_jax.recipe import PAPER_BERT
 
 
 def parameters(network, v, c):
@@ -17,7 +19,7 @@ def parameters(network, v, c):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-@pytest.mark.parametrize("kind", [kind for kind in MODELS if kind != "bert"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "bert"])
 def test_baselines_are_of_the_wave_networks_size_reading_and_training(name, kind):
     wave, other = preset(name), preset(name, kind)
     assert (other.training, other.v + other.pairs) == (wave.training, wave.v + wave.pairs)
@@ -27,14 +29,14 @@ def test_baselines_are_of_the_wave_networks_size_reading_and_training(name, kind
 
 def test_the_presets_are_those_of_the_papers_and_of_the_modules():
     assert preset("small") == preset() == PRESETS["small"]
-    assert (PRESETS["small"].network, PRESETS["small"].training) == (model.SMALL, recipe.SMALL)
+    assert wave_jax.SMALL is SMALL is PRESETS["small"]
     assert parameters(preset("paper-modulation").network, 30_522, 4).without_embeddings == 2_366_212
     interference = preset("paper-interference")
     assert replace(interference.network, combine="modulate") == preset("paper-modulation").network
     assert preset("paper-modulation", "transformer").network.heads == 12
 
 
-@pytest.mark.parametrize("kind", [kind for kind in MODELS if kind != "bert"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "bert"])
 @pytest.mark.parametrize(("v", "d"), [(60, 96), (24_000, 96), (25_000, 88), (49_000, 48), (200_000, 8)])
 def test_small_is_as_wide_as_its_parameters_allow(kind, v, d):
     settings = preset("small", kind)
@@ -63,7 +65,7 @@ def test_a_bert_is_what_its_folder_says(tmp_path):
     (tmp_path / "config.json").write_text('{"hidden_size": 8, "num_attention_heads": 2}')
     found = preset("small", "bert", tmp_path)
     assert found.network == BertConfig(hidden_size=8, num_attention_heads=2)
-    assert (found.training, found.weights) == (recipe.PAPER_BERT, tmp_path)
+    assert (found.training, found.weights) == (PAPER_BERT, tmp_path)
     assert max_length(found.network) == 512
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from wave_jax import datasets, evaluate, run
-from wave_jax.checkpoint import CheckpointError, parameter_digest
+from wave_jax.checkpoint import parameter_digest
+from wave_jax.errors import CheckpointError
 from wave_jax.model import WaveConfig
 from wave_jax.presets import Preset
 from wave_jax.train import TrainConfig

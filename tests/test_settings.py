@@ -9,10 +9,16 @@ from networks import CONFIGS, TINY, build
 
 from wave_jax import train
 from wave_jax.bert import BertConfig
-from wave_jax.settings import CheckpointError, Settings, sealed, unsealed
-from wave_jax.train import SMALL, TrainConfig
+from wave_jax.checkpoint import abstract_state
+from wave_jax.disk import sealed, unsealed
+from wave_jax.errors import CheckpointError
+from wave_jax.presets import SMALL
+from wave_jax.settings import Settings
+from wave_jax.train import TrainConfig
 
-SETTINGS = Settings(TINY, SMALL, 11, ["α", "b", "c"], 16, "digest", {"name": "planted", "size": None})
+SETTINGS = Settings(
+    TINY, SMALL.training, 11, ["α", "b", "c"], 16, "digest", {"name": "planted", "size": None}
+)
 
 
 def error_of(file):
@@ -31,14 +37,14 @@ def test_what_is_written_comes_back(tmp_path, kind):
     assert found == settings
     assert found.digest == settings.digest
     state = train.init(build(CONFIGS[kind]))
-    assert jax.tree.structure(found.abstract()) == jax.tree.structure(state)
-    for shape, array in zip(jax.tree.leaves(found.abstract()), jax.tree.leaves(state), strict=True):
+    assert jax.tree.structure(abstract_state(found)) == jax.tree.structure(state)
+    for shape, array in zip(jax.tree.leaves(abstract_state(found)), jax.tree.leaves(state), strict=True):
         assert (shape.shape, shape.dtype) == (array.shape, array.dtype)
 
 
 def test_nothing_is_computed_for_shapes():
     wide = replace(SETTINGS, network=replace(TINY, d=2**15), v=2**24)
-    assert wide.abstract().network.embedding.shape == (2**24, 2**15)
+    assert abstract_state(wide).network.embedding.shape == (2**24, 2**15)
 
 
 def test_kinds():

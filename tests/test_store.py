@@ -11,7 +11,8 @@ import pytest
 from networks import TINY, build
 
 from wave_jax import store
-from wave_jax.settings import CheckpointError, sealed, unsealed
+from wave_jax.disk import sealed, unsealed
+from wave_jax.errors import CheckpointError
 
 RNG = np.random.default_rng(0)
 ARRAYS = {

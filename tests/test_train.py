@@ -19,7 +19,8 @@ from wave_jax import batches, planted, train
 from wave_jax.batches import TokenArrays
 from wave_jax.model import WaveConfig
 from wave_jax.objective import loss
-from wave_jax.recipe import SMALL, TrainConfig, lengths
+from wave_jax.presets import SMALL
+from wave_jax.recipe import TrainConfig, lengths
 from wave_jax.text import Tokenizer
 from wave_jax.train import NonFinite, TrainState, fit, init, step
 
@@ -233,7 +234,7 @@ def test_the_planted_corpus_is_learnt():
         part: batches.tokenize(corpus.texts, corpus.labels, tokenizer, 64) for part, corpus in parts.items()
     }
     network = WaveConfig(d=16, dropout=0.2).build(v=tokenizer.v, c=4, rngs=nnx.Rngs(0))
-    config = replace(SMALL, epochs=10, batch=32, rate=1e-2, drop_tokens=0.2)
+    config = replace(SMALL.training, epochs=10, batch=32, rate=1e-2, drop_tokens=0.2)
     *_, (state, record) = fit(network, tokens["train"], config, valid=tokens["valid"])
     majority = np.bincount(parts["valid"].labels).max() / 200
     assert float(state.best) > majority + 0.15

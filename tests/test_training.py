@@ -8,8 +8,9 @@ import pytest
 from conftest import unchecked
 from test_run import DATA, TINY
 
-from wave_jax import presets, run, training
+from wave_jax import run, training
 from wave_jax.bert import BertConfig
+from wave_jax.kinds import KINDS
 from wave_jax.presets import preset
 
 
@@ -117,7 +118,7 @@ def test_no_two_settings_have_one_name():
         assert "--seed" in names
         assert "--v" in names
     assert {"--preset", "--model", "--data", "--out", "--test", "--resume"}.isdisjoint(names)
-    assert presets.MODELS == ("wave", "transformer", "bag", "bert")
+    assert tuple(KINDS) == ("wave", "transformer", "bag", "bert")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -8,8 +8,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from wave_jax.classifier import WaveClassifier
     from wave_jax.gradients import by_parameter, by_stage, by_token
-    from wave_jax.model import PAPER_INTERFERENCE, PAPER_MODULATION, SMALL, WaveConfig, WaveNetwork
+    from wave_jax.model import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig, WaveNetwork
     from wave_jax.network import Trace, count_parameters
+    from wave_jax.presets import SMALL
     from wave_jax.train import NonFinite, TrainConfig, fit
     from wave_jax.wave import encode, interfere, magnitude, mix, modulate, phase, read_out
 
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
 _HOME = {
     **dict.fromkeys(("encode", "interfere", "magnitude", "mix", "modulate", "phase", "read_out"), "wave"),
     **dict.fromkeys(("Trace", "count_parameters"), "network"),
-    **dict.fromkeys(
-        ("PAPER_INTERFERENCE", "PAPER_MODULATION", "SMALL", "WaveConfig", "WaveNetwork"), "model"
-    ),
+    **dict.fromkeys(("PAPER_INTERFERENCE", "PAPER_MODULATION", "WaveConfig", "WaveNetwork"), "model"),
     **dict.fromkeys(("by_parameter", "by_stage", "by_token"), "gradients"),
+    "SMALL": "presets",
     "WaveClassifier": "classifier",
     **dict.fromkeys(("NonFinite", "TrainConfig", "fit"), "train"),
 }

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from wave_jax import batches
 from wave_jax.checkpoint import RunFolder, Settings
 from wave_jax.datasets import Split
+from wave_jax.network import Network
 from wave_jax.run import tokens_of
 from wave_jax.text import Tokenizer
 
@@ -24,7 +25,7 @@ class Answers:
     Texts are padded to powers of two and batches to one size, so that a stream of them compiles nothing new.
     """
 
-    def __init__(self, network: Any, tokenizer: Tokenizer, settings: Settings):
+    def __init__(self, network: Network, tokenizer: Tokenizer, settings: Settings):
         self.network, self.tokenizer, self.settings = network, tokenizer, settings
         self.classes = tuple(settings.classes)
         longest = tokenizer.longest(settings.max_length)
@@ -49,5 +50,5 @@ class Answers:
 
 
 @jax.jit
-def _probabilities(network: Any, ids: Any, mask: Any, segments: Any) -> Any:
+def _probabilities(network: Network, ids: Any, mask: Any, segments: Any) -> Any:
     return jax.nn.softmax(network(ids, mask, segments))

@@ -14,8 +14,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from wave_jax import wave
+from wave_jax.batches import Batch
+from wave_jax.errors import check_setting
 from wave_jax.model import WaveNetwork
-from wave_jax.network import Trace, check_setting
+from wave_jax.network import Network, Trace
 
 __all__ = [
     "Deletion",
@@ -29,7 +31,7 @@ __all__ = [
 ]
 
 
-def gradient_x_input(network: Any, batch: Any) -> Float[Array, "b n"]:
+def gradient_x_input(network: Network, batch: Batch) -> Float[Array, "b n"]:
     """Σ_k w_jk·∂logit/∂w_jk, w the embedding + position: what the logit owes to the token, linearised."""
     w = network.trace(batch.ids, batch.mask, batch.segments).w
     return jnp.sum(w * _slope(network, batch, jnp.zeros_like(w)), axis=-1)
@@ -40,7 +42,7 @@ class Integrated(NamedTuple):
     error: Array  # (b,) the sum of the scores minus what it should be, logit(w) - logit(0)
 
 
-def integrated_gradients(network: Any, batch: Any, steps: int = 64) -> Integrated:
+def integrated_gradients(network: Network, batch: Batch, steps: int = 64) -> Integrated:
     """Σ_k w_jk·∫₀¹ ∂logit/∂w_jk(t·w) dt, by the midpoint rule, one step after the other.
 
     The scores of a text add up to logit(w) - logit(0); `error` is how far they miss it. It falls with
@@ -58,33 +60,37 @@ def integrated_gradients(network: Any, batch: Any, steps: int = 64) -> Integrate
     return Integrated(scores, jnp.sum(scores, axis=-1) - (ends[0] - ends[1]))
 
 
-def _logit(network: Any, batch: Any, nudge: Float[Array, "b n d"]) -> Float[Array, " b"]:
+def _logit(network: Network, batch: Batch, nudge: Float[Array, "b n d"]) -> Float[Array, " b"]:
     """The logit of each text's class, with something added to its tokens."""
     logits = network.trace(batch.ids, batch.mask, batch.segments, nudge=Trace(w=nudge)).logits
     return jnp.take_along_axis(logits, batch.labels[:, None], axis=-1)[:, 0]
 
 
-def _slope(network: Any, batch: Any, nudge: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
+def _slope(network: Network, batch: Batch, nudge: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
     return jax.grad(lambda nudge: jnp.sum(_logit(network, batch, nudge)))(nudge)
 
 
-def leave_one_out(network: Any, batch: Any) -> Float[Array, "b n"]:
+def leave_one_out(network: Network, batch: Batch) -> Float[Array, "b n"]:
     """logit(text) - logit(text without token j), exactly; 0 for [CLS], which is not left out.
 
     Leaving out means masking: positions stay. One pass for a Wave Network of one layer with [CLS] pooling at
     input level; for every other network one pass per token.
     """
-    config = getattr(network, "config", None)
-    one_pass = (
-        isinstance(network, WaveNetwork)
-        and (config.layers, config.pool, config.levels) == (1, "cls", "input")  # pyright: ignore
-    )
-    without = _without_each(network, batch.ids, batch.mask) if one_pass else _by_n_passes(network, batch)
+    if isinstance(network, WaveNetwork) and _is_one_pass(network):
+        without = _without_each(network, batch.ids, batch.mask)
+    else:
+        without = _by_n_passes(network, batch)
     scores = _lost(network, batch, without)
     return jnp.where(_left_out(batch.mask), scores, jnp.zeros_like(scores))
 
 
-def leave_out(network: Any, batch: Any, groups: Bool[Array, "b g n"]) -> Float[Array, "b g"]:
+def _is_one_pass(network: WaveNetwork) -> bool:
+    """Return whether leaving a token out changes nothing but s at [CLS]."""
+    config = network.config
+    return (config.layers, config.pool, config.levels) == (1, "cls", "input")
+
+
+def leave_out(network: Network, batch: Batch, groups: Bool[Array, "b g n"]) -> Float[Array, "b g"]:
     """logit(text) - logit(text without the tokens of a group), one pass per group; [CLS] stays.
 
     For tokens that go together, as a word and the pairs it is part of.
@@ -92,7 +98,7 @@ def leave_out(network: Any, batch: Any, groups: Bool[Array, "b g n"]) -> Float[A
     return _lost(network, batch, _by_passes(network, batch, groups & _left_out(batch.mask)[:, None]))
 
 
-def _lost(network: Any, batch: Any, without: Float[Array, "b g c"]) -> Float[Array, "b g"]:
+def _lost(network: Network, batch: Batch, without: Float[Array, "b g c"]) -> Float[Array, "b g"]:
     """How much of the class's logit is not in these."""
     logits = network(batch.ids, batch.mask, batch.segments)[:, None]
     return jnp.take_along_axis(logits - without, batch.labels[:, None, None], axis=-1)[..., 0]
@@ -119,13 +125,13 @@ def _without_each(
     return network.answer(layer.output(wave.read_out(Z, network.config.read_out)))
 
 
-def _by_n_passes(network: Any, batch: Any) -> Float[Array, "b n c"]:
+def _by_n_passes(network: Network, batch: Batch) -> Float[Array, "b n c"]:
     """The definition: the logits with token j masked, for every j."""
     b, n = batch.ids.shape
     return _by_passes(network, batch, jnp.broadcast_to(jnp.eye(n, dtype=bool), (b, n, n)))
 
 
-def _by_passes(network: Any, batch: Any, groups: Bool[Array, "b g n"]) -> Float[Array, "b g c"]:
+def _by_passes(network: Network, batch: Batch, groups: Bool[Array, "b g n"]) -> Float[Array, "b g c"]:
     """The logits with a group of tokens masked, one pass after the other."""
 
     def without(group: Array) -> Array:
@@ -163,7 +169,7 @@ class Deletion(NamedTuple):
     answered: Array  # (b, steps + 1) whether the class is the answer
 
 
-def deletion(network: Any, batch: Any, scores: Float[Array, "b n"], steps: int = 8) -> Deletion:
+def deletion(network: Network, batch: Batch, scores: Float[Array, "b n"], steps: int = 8) -> Deletion:
     """What remains of the class as the tokens that speak most for it are masked, one after the other.
 
     The better the scores, the faster it falls. Random scores are the control. [CLS] stays, and a text with

@@ -13,15 +13,15 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
+from wave_jax.errors import check_choices, check_setting
 from wave_jax.network import (
     Embedding,
     LayerNorm,
     Linear,
+    Network,
     Trace,
-    Traced,
     attend,
     check_inputs,
-    check_setting,
     dropout,
     embed,
     fold,
@@ -55,14 +55,12 @@ class TransformerConfig:
     """Tokens of a text that are read; also the rows of learned positions."""
 
     def __post_init__(self):
+        check_choices(self)
         check_setting("d", self.d, self.d >= 1, "at least 1")
         fits = self.heads >= 1 and self.d % self.heads == 0
         check_setting("heads", self.heads, fits, f"at least 1 and divide d = {self.d}")
         check_setting("layers", self.layers, self.layers >= 1, "at least 1")
         check_setting("width", self.width, self.width >= 1, "at least 1")
-        places = ("none", "sinusoidal", "learned")
-        check_setting("positions", self.positions, self.positions in places, "none, sinusoidal or learned")
-        check_setting("pool", self.pool, self.pool in ("cls", "mean"), "cls or mean")
         check_setting("dropout", self.dropout, 0 <= self.dropout < 1, "at least 0 and below 1")
         check_setting("max_length", self.max_length, self.max_length >= 2, "at least 2 ([CLS] and [SEP])")
 
@@ -135,7 +133,7 @@ class TransformerLayer(nnx.Module):
         return x + dropout(self.down(jax.nn.gelu(self.up(self.norm(x)))), rate, fold(key, 1))
 
 
-class Transformer(Traced):
+class Transformer(Network):
     """A pre-norm Transformer encoder that classifies."""
 
     def __init__(
@@ -167,7 +165,7 @@ class Transformer(Traced):
         return Trace(w=w, h=h, logits=nudged(self.classifier(h), nudge.logits))
 
 
-class Bag(Traced):
+class Bag(Network):
     """Mean of the token embeddings, then the classifier: no word knows of another, nor of its place."""
 
     def __init__(self, config: BagConfig, v: int, c: int, rngs: nnx.Rngs):

@@ -18,15 +18,15 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from safetensors import SafetensorError, safe_open
 
+from wave_jax.errors import check_setting
 from wave_jax.network import (
     Embedding,
     LayerNorm,
     Linear,
+    Network,
     Trace,
-    Traced,
     attend,
     check_inputs,
-    check_setting,
     dropout,
     fold,
     learned_positions,
@@ -157,7 +157,7 @@ class BertLayer(nnx.Module):
         return self.norm(x + dropout(self.down(activation(self.up(x))), rate, fold(key, 2)))
 
 
-class Bert(Traced):
+class Bert(Network):
     """BERT with a classifier on its pooler, as it is fine-tuned."""
 
     def __init__(self, config: BertConfig, v: int, c: int, rngs: nnx.Rngs):

@@ -23,16 +23,18 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import nnx
 from jax.experimental import multihost_utils
 
 from wave_jax import store
-from wave_jax.disk import write_whole
+from wave_jax.disk import digest_of, write_whole
+from wave_jax.errors import CheckpointError, first_few
 from wave_jax.objective import Score
-from wave_jax.settings import CheckpointError, Settings, digest_of
+from wave_jax.settings import Settings
 from wave_jax.text import Tokenizer
-from wave_jax.train import Record, TrainState
+from wave_jax.train import Record, TrainState, init
 
-__all__ = ["CheckpointError", "RunFolder", "Settings", "create", "open", "parameter_digest"]
+__all__ = ["RunFolder", "abstract_state", "create", "open", "parameter_digest"]
 
 _KEEP = 3  # the last steps; beside them stays the best
 
@@ -63,6 +65,16 @@ def parameter_digest(network: Any) -> str:
     '60edb1cb'
     """
     return digest_of(store.describe(store.named(network)))
+
+
+def abstract_state(settings: Settings) -> TrainState:
+    """Return the state of a run with these settings, with shapes in place of arrays."""
+
+    def state() -> TrainState:
+        network = settings.network.build(v=settings.v, c=len(settings.classes), rngs=nnx.Rngs(0))
+        return init(network)
+
+    return jax.eval_shape(state)
 
 
 class RunFolder:
@@ -125,7 +137,7 @@ class RunFolder:
 
     def network(self, step: int | None = None) -> Any:
         """The network alone, of a step: of the best, or of the newest where none was saved with a metric."""
-        like = self.settings.abstract().network
+        like = abstract_state(self.settings).network
         step = self.best if step is None else step
         return self._load(self._existing(step), like, "network.")
 
@@ -134,7 +146,7 @@ class RunFolder:
 
         `like`, of arrays or shapes, says which devices hold what; without it all is on the first one.
         """
-        like = self.settings.abstract() if like is None else like
+        like = abstract_state(self.settings) if like is None else like
         return self._load(self._existing(step), like)
 
     # going on
@@ -144,7 +156,7 @@ class RunFolder:
         found = self.settings.differences(settings)
         if found:
             raise CheckpointError(
-                f"{self.path} is of another run: {store.some(found)}; name another folder, or leave the"
+                f"{self.path} is of another run: {first_few(found)}; name another folder, or leave the"
                 " settings as they were."
             )
 
@@ -316,7 +328,7 @@ class RunFolder:
 
     def _check_room(self) -> None:
         """There is room for all the steps that this run ever has at one time: kept, best, being written."""
-        leaves = jax.tree.leaves(self.settings.abstract())
+        leaves = jax.tree.leaves(abstract_state(self.settings))
         steps = max(1, _KEEP + 2 - len(self.steps))
         needed = steps * sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
         free = shutil.disk_usage(self.path).free

@@ -24,11 +24,13 @@ from jaxtyping import Float
 
 from wave_jax import checkpoint, explain, presets, run, train
 from wave_jax.answers import Answers
-from wave_jax.checkpoint import CheckpointError, Settings
+from wave_jax.checkpoint import Settings
 from wave_jax.datasets import Dataset
 from wave_jax.disk import write_whole
+from wave_jax.errors import CheckpointError
 from wave_jax.explain import Explanation, Method
 from wave_jax.model import WaveConfig
+from wave_jax.network import Network
 from wave_jax.presets import Preset
 from wave_jax.recipe import TrainConfig
 from wave_jax.text import Tokenizer
@@ -58,7 +60,7 @@ class WaveClassifier:
     WaveClassifier(preset='small', valid=0.05, epochs=2, seed=1)
     """
 
-    network: Any
+    network: Network
     tokenizer: Tokenizer
     history: list[Record]
     metrics: dict[str, Any]
@@ -127,7 +129,8 @@ class WaveClassifier:
             seed=preset.training.seed,
             share=self.valid,
         )
-        prepared, network, history = run.prepare(dataset, preset), None, []
+        prepared, history = run.prepare(dataset, preset), []
+        network = prepared.network
         for turn in run.train(prepared):
             network = turn.kept
             history.append(turn.record)

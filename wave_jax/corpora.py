@@ -20,7 +20,8 @@ from typing import Any, NamedTuple, cast
 
 from tqdm import tqdm
 
-from wave_jax.folders import DataError, Rows, records
+from wave_jax.errors import DataError, one_line
+from wave_jax.folders import Rows, records
 
 __all__ = ["CORPORA", "Corpus", "Prepared", "data_folder", "prepare"]
 
@@ -90,7 +91,7 @@ class Prepared(NamedTuple):
             blocks = (range(i, min(i + 1024, len(source))) for i in range(0, len(source), 1024))
             examples = [_plain(row, corpus.fields) for rows in blocks for row in source.__getitems__(rows)]
         except Exception as error:  # TFDS and the C++ reader of array_record raise all kinds
-            raise DataError(f"{where} cannot be read ({_brief(error)}): {cure}.") from error
+            raise DataError(f"{where} cannot be read ({one_line(error)}): {cure}.") from error
         if not len(examples) == written == corpus.rows[part]:
             raise DataError(
                 f"{where}: {len(examples):,} rows read and {written:,} written, but"
@@ -114,7 +115,7 @@ def prepare(name: str, folder: Path) -> Prepared:
                 _prepare(name, folder, Path(work), builder)
         except OSError as error:
             cure = "free space or set WAVE_JAX_DATA to another folder"
-            raise DataError(f"{name} cannot be written to {folder} ({_brief(error)}): {cure}.") from error
+            raise DataError(f"{name} cannot be written to {folder} ({one_line(error)}): {cure}.") from error
         builder = _builder(name, folder / "tfds")
     return Prepared(name, builder, tuple(builder.info.features["label"].names))
 
@@ -135,7 +136,7 @@ def _prepare(name: str, folder: Path, work: Path, builder: Any) -> None:
             raise  # a full disk, say
         cure = f"put the published archive there, or {_OR_FOLDER}"
         raise DataError(
-            f"{name}: {archive} has not the layout expected ({_brief(error)}): {cure}."
+            f"{name}: {archive} has not the layout expected ({one_line(error)}): {cure}."
         ) from error
     builder.data_path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -161,7 +162,7 @@ def _archive(name: str, url_infos: dict[str, Any], manual: Path, work: Path) -> 
             f"{i.filename} ({i.size:,} bytes, sha256 {i.checksum})" for i in url_infos.values()
         )
         raise DataError(
-            f"{name} could not be downloaded from {url} ({_brief(error)}). Either put {archives} into"
+            f"{name} could not be downloaded from {url} ({one_line(error)}). Either put {archives} into"
             f" {manual} and load again, or {_OR_FOLDER}."
         ) from error
     return path
@@ -231,11 +232,6 @@ def _plain(record: bytes, fields: tuple[str, ...]) -> tuple[str, str]:
     features = example.features.feature
     texts = (features[field].bytes_list.value[0].decode() for field in fields)
     return " ".join(texts), str(features["label"].int64_list.value[0])
-
-
-def _brief(error: BaseException) -> str:
-    """One line about an error."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _builder(name: str, folder: Path) -> Any:

@@ -17,9 +17,10 @@ import numpy as np
 from jaxtyping import Int32
 
 from wave_jax import corpora, folders, planted
-from wave_jax.folders import DataError, Rows
+from wave_jax.errors import DataError
+from wave_jax.folders import Rows
 
-__all__ = ["NAMES", "DataError", "Dataset", "Split", "cut", "load"]
+__all__ = ["NAMES", "Dataset", "Split", "cut", "load"]
 
 NAMES = (*corpora.CORPORA, "planted")
 

@@ -22,10 +22,12 @@ from tqdm import tqdm
 from wave_jax import batches, datasets, explain, planted, plots, report, run, tables
 from wave_jax.baselines import TransformerConfig
 from wave_jax.batches import Batch
-from wave_jax.checkpoint import CheckpointError, RunFolder
+from wave_jax.checkpoint import RunFolder
 from wave_jax.datasets import Split
 from wave_jax.disk import write_whole
+from wave_jax.errors import CheckpointError
 from wave_jax.model import WaveConfig
+from wave_jax.network import Network
 from wave_jax.presets import Preset
 from wave_jax.recipe import TrainConfig
 from wave_jax.run import Prepared
@@ -155,7 +157,7 @@ class Learner:
                 self.accuracies[step] = float(turn.record.valid.accuracy)
                 yield self.accuracies[step]
 
-    def _study(self, step: int, network: Any, batch: Batch) -> None:
+    def _study(self, step: int, network: Network, batch: Batch) -> None:
         self.steps.append(step)
         self.studies.append(as_row(gradient_study(network, batch)))
 

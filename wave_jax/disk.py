@@ -7,10 +7,11 @@ import os
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-__all__ = ["cached", "key_of", "write_whole"]
+__all__ = ["cached", "digest_of", "key_of", "sealed", "unsealed", "write_whole"]
 
 _VERSION = 1  # of the cached files, and of what makes them: files of another version are not read
 _SIZE = 32  # bytes of the checksum that ends a cached file
@@ -41,6 +42,32 @@ def key_of(texts: Sequence[str], *settings: object) -> str:
         key.update(np.array([len(text) for text in part], "<i8").tobytes())
         key.update(b"".join(part))
     return key.hexdigest()
+
+
+def digest_of(content: Any) -> str:
+    """SHA-256 of what JSON can hold.
+
+    >>> digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def sealed(content: dict[str, Any]) -> bytes:
+    """JSON that ends with the SHA-256 of its content.
+
+    >>> unsealed(sealed({"d": 64}))
+    {'d': 64}
+    """
+    return json.dumps({**content, "sha256": digest_of(content)}, indent=1, ensure_ascii=False).encode()
+
+
+def unsealed(raw: bytes) -> dict[str, Any]:
+    """What `sealed` made JSON of; raises ValueError for anything else."""
+    content = json.loads(raw)
+    if not isinstance(content, dict) or content.pop("sha256", None) != digest_of(content):
+        raise ValueError("its content does not agree with its SHA-256")
+    return content
 
 
 def cached(

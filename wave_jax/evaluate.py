@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from wave_jax import batches, parallel
 from wave_jax.batches import TokenArrays
+from wave_jax.network import Network
 from wave_jax.objective import Score, score_of_logits
 from wave_jax.programs import few
 
@@ -49,7 +50,7 @@ def _share(confusion: np.ndarray, axis: int) -> np.ndarray:
     return np.where(total > 0, confusion.diagonal() / np.maximum(total, 1), np.nan)
 
 
-def evaluate(network: Any, tokens: TokenArrays, batch: int = 256, mesh: Mesh | None = None) -> Evaluation:
+def evaluate(network: Network, tokens: TokenArrays, batch: int = 256, mesh: Mesh | None = None) -> Evaluation:
     """The totals over all texts with a label; they do not depend on the batch beyond float32 rounding."""
     logits, losses = _answers(network, tokens, batch, mesh)
     labels, answers = np.asarray(tokens.labels), logits.argmax(axis=-1)
@@ -63,13 +64,13 @@ def evaluate(network: Any, tokens: TokenArrays, batch: int = 256, mesh: Mesh | N
     return Evaluation(total, confusion)
 
 
-def predict(network: Any, tokens: TokenArrays, batch: int = 256, mesh: Mesh | None = None) -> np.ndarray:
+def predict(network: Network, tokens: TokenArrays, batch: int = 256, mesh: Mesh | None = None) -> np.ndarray:
     """The logits of every text, (texts, c) float32, in the order of the split."""
     return _answers(network, tokens, batch, mesh)[0]
 
 
 def _answers(
-    network: Any, tokens: TokenArrays, batch: int, mesh: Mesh | None
+    network: Network, tokens: TokenArrays, batch: int, mesh: Mesh | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logits and loss of every text."""
     parallel.check_batch(batch, mesh)
@@ -85,7 +86,7 @@ def _answers(
 
 
 @few(64, static_argnames=("n", "mesh"))
-def _run(network: Any, tokens: TokenArrays, rows: Any, n: int, mesh: Mesh | None) -> Any:
+def _run(network: Network, tokens: TokenArrays, rows: Any, n: int, mesh: Mesh | None) -> Any:
     def one(row):
         batch = parallel.cut(batches.gather(tokens, row, n), mesh)
         logits = network(batch.ids, batch.mask, batch.segments)

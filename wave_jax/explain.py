@@ -32,7 +32,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from wave_jax import attribution, batches
-from wave_jax.network import check_setting
+from wave_jax.batches import Batch
+from wave_jax.errors import check_setting
+from wave_jax.network import Network
 from wave_jax.tables import number
 from wave_jax.text import Tokenizer
 
@@ -93,7 +95,7 @@ class Explanation:
 
 
 def explain(
-    network: Any,
+    network: Network,
     tokenizer: Tokenizer,
     text: str,
     classes: Sequence[str],
@@ -149,7 +151,7 @@ def _shares(tokenizer: Tokenizer, ids: np.ndarray, words: int, n: int) -> np.nda
 
 
 @partial(jax.jit, static_argnames="method")
-def _explain(network: Any, batch: Any, shares: Any, method: Method) -> tuple[Any, ...]:
+def _explain(network: Network, batch: Batch, shares: Any, method: Method) -> tuple[Any, ...]:
     """Logits, explained class, scores and error of the one text of a batch."""
     logits = network(batch.ids, batch.mask, batch.segments)
     batch = batch._replace(labels=jnp.where(batch.labels < 0, jnp.argmax(logits, axis=-1), batch.labels))

@@ -9,7 +9,7 @@ See docs/export.md for the bytes of the file and for what is promised.
 import math
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.export
@@ -20,8 +20,9 @@ from wave_jax import checkpoint, evaluate, predictor
 from wave_jax.batches import TokenArrays
 from wave_jax.checkpoint import RunFolder
 from wave_jax.disk import write_whole
+from wave_jax.errors import check_setting
 from wave_jax.model import WaveNetwork
-from wave_jax.network import check_setting, sinusoidal
+from wave_jax.network import Network, sinusoidal
 from wave_jax.predictor import Content, Formula, Predictor
 from wave_jax.text import Tokenizer, Tokens
 
@@ -64,7 +65,7 @@ class Exported(NamedTuple):
 
 def save(
     path: str | os.PathLike[str],
-    network: Any,
+    network: Network,
     tokenizer: Tokenizer,
     classes: Sequence[str],
     *,
@@ -74,7 +75,7 @@ def save(
 ) -> Exported:
     """Write the file; with `valid`, texts as tokens, say what rounding to `dtype` costs on them."""
     check_setting("dtype", dtype, dtype in get_args(Dtype), "float32, float16 or int8")
-    _check(network, tokenizer, classes, max_length)
+    network = _checked(network, tokenizer, classes, max_length)
     n = tokenizer.longest(max_length)
     weights = _weights(network, tokenizer.v, n)
     arrays = _rounded(min(weights, _folded(weights, n), key=_numbers), dtype)
@@ -106,7 +107,7 @@ def save_run(
     )
 
 
-def stablehlo(network: Any, n: int) -> bytes:
+def stablehlo(network: Network, n: int) -> bytes:
     """A network with its parameters as a program for XLA, for CPU, CUDA and TPU: `jax.export.deserialize`s.
 
     Of ids (b, n) int32 and mask (b, n) bool it makes logits (b, c), for any b.
@@ -117,9 +118,10 @@ def stablehlo(network: Any, n: int) -> bytes:
     return bytes(jax.export.export(program, platforms=("cpu", "cuda", "tpu"))(ids, mask).serialize())
 
 
-def _check(network: Any, tokenizer: Tokenizer, classes: Sequence[str], max_length: int) -> None:
-    config = getattr(network, "config", None)
-    if not isinstance(network, WaveNetwork) or (config.layers, config.levels) != (1, "input"):  # pyright: ignore
+def _checked(network: Network, tokenizer: Tokenizer, classes: Sequence[str], max_length: int) -> WaveNetwork:
+    """Return the network, refused with a sentence if no file can hold it."""
+    if not isinstance(network, WaveNetwork) or (network.config.layers, network.config.levels) != (1, "input"):
+        config = getattr(network, "config", None)
         raise ValueError(
             f"Only a Wave Network of one layer at input level folds into a file, not {config}:"
             " keep its run folder, or take `export.stablehlo`."
@@ -130,6 +132,7 @@ def _check(network: Any, tokenizer: Tokenizer, classes: Sequence[str], max_lengt
     check_setting("tokenizer", tokenizer, tokenizer.v <= v, f"of at most the network's {v} rows")
     longest = 2**16 if places is None else len(places)
     check_setting("max_length", max_length, 3 <= max_length <= longest, f"in 3..{longest}")
+    return network
 
 
 def _formula(network: WaveNetwork) -> Formula:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from wave_jax.errors import DataError
+
 __all__ = [
-    "DataError",
     "Rows",
     "class_names",
     "csv_file",
@@ -23,10 +24,6 @@ __all__ = [
     "read_csv",
     "records",
 ]
-
-
-class DataError(ValueError):
-    """Data that cannot be had or read; the message says what, where and the cure."""
 
 
 class Rows(NamedTuple):

@@ -18,18 +18,23 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from wave_jax.network import Trace
+from wave_jax.batches import Batch
+from wave_jax.network import Network, Trace
 from wave_jax.objective import loss, score_of_logits
 
 __all__ = ["by_parameter", "by_stage", "by_token"]
 
 
-def by_parameter(network: Any, batch: Any, key: PRNGKeyArray | None = None, *, per_text: bool = False) -> Any:
+def by_parameter(
+    network: Network, batch: Batch, key: PRNGKeyArray | None = None, *, per_text: bool = False
+) -> Any:
     """∂loss/∂parameters, as a network of the same structure."""
     return _batch_or_texts(jax.grad(loss), network, batch, key, per_text)
 
 
-def by_stage(network: Any, batch: Any, key: PRNGKeyArray | None = None, *, per_text: bool = False) -> Trace:
+def by_stage(
+    network: Network, batch: Batch, key: PRNGKeyArray | None = None, *, per_text: bool = False
+) -> Trace:
     """∂loss/∂stage for every stage of the trace, in the stage's shape; None where there is no such stage.
 
     For a complex stage Z it is ∂L/∂Re Z + i·∂L/∂Im Z, the direction of steepest ascent (JAX itself returns
@@ -44,7 +49,7 @@ def by_stage(network: Any, batch: Any, key: PRNGKeyArray | None = None, *, per_t
 
 
 def by_token(
-    network: Any, batch: Any, key: PRNGKeyArray | None = None, *, per_text: bool = False
+    network: Network, batch: Batch, key: PRNGKeyArray | None = None, *, per_text: bool = False
 ) -> Float[Array, "*batch n d"]:
     """∂loss/∂w: the derivative at every token's embedding + position, `by_stage(...).w` alone."""
 
@@ -55,7 +60,7 @@ def by_token(
     return _batch_or_texts(derivative, network, batch, key, per_text)
 
 
-def _by_nudge(network: Any, batch: Any, key: PRNGKeyArray | None, zero: Trace) -> Trace:
+def _by_nudge(network: Network, batch: Batch, key: PRNGKeyArray | None, zero: Trace) -> Trace:
     """The derivative with respect to something added to the stages, where nothing is added yet."""
 
     def nudged_loss(nudge: Trace) -> Array:
@@ -65,7 +70,7 @@ def _by_nudge(network: Any, batch: Any, key: PRNGKeyArray | None, zero: Trace) -
     return jax.tree.map(jnp.conj, jax.grad(nudged_loss)(zero))
 
 
-def _batch_or_texts(derivative: Callable, network: Any, batch: Any, key: Any, per_text: bool) -> Any:
+def _batch_or_texts(derivative: Callable, network: Network, batch: Batch, key: Any, per_text: bool) -> Any:
     if not per_text:
         return derivative(network, batch, key)
     keys = None if key is None else jax.random.split(key, batch.labels.shape[0])

@@ -12,13 +12,14 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from wave_jax import wave
+from wave_jax.errors import check_choices, check_setting
 from wave_jax.network import (
     Embedding,
     LayerNorm,
     Linear,
+    Network,
     Trace,
     check_inputs,
-    check_setting,
     dropout,
     embed,
     fold,
@@ -26,14 +27,14 @@ from wave_jax.network import (
 )
 from wave_jax.numerics import masked_mean
 
-__all__ = ["PAPER_INTERFERENCE", "PAPER_MODULATION", "SMALL", "WaveConfig", "WaveNetwork"]
+__all__ = ["PAPER_INTERFERENCE", "PAPER_MODULATION", "WaveConfig", "WaveNetwork"]
 
 ACTIVATIONS = {"none": lambda x: x, "relu": jax.nn.relu, "gelu": jax.nn.gelu, "tanh": jnp.tanh}
 
 
 @dataclass(frozen=True)
 class WaveConfig:
-    """The settings of a Wave Network. Presets: PAPER_MODULATION, PAPER_INTERFERENCE, SMALL."""
+    """The settings of a Wave Network. Presets: PAPER_MODULATION, PAPER_INTERFERENCE."""
 
     d: int = 768
     """Width of a token vector."""
@@ -60,19 +61,12 @@ class WaveConfig:
     """Tokens of a text that are read; also the rows of learned positions."""
 
     def __post_init__(self):
+        check_choices(self)
         check_setting("d", self.d, self.d >= 1, "at least 1")
-        check_setting("combine", self.combine, self.combine in wave.COMBINE, "interfere or modulate")
-        kinds = ("real", "magnitude", "real_imag")
-        check_setting("read_out", self.read_out, self.read_out in kinds, "real, magnitude or real_imag")
-        check_setting("pool", self.pool, self.pool in ("cls", "mean"), "cls or mean")
-        places = ("none", "sinusoidal", "learned")
-        check_setting("positions", self.positions, self.positions in places, "none, sinusoidal or learned")
-        check_setting("levels", self.levels, self.levels in ("input", "sentence"), "input or sentence")
         wide = self.voice_width is None or self.voice_width >= 2
         check_setting("voice_width", self.voice_width, wide, "None or at least 2")
         check_setting("layers", self.layers, self.layers >= 1, "at least 1")
         check_setting("dropout", self.dropout, 0 <= self.dropout < 1, "at least 0 and below 1")
-        check_setting("activation", self.activation, self.activation in ACTIVATIONS, ", ".join(ACTIVATIONS))
         check_setting("max_length", self.max_length, self.max_length >= 2, "at least 2 ([CLS] and [SEP])")
 
     @property
@@ -88,8 +82,8 @@ class WaveConfig:
     def build(self, *, v: int, c: int, rngs: nnx.Rngs) -> "WaveNetwork":
         """A network for v rows of vocabulary and c classes, with random parameters.
 
-        >>> SMALL.build(v=100, c=4, rngs=nnx.Rngs(0)).embedding.shape
-        (100, 96)
+        >>> WaveConfig(d=8).build(v=100, c=4, rngs=nnx.Rngs(0)).embedding.shape
+        (100, 8)
         """
         check_setting("v", v, v >= 1, "at least 1")
         check_setting("c", c, c >= 2, "at least 2 classes")
@@ -98,7 +92,6 @@ class WaveConfig:
 
 PAPER_MODULATION = WaveConfig(positions="sinusoidal")
 PAPER_INTERFERENCE = WaveConfig(positions="sinusoidal", combine="interfere")
-SMALL = WaveConfig(d=96, voice_width=8, dropout=0.3, max_length=512)  # `presets.within` narrows it
 
 
 class WaveLayer(nnx.Module):
@@ -140,7 +133,7 @@ class WaveLayer(nnx.Module):
         return Trace(w1=w1, w2=w2, Z1=Z1, Z2=Z2, Z=Z, x=x), self.output(x)
 
 
-class WaveNetwork(nnx.Module):
+class WaveNetwork(Network):
     """The whole network. Call it for logits, `trace` it for everything on the way.
 
     Without positions it is a function of the multiset of tokens behind [CLS]: word order is not seen.

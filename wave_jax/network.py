@@ -16,12 +16,11 @@ __all__ = [
     "Embedding",
     "LayerNorm",
     "Linear",
+    "Network",
     "ParameterCount",
     "Trace",
-    "Traced",
     "attend",
     "check_inputs",
-    "check_setting",
     "count_parameters",
     "dropout",
     "embed",
@@ -101,8 +100,16 @@ class Linear(nnx.Linear):
         return (rows @ matrix + bias).reshape(shape)
 
 
-class Traced(nnx.Module):
-    """A network whose call is the end of its trace. Segments are taken, as by every network, and not used."""
+class Network(nnx.Module):
+    """What every network is: a call from ids to logits, and a trace of its named stages.
+
+    A subclass defines `trace`; its call is then the end of the trace. Without a key there is no dropout.
+    `segments`, the sentence of each token, are taken by every network and used by few.
+    """
+
+    v: int  # rows of vocabulary
+    embedding: Embedding
+    classifier: "Linear"
 
     def __call__(
         self,
@@ -111,8 +118,18 @@ class Traced(nnx.Module):
         segments: Int[Array, "*batch n"] | None = None,
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "*batch c"]:
-        """Logits. Without a key there is no dropout."""
+        """Return the logits of each text."""
         return self.trace(ids, mask, segments, key).logits
+
+    def voices(
+        self,
+        ids: Int[Array, "*batch n"],
+        mask: Bool[Array, "*batch n"],
+        segments: Int[Array, "*batch n"] | None = None,
+        key: PRNGKeyArray | None = None,
+    ) -> Float[Array, "voices *batch c"]:
+        """Return the logits of each voice, whose mean is the call; a network that is no ensemble has one."""
+        return self(ids, mask, segments, key)[None]
 
     def trace(
         self,
@@ -122,7 +139,10 @@ class Traced(nnx.Module):
         key: PRNGKeyArray | None = None,
         nudge: Trace | None = None,
     ) -> Trace:
-        """The stages that the network has; `nudge`, shaped like the trace, is added to them on the way."""
+        """Return the stages that the network has.
+
+        `nudge`, shaped like the trace, is added to them on the way.
+        """
         raise NotImplementedError
 
 
@@ -213,11 +233,6 @@ def fold(key: PRNGKeyArray | None, i: int) -> PRNGKeyArray | None:
 def nudged(stage: Array, nudge: Array | None) -> Array:
     """A stage of a trace with what is to be added to it."""
     return stage if nudge is None else stage + nudge
-
-
-def check_setting(name: str, value: Any, valid: bool, allowed: str) -> None:
-    if not valid:
-        raise ValueError(f"{name} must be {allowed}, got {value!r}.")
 
 
 def check_inputs(

@@ -10,6 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
 
+from wave_jax.batches import Batch
+from wave_jax.network import Network
+
 __all__ = ["Score", "loss", "score", "score_of_logits"]
 
 
@@ -58,20 +61,20 @@ def score_of_logits(
     )
 
 
-def score(network: Any, batch: Any, key: PRNGKeyArray | None = None, smoothing: float = 0.0) -> Score:
+def score(network: Network, batch: Batch, key: PRNGKeyArray | None = None, smoothing: float = 0.0) -> Score:
     """The score of a network on a batch; with a key, as in training: each voice of a network that has several
     is to know the labels by itself, and the loss is the mean of theirs."""
-    inputs = batch.ids, batch.mask, batch.segments, key
-    if key is None or not hasattr(network, "voices"):
+    inputs = batch.ids, batch.mask, batch.segments
+    if key is None:
         return score_of_logits(network(*inputs), batch.labels, smoothing)
-    voices = network.voices(*inputs)
+    voices = network.voices(*inputs, key)
     losses = [score_of_logits(voice, batch.labels, smoothing).loss for voice in voices]
     answer = score_of_logits(jnp.mean(voices, axis=0), batch.labels, smoothing)
     return answer._replace(loss=sum(losses) / len(losses))
 
 
 def loss(
-    network: Any, batch: Any, key: PRNGKeyArray | None = None, smoothing: float = 0.0
+    network: Network, batch: Batch, key: PRNGKeyArray | None = None, smoothing: float = 0.0
 ) -> Float[Array, ""]:
     """Mean loss over the texts of a batch: the function whose gradient is taken."""
     return score(network, batch, key, smoothing).mean_loss

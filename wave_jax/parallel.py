@@ -10,7 +10,8 @@ import numpy as np
 from flax import nnx
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from wave_jax.network import Embedding, check_setting
+from wave_jax.errors import check_setting
+from wave_jax.network import Embedding
 
 __all__ = ["check_batch", "cut", "data_mesh", "keep", "place"]
 

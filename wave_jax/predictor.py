@@ -19,13 +19,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wave_jax.errors import PredictorError
 from wave_jax.text import Tokenizer, Tokens
 
 __all__ = [
     "Content",
     "Formula",
     "Predictor",
-    "PredictorError",
     "fold_places",
     "fold_tokens",
     "load",
@@ -49,10 +49,6 @@ _ACTIVATIONS = {
     "gelu": lambda x: x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))) / 2,
     "tanh": np.tanh,
 }
-
-
-class PredictorError(Exception):
-    """A file cannot be read or trusted: one sentence says what is wrong and what to do."""
 
 
 class Formula(NamedTuple):

@@ -5,22 +5,18 @@ A preset says all of a run but its texts; a variation of it is `dataclasses.repl
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from flax import nnx
 
-from wave_jax import model, recipe
 from wave_jax.baselines import BagConfig, TransformerConfig
 from wave_jax.bert import BertConfig
-from wave_jax.model import WaveConfig
-from wave_jax.network import check_setting, count_parameters
-from wave_jax.recipe import TrainConfig
+from wave_jax.errors import check_setting
+from wave_jax.kinds import NetworkConfig, check_kind
+from wave_jax.model import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig
+from wave_jax.network import Network, count_parameters
+from wave_jax.recipe import PAPER, PAPER_BERT, TrainConfig
 
-__all__ = ["MODELS", "PRESETS", "Model", "NetworkConfig", "Preset", "max_length", "preset", "within"]
-
-Model = Literal["wave", "transformer", "bag", "bert"]
-MODELS: tuple[Model, ...] = ("wave", "transformer", "bag", "bert")
-NetworkConfig = WaveConfig | TransformerConfig | BagConfig | BertConfig
+__all__ = ["PRESETS", "SMALL", "Preset", "max_length", "preset", "within"]
 
 
 @dataclass(frozen=True)
@@ -46,23 +42,40 @@ class Preset:
     weights: Path | None = None
     """Folder of a BERT to start from, with its tokenizer: all of it for bert, its words for a Transformer."""
 
+    def build(self, *, v: int, c: int, rngs: nnx.Rngs) -> Network:
+        """Build the preset's network for v rows of vocabulary and c classes, narrowed to fit `parameters`.
+
+        >>> count_parameters(SMALL.build(v=30_000, c=4, rngs=nnx.Rngs(0))).total
+        2196916
+        """
+        return within(self, v, c).build(v=v, c=c, rngs=rngs)
+
 
 _PAPER_V = 30_522  # BERT's
 _STEP = 8  # dimensions that `within` takes away at a time: SMALL's voice
 
-PRESETS = {
-    "small": Preset(
-        model.SMALL,
-        recipe.SMALL,
-        v=20_000,
-        whole_words=True,
-        stems=8_000,
-        pairs=29_000,
-        parameters=2_400_000,
-        valid=0.05,
+SMALL = Preset(
+    WaveConfig(d=96, voice_width=8, dropout=0.3, max_length=512),
+    TrainConfig(
+        epochs=6,
+        rate=3e-3,
+        schedule="cosine",
+        smoothing=0.1,
+        drop_tokens=0.6,
+        keep_tokens=30,
+        keep="last",
     ),
-    "paper-modulation": Preset(model.PAPER_MODULATION, recipe.PAPER, _PAPER_V),
-    "paper-interference": Preset(model.PAPER_INTERFERENCE, recipe.PAPER, _PAPER_V),
+    v=20_000,
+    whole_words=True,
+    stems=8_000,
+    pairs=29_000,
+    parameters=2_400_000,
+    valid=0.05,
+)
+PRESETS = {
+    "small": SMALL,
+    "paper-modulation": Preset(PAPER_MODULATION, PAPER, _PAPER_V),
+    "paper-interference": Preset(PAPER_INTERFERENCE, PAPER, _PAPER_V),
 }
 
 
@@ -73,13 +86,13 @@ def preset(name: str = "small", model: str = "wave", weights: str | Path | None 
     True
     """
     check_setting("preset", name, name in PRESETS, f"one of {', '.join(PRESETS)}")
-    check_setting("model", model, model in MODELS, f"one of {', '.join(MODELS)}")
+    check_kind(model)
     chosen = PRESETS[name]
     if weights is not None:
         chosen = replace(chosen, weights=Path(weights), parameters=None)  # as wide as the weights are
     if model == "bert":
         check_setting("weights", weights, weights is not None, "the folder of a BERT where the model is bert")
-        return replace(chosen, network=BertConfig.read(str(weights)), training=recipe.PAPER_BERT, pairs=0)
+        return replace(chosen, network=BertConfig.read(str(weights)), training=PAPER_BERT, pairs=0)
     if model == "transformer":  # it sees order by itself, and places: as many rows, all for words
         chosen = replace(chosen, v=chosen.v + chosen.pairs, stems=0, pairs=0)
     return replace(chosen, network=_of_size(chosen.network, model))

@@ -29,12 +29,13 @@ from wave_jax import batches, bert, checkpoint, datasets
 from wave_jax.baselines import TransformerConfig
 from wave_jax.batches import TokenArrays
 from wave_jax.bert import BertConfig
-from wave_jax.checkpoint import CheckpointError, RunFolder, Settings, parameter_digest
+from wave_jax.checkpoint import RunFolder, Settings, parameter_digest
 from wave_jax.datasets import Dataset, Split
 from wave_jax.disk import write_whole
+from wave_jax.errors import CheckpointError
 from wave_jax.evaluate import evaluate
 from wave_jax.model import WaveConfig
-from wave_jax.network import count_parameters
+from wave_jax.network import Network, count_parameters
 from wave_jax.presets import Preset, max_length, within
 from wave_jax.text import Tokenizer
 from wave_jax.train import Record, TrainState, fit
@@ -64,7 +65,7 @@ class Prepared(NamedTuple):
 
     settings: Settings
     tokenizer: Tokenizer
-    network: Any
+    network: Network
     """Before the first step."""
     train: TokenArrays
     valid: TokenArrays
@@ -218,7 +219,7 @@ def finish(
 
 def measure(
     prepared: Prepared,
-    network: Any,
+    network: Network,
     records: Sequence[Record],
     *,
     test: Split | None = None,
@@ -253,7 +254,7 @@ def measure(
     }
 
 
-def _of_test(network: Any, test: Split, prepared: Prepared) -> dict[str, float]:
+def _of_test(network: Network, test: Split, prepared: Prepared) -> dict[str, float]:
     score = evaluate(network, tokens_of(test, prepared.tokenizer, prepared.settings)).score
     return {"test_accuracy": score.correct / score.count, "test_loss": float(score.mean_loss)}
 

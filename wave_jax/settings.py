@@ -1,39 +1,27 @@
 """What a run is made of, and `config.json`, which says so: a network can be rebuilt from it alone."""
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
-from flax import nnx
+from wave_jax.disk import digest_of, sealed, unsealed, write_whole
+from wave_jax.errors import CheckpointError, check_setting
+from wave_jax.kinds import KINDS, NetworkConfig, kind_of
+from wave_jax.recipe import TrainConfig
 
-from wave_jax import train
-from wave_jax.baselines import BagConfig, TransformerConfig
-from wave_jax.bert import BertConfig
-from wave_jax.disk import write_whole
-from wave_jax.model import WaveConfig
-from wave_jax.network import check_setting
-from wave_jax.train import TrainConfig, TrainState
-
-__all__ = ["CheckpointError", "Settings", "digest_of", "sealed", "unsealed"]
+__all__ = ["Settings"]
 
 _FORMAT = 1  # of config.json, and of the folder it stands for; another one is refused
-_KINDS = {"wave": WaveConfig, "transformer": TransformerConfig, "bag": BagConfig, "bert": BertConfig}
-
-
-class CheckpointError(Exception):
-    """A run folder cannot be written, read or trusted: one sentence says what, where, and what to do."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """What a run is made of: enough to rebuild its network and to go on training it."""
 
-    network: WaveConfig | TransformerConfig | BagConfig | BertConfig
+    network: NetworkConfig
     training: TrainConfig
     v: int
     """Rows of the network's vocabulary: the tokenizer's, or more."""
@@ -56,20 +44,12 @@ class Settings:
     @property
     def kind(self) -> str:
         """The kind of network: wave, transformer, bag or bert."""
-        return next(kind for kind, config in _KINDS.items() if isinstance(self.network, config))
+        return kind_of(self.network)
 
     @property
     def digest(self) -> str:
         """SHA-256 of all settings."""
         return digest_of(_to_json(self))
-
-    def abstract(self) -> TrainState:
-        """The state of such a run, of shapes in place of arrays."""
-
-        def state() -> TrainState:
-            return train.init(self.network.build(v=self.v, c=len(self.classes), rngs=nnx.Rngs(0)))
-
-        return jax.eval_shape(state)
 
     def save(self, file: Path) -> None:
         """Write config.json. It ends with a digest of itself, so that a change is noticed."""
@@ -95,37 +75,11 @@ class Settings:
         ]
 
 
-def digest_of(content: Any) -> str:
-    """SHA-256 of what JSON can hold.
-
-    >>> digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
-    True
-    """
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
 def _is_json(content: Any) -> bool:
     try:
         return json.loads(json.dumps(content)) == content
     except TypeError:
         return False
-
-
-def sealed(content: dict[str, Any]) -> bytes:
-    """JSON that ends with the SHA-256 of its content.
-
-    >>> unsealed(sealed({"d": 64}))
-    {'d': 64}
-    """
-    return json.dumps({**content, "sha256": digest_of(content)}, indent=1, ensure_ascii=False).encode()
-
-
-def unsealed(raw: bytes) -> dict[str, Any]:
-    """What `sealed` made JSON of; raises ValueError for anything else."""
-    content = json.loads(raw)
-    if not isinstance(content, dict) or content.pop("sha256", None) != digest_of(content):
-        raise ValueError("its content does not agree with its SHA-256")
-    return content
 
 
 def _to_json(settings: Settings) -> dict[str, Any]:
@@ -140,7 +94,7 @@ def _to_json(settings: Settings) -> dict[str, Any]:
 
 def _from_json(content: dict[str, Any]) -> Settings:
     network = dict(content["network"])
-    config = _KINDS[network.pop("kind")](**network)
+    config = KINDS[network.pop("kind")](**network)
     return Settings(**{**content, "network": config, "training": TrainConfig(**content["training"])})
 
 

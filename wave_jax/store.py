@@ -22,8 +22,8 @@ import numpy as np
 from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
-from wave_jax.disk import write_whole
-from wave_jax.settings import CheckpointError, sealed, unsealed
+from wave_jax.disk import sealed, unsealed, write_whole
+from wave_jax.errors import CheckpointError, first_few, one_line
 
 __all__ = [
     "Note",
@@ -36,7 +36,6 @@ __all__ = [
     "put_aside",
     "remove",
     "saved",
-    "some",
     "write",
 ]
 
@@ -109,7 +108,7 @@ class Writing(NamedTuple):
         except Exception as error:
             clean(self.folder)  # a full disk gets back what the half-written step took
             raise CheckpointError(
-                f"Step {self.step} could not be saved in {self.folder} ({_reason(error)}): the steps saved"
+                f"Step {self.step} could not be saved in {self.folder} ({one_line(error)}): the steps saved"
                 " before are intact; make room or mend the disk, then resume."
             ) from None
 
@@ -126,7 +125,7 @@ def write(folder: Path, step: int, arrays: Mapping[str, Any], note: Note) -> Wri
         _WRITING.release()
         if not isinstance(error, Exception):
             raise
-        raise CheckpointError(f"Step {step} could not be saved in {folder} ({_reason(error)}).") from None
+        raise CheckpointError(f"Step {step} could not be saved in {folder} ({one_line(error)}).") from None
 
     def commit() -> None:
         try:
@@ -170,7 +169,7 @@ def load(folder: Path, step: int, like: Mapping[str, Any]) -> dict[str, jax.Arra
     changed = [name for name, digest in files.items() if not _is_intact(folder / str(step) / name, digest)]
     if changed:
         raise CheckpointError(
-            f"{where} is damaged: {some(changed)} changed since it was written, or cannot be read."
+            f"{where} is damaged: {first_few(changed)} changed since it was written, or cannot be read."
         )
     context = ocp.Context()
     context.pytree.loading.partial_load = True
@@ -181,11 +180,12 @@ def load(folder: Path, step: int, like: Mapping[str, Any]) -> dict[str, jax.Arra
                 {name: _target(leaf) for name, leaf in like.items()},
             )
     except Exception as error:
-        raise CheckpointError(f"{where} is damaged: {_reason(error)}.") from None
+        raise CheckpointError(f"{where} is damaged: {one_line(error)}.") from None
     damaged = [name for name, found in describe(arrays).items() if found != written[name]]
     if damaged:
         raise CheckpointError(
-            f"{where} is damaged: the numbers of {some(damaged)} are not those that were saved (SHA-256)."
+            f"{where} is damaged: the numbers of {first_few(damaged)} are not those that were saved"
+            " (SHA-256)."
         )
     return {name: jnp.asarray(array) for name, array in arrays.items()}
 
@@ -213,22 +213,12 @@ def _compare(where: str, written: Mapping[str, list], like: Mapping[str, Any]) -
     ]
     if wrong:
         raise CheckpointError(
-            f"{where} is of another model: {some(wrong)}; build the network as it was trained."
+            f"{where} is of another model: {first_few(wrong)}; build the network as it was trained."
         )
 
 
 def _kind(found: list | None) -> str:
     return f"{found[1]}{tuple(found[0])}" if found else "missing"
-
-
-def some(items: list[str]) -> str:
-    """A list that stays readable."""
-    return ", ".join(items[:3]) + (f" and {len(items) - 3} more" if len(items) > 3 else "")
-
-
-def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}"
 
 
 def remove(folder: Path, step: int) -> None:

@@ -17,7 +17,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from wave_jax import measures
+from wave_jax.batches import Batch
 from wave_jax.gradients import by_parameter, by_token
+from wave_jax.network import Network
 from wave_jax.numerics import masked_mean
 
 __all__ = ["Place", "Study", "as_row", "gradient_study", "sign_agreement"]
@@ -48,7 +50,7 @@ class Study(NamedTuple):
     """Cosine of [CLS] with the sum of its text's other tokens."""
 
 
-def gradient_study(network: Any, batch: Any) -> Study:
+def gradient_study(network: Network, batch: Batch) -> Study:
     """The study of any network of the house on one batch, without dropout.
 
     Along training give it the same batch at every step. The measures are compiled once for all networks whose
@@ -58,7 +60,7 @@ def gradient_study(network: Any, batch: Any) -> Study:
 
 
 @jax.jit
-def _gradients(network: Any, batch: Any) -> tuple[Float[Array, "b n d"], Float[Array, "b p"]]:
+def _gradients(network: Network, batch: Batch) -> tuple[Float[Array, "b n d"], Float[Array, "b p"]]:
     """Each text's own: of its tokens, and of all the classifier's parameters."""
     parameters = jax.tree.leaves(by_parameter(network, batch, per_text=True).classifier)
     flat = jnp.concatenate([x.reshape(len(x), -1) for x in parameters], axis=-1)

@@ -1,6 +1,6 @@
 """Training: state, one pure step, and `fit`, a generator of (state, record). Settings stand in `recipe`.
 
-    for state, record in fit(network, train, SMALL, valid=valid):
+    for state, record in fit(network, train, PAPER, valid=valid):
         print(record)                                   # save, plot or stop here: the loop is yours
 
 Everything random is a function of the seed and of the step or epoch, so a state needs no key: given to `fit`,
@@ -21,14 +21,14 @@ from jaxtyping import Array
 
 from wave_jax import batches, optimizer, parallel
 from wave_jax.batches import Batch, Run, TokenArrays
+from wave_jax.errors import check_setting
 from wave_jax.evaluate import evaluate
-from wave_jax.network import check_setting
+from wave_jax.network import Network
 from wave_jax.objective import Score, score
 from wave_jax.programs import few
 from wave_jax.recipe import (
     PAPER,
     PAPER_BERT,
-    SMALL,
     TrainConfig,
     decay,
     drop_tokens,
@@ -41,7 +41,6 @@ from wave_jax.recipe import (
 __all__ = [
     "PAPER",
     "PAPER_BERT",
-    "SMALL",
     "NonFinite",
     "Record",
     "TrainConfig",
@@ -59,7 +58,7 @@ class TrainState(NamedTuple):
 
     step: Any
     """Steps done; with the seed and the data it says what comes next."""
-    network: Any
+    network: Network
     optimizer: Any
     """Adam's moments, networks themselves (`optax.ScaleByAdamState`)."""
     best: Any
@@ -105,7 +104,7 @@ class NonFinite(FloatingPointError):
 # --- one step -----------------------------------------------------------------------------------------------
 
 
-def init(network: Any) -> TrainState:
+def init(network: Network) -> TrainState:
     """The state before the first step. The network's arrays are copied: training leaves them alone."""
     network = jax.tree.map(jnp.copy, network)
     return TrainState(jnp.int32(0), network, optimizer.init(network), jnp.float32(-1), jnp.int32(0))
@@ -165,7 +164,7 @@ def _gradient(
     return optimizer.as_table(parallel.keep(gradient, mesh), batch.ids), result
 
 
-def _computing_in(network: Any, dtype: str) -> Any:
+def _computing_in(network: Network, dtype: str) -> Any:
     """The network with linear maps that compute in `dtype`: their parameters and sums of gradients over
     tokens stay float32."""
     if dtype == "float32":

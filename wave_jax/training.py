@@ -16,7 +16,9 @@ import tyro
 from tqdm import tqdm
 
 from wave_jax import checkpoint, corpora, datasets, presets, report, run
-from wave_jax.checkpoint import CheckpointError, RunFolder
+from wave_jax.checkpoint import RunFolder
+from wave_jax.errors import CheckpointError
+from wave_jax.kinds import Kind
 from wave_jax.network import count_parameters
 from wave_jax.presets import PRESETS, Preset
 from wave_jax.run import Prepared
@@ -40,7 +42,7 @@ _PresetName = Annotated[
     tyro.conf.arg(help="Settings to start from."),
 ]
 _Model = Annotated[
-    presets.Model, tyro.conf.arg(help="Wave Network, or a baseline of its size; bert needs --weights FOLDER.")
+    Kind, tyro.conf.arg(help="Wave Network, or a baseline of its size; bert needs --weights FOLDER.")
 ]
 
 

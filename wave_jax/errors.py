@@ -1,0 +1,76 @@
+"""The library's own errors, and the checks and sentences that they share.
+
+Every message is one sentence: what is wrong, where, and what to do about it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+__all__ = [
+    "CheckpointError",
+    "DataError",
+    "PredictorError",
+    "check_choices",
+    "check_setting",
+    "first_few",
+    "one_line",
+]
+
+
+class CheckpointError(Exception):
+    """A run folder that cannot be written, read or trusted."""
+
+
+class DataError(ValueError):
+    """Data that cannot be obtained or read."""
+
+
+class PredictorError(Exception):
+    """An exported file that cannot be read or trusted."""
+
+
+def check_setting(name: str, value: Any, valid: bool, allowed: str) -> None:
+    """Raise a ValueError that names the setting, what it allows and what it got, unless `valid`.
+
+    >>> check_setting("epochs", 0, 0 >= 1, "at least 1")
+    Traceback (most recent call last):
+    ValueError: epochs must be at least 1, got 0.
+    """
+    if not valid:
+        raise ValueError(f"{name} must be {allowed}, got {value!r}.")
+
+
+def check_choices(settings: Any) -> None:
+    """Raise a ValueError if a field of a dataclass annotated `Literal[...]` holds none of its choices.
+
+    The annotation is the only place that lists the choices.
+
+    >>> @dataclasses.dataclass
+    ... class Colour:
+    ...     name: Literal["red", "green", "blue"]
+    >>> check_choices(Colour("grey"))
+    Traceback (most recent call last):
+    ValueError: name must be red, green or blue, got 'grey'.
+    """
+    for name, annotation in get_type_hints(type(settings)).items():
+        if get_origin(annotation) is Literal:
+            value, choices = getattr(settings, name), get_args(annotation)
+            check_setting(name, value, value in choices, " or ".join((", ".join(choices[:-1]), choices[-1])))
+
+
+def first_few(items: Sequence[str]) -> str:
+    """Join at most three items, and say how many more there are.
+
+    >>> first_few(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    """
+    return ", ".join(items[:3]) + (f" and {len(items) - 3} more" if len(items) > 3 else "")
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's type and message on one line of at most about 200 characters.
+
+    >>> one_line(OSError("disk\\nfull"))
+    'OSError: disk full'
+    """
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
