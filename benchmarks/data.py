@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import write
-from wave_jax import batches, datasets, wordpiece
+from wave_jax import batches, datasets
+from wave_jax.wordpiece import model
 
 V, MAX_LENGTH, BATCH = 30_000, 512, 64
 
@@ -55,7 +56,7 @@ def measure(folder: str) -> dict[str, object]:
     plan, planned = clocked(batches.epoch, tokens, BATCH, seed=0, epoch=0, together=16)
     _, gathered = clocked(cut, tokens, plan)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    rust = wordpiece.model(tokenizer.vocabulary, tokenizer.rules)
+    rust = model(tokenizer.vocabulary, tokenizer.rules)
     _, alone = clocked(lambda: [encoding.ids for encoding in rust.encode_batch_fast(texts)])
 
     def rate(seconds: float) -> str:

@@ -20,7 +20,8 @@ from pathlib import Path
 from flax import nnx
 
 from benchmarks.report import write
-from wave_jax import batches, checkpoint, planted, train
+from wave_jax import batches, planted, train
+from wave_jax.checkpoint import RunFolder, Settings, parameter_digest
 from wave_jax.model import WaveConfig
 from wave_jax.text import Tokenizer
 from wave_jax.train import TrainConfig
@@ -33,7 +34,7 @@ TRAINING = TrainConfig(epochs=4, batch=64, rate=3e-3, schedule="cosine", drop_to
 def create(path: Path) -> None:
     texts = planted.generate(0, "train", TEXTS).texts
     tokenizer = Tokenizer.train(texts, v=8_000)
-    settings = checkpoint.Settings(
+    settings = Settings(
         NETWORK,
         TRAINING,
         tokenizer.v,
@@ -42,12 +43,12 @@ def create(path: Path) -> None:
         tokenizer.digest,
         {"name": "planted", "size": TEXTS},
     )
-    checkpoint.create(path, settings, tokenizer).close()
+    RunFolder.create(path, settings, tokenizer).close()
 
 
 def go_on(path: Path) -> None:
     """Train from where the folder stands to the end, with a line per record."""
-    with checkpoint.open(path) as folder:
+    with RunFolder.open(path) as folder:
         settings, tokenizer = folder.settings, folder.tokenizer()
         drawn, held = planted.generate(0, "train", TEXTS), planted.generate(0, "valid", TEXTS // 10)
         tokens = batches.tokenize(drawn.texts, drawn.labels, tokenizer, LENGTH)
@@ -82,9 +83,9 @@ def ended(path: Path) -> tuple[str, list[train.Record]]:
     """What a run came to: the digest of its last state, and its records without the clock's."""
     with started(path) as process:
         assert process.wait() == 0
-    folder = checkpoint.open(path)
+    folder = RunFolder.open(path)
     records = [record._replace(texts_per_second=0.0) for record in folder.records()]
-    return checkpoint.parameter_digest(folder.restore()), records
+    return parameter_digest(folder.restore()), records
 
 
 def main(kills: int) -> None:

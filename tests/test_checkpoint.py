@@ -19,8 +19,8 @@ import pytest
 from flax import nnx
 from networks import CONFIGS, build
 
-from wave_jax import batches, checkpoint, parallel, train
-from wave_jax.checkpoint import Settings
+from wave_jax import batches, parallel, train
+from wave_jax.checkpoint import RunFolder, Settings, abstract_state, parameter_digest
 from wave_jax.errors import CheckpointError
 from wave_jax.model import WaveConfig
 from wave_jax.text import Tokenizer
@@ -73,7 +73,7 @@ def state_at(step, seed=0):
 
 
 def create(path, settings=SETTINGS):
-    return checkpoint.create(path, settings, TOKENIZER)
+    return RunFolder.create(path, settings, TOKENIZER)
 
 
 def same(a, b):
@@ -109,9 +109,9 @@ def test_resumed_is_uninterrupted(whole, tmp_path, until):
     with create(tmp_path / "run") as folder:
         stopped = run(folder, until)
         assert int(stopped.step) == until < 24
-    with checkpoint.open(tmp_path / "run") as folder:
+    with RunFolder.open(tmp_path / "run") as folder:
         run(folder)
-    through, resumed = checkpoint.open(whole), checkpoint.open(tmp_path / "run")
+    through, resumed = RunFolder.open(whole), RunFolder.open(tmp_path / "run")
     assert through.steps == resumed.steps
     assert same(through.restore(), resumed.restore())
     assert without_clock(through.records()) == without_clock(resumed.records())
@@ -125,7 +125,7 @@ def test_records_after_the_step_are_dropped(tmp_path):
                 folder.save(state_at(2))
     with (tmp_path / "run" / "records.jsonl").open("a") as file:
         file.write('{"step": 4, "epo')  # killed while writing
-    folder = checkpoint.open(tmp_path / "run")
+    folder = RunFolder.open(tmp_path / "run")
     assert [record.step for record in folder.records()] == [1, 2, 3]
     folder.resume()
     assert [record.step for record in folder.records()] == [1, 2]
@@ -138,12 +138,12 @@ KILLED = """
 import sys
 sys.path.insert(0, {tests!r})
 import test_checkpoint as t
-append = t.checkpoint.RunFolder.append
+append = t.RunFolder.append
 def told(folder, record):
     append(folder, record)
     print(record.step, flush=True)
-t.checkpoint.RunFolder.append = told
-with t.checkpoint.open({path!r}) as folder:
+t.RunFolder.append = told
+with t.RunFolder.open({path!r}) as folder:
     t.run(folder)
 """
 
@@ -162,9 +162,9 @@ def test_killed_at_random_moments(whole, tmp_path):
             process.kill()
         assert process.returncode == -9
         assert steps[-1] < 24
-    with checkpoint.open(tmp_path / "run") as folder:
+    with RunFolder.open(tmp_path / "run") as folder:
         run(folder)
-    through, resumed = checkpoint.open(whole), checkpoint.open(tmp_path / "run")
+    through, resumed = RunFolder.open(whole), RunFolder.open(tmp_path / "run")
     assert same(through.restore(), resumed.restore())
     assert through.steps == resumed.steps
     assert without_clock(through.records()) == without_clock(resumed.records())
@@ -199,7 +199,7 @@ def test_the_best_and_the_last_three_stay(tmp_path):
             folder.save(state_at(step, seed=step), metric)
         assert folder.steps == [2, 5, 6, 7]
         assert folder.best == 2
-    folder = checkpoint.open(tmp_path / "run")
+    folder = RunFolder.open(tmp_path / "run")
     assert same(folder.network(), state_at(2, seed=2).network)
     assert same(folder.network(7), state_at(7, seed=7).network)
     assert same(folder.restore(), state_at(7, seed=7))
@@ -235,7 +235,7 @@ def test_every_network_comes_back_from_its_folder(tmp_path, kind):
     network = build(config, v=TOKENIZER.v)
     with create(tmp_path / "run", settings) as folder:
         folder.save(train.init(network))
-    found = checkpoint.open(tmp_path / "run")
+    found = RunFolder.open(tmp_path / "run")
     assert found.settings == settings
     assert found.tokenizer() == TOKENIZER
     assert same(found.network(), network)
@@ -251,7 +251,7 @@ def test_records_come_back(tmp_path):
 
 def test_the_digest_of_parameters_is_of_names_shapes_and_numbers():
     digests = {
-        checkpoint.parameter_digest(tree)
+        parameter_digest(tree)
         for tree in (
             {"a": jnp.ones(2)},
             {"b": jnp.ones(2)},
@@ -291,7 +291,7 @@ assert not state.network.embedding[...].is_fully_addressable
 with t.create({path!r}) as folder:
     folder.append(t.RECORD)
     folder.save(state)
-with t.checkpoint.open({path!r}) as folder:
+with t.RunFolder.open({path!r}) as folder:
     found = folder.resume(state)
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(state), strict=True):
         assert a.sharding == b.sharding
@@ -318,7 +318,7 @@ def test_two_processes_write_one_folder(tmp_path):
     ]
     errors = [process.communicate(timeout=100)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], errors
-    folder = checkpoint.open(tmp_path / "run")
+    folder = RunFolder.open(tmp_path / "run")
     assert same(folder.restore(), state_at(2))
     assert folder.records() == [RECORD]
 
@@ -360,13 +360,13 @@ def test_a_changed_file_is_named(tmp_path):
 def test_resuming_falls_back_to_an_intact_step_and_says_so(copied, whole, caplog):
     file = largest(copied, 24)
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with caplog.at_level(logging.WARNING), checkpoint.open(copied) as folder:
+    with caplog.at_level(logging.WARNING), RunFolder.open(copied) as folder:
         run(folder)
         assert "Step 24 in" in caplog.text
         assert "is put aside; going on from step 22." in caplog.text
-        assert same(folder.restore(), checkpoint.open(whole).restore())
+        assert same(folder.restore(), RunFolder.open(whole).restore())
     assert (copied / "checkpoints" / "24.damaged").is_dir()
-    assert without_clock(folder.records()) == without_clock(checkpoint.open(whole).records())
+    assert without_clock(folder.records()) == without_clock(RunFolder.open(whole).records())
 
 
 def test_where_every_step_is_damaged_nothing_is_moved(tmp_path):
@@ -375,7 +375,7 @@ def test_where_every_step_is_damaged_nothing_is_moved(tmp_path):
             folder.save(state_at(step))
     for step in (1, 2):
         (tmp_path / "run" / "checkpoints" / str(step) / "note.json").write_text("{")
-    with checkpoint.open(tmp_path / "run") as folder:
+    with RunFolder.open(tmp_path / "run") as folder:
         assert "Step 2 in" in error_of(folder.resume)
         assert folder.steps == [1, 2]
 
@@ -383,7 +383,7 @@ def test_where_every_step_is_damaged_nothing_is_moved(tmp_path):
 def test_what_a_killed_save_left_is_removed(copied):
     left = copied / "checkpoints" / "30.writing.orbax-checkpoint-tmp"
     (left / "state").mkdir(parents=True)
-    with checkpoint.open(copied) as folder:
+    with RunFolder.open(copied) as folder:
         assert folder.steps[-1] == 24
         folder.resume()
         assert not left.exists()
@@ -396,7 +396,7 @@ def test_damaged_settings_and_tokenizer(copied, name):
     rng = np.random.default_rng(0)
 
     def reopen():
-        folder = checkpoint.open(copied)
+        folder = RunFolder.open(copied)
         assert folder.settings == SETTINGS
         assert folder.tokenizer() == TOKENIZER
 
@@ -417,7 +417,7 @@ def test_a_damaged_record_names_its_line(copied):
     lines = file.read_text().splitlines(keepends=True)
     for damaged in ("\n", "{}\n", '{"step": "a", "valid": 3}\n', "[1]\n", "1\n"):
         file.write_text(lines[0] + damaged + lines[1])
-        assert "records.jsonl:2 is no record" in error_of(checkpoint.open(copied).records)
+        assert "records.jsonl:2 is no record" in error_of(RunFolder.open(copied).records)
 
 
 # --- another model, another run -----------------------------------------------------------------------------
@@ -425,13 +425,13 @@ def test_a_damaged_record_names_its_line(copied):
 
 def test_another_model(copied):
     wider = replace(SETTINGS, network=replace(SETTINGS.network, d=6))
-    folder = checkpoint.open(copied)
+    folder = RunFolder.open(copied)
     assert "network.d is 4, not 6" in error_of(lambda: folder.expect(wider))
     folder.expect(SETTINGS)
-    found = error_of(lambda: folder.restore(like=checkpoint.abstract_state(wider)))
+    found = error_of(lambda: folder.restore(like=abstract_state(wider)))
     assert "Step 24" in found
     assert "network.embedding is float32(48, 4) there, float32(48, 6) here" in found
-    bag = checkpoint.abstract_state(replace(SETTINGS, network=CONFIGS["bag"]))
+    bag = abstract_state(replace(SETTINGS, network=CONFIGS["bag"]))
     assert "another model" in error_of(lambda: folder.restore(like=bag))
 
 
@@ -439,27 +439,27 @@ def test_files_of_two_runs(copied, tmp_path):
     with create(tmp_path / "other", replace(SETTINGS, training=TrainConfig(rate=0.5))):
         pass
     shutil.copy(tmp_path / "other" / "config.json", copied)
-    assert "other settings" in error_of(checkpoint.open(copied).restore)
-    assert "other settings" in error_of(checkpoint.open(copied).resume)
+    assert "other settings" in error_of(RunFolder.open(copied).restore)
+    assert "other settings" in error_of(RunFolder.open(copied).resume)
 
 
 def test_another_vocabulary(copied):
     other = Tokenizer.train(["a dog ate"] * 2, v=40)
-    assert "another tokenizer" in error_of(lambda: checkpoint.create(copied, SETTINGS, other))
+    assert "another tokenizer" in error_of(lambda: RunFolder.create(copied, SETTINGS, other))
     other.save(copied / "tokenizer.json")
-    assert "not the tokenizer" in error_of(checkpoint.open(copied).tokenizer)
-    assert "not the tokenizer" in error_of(checkpoint.open(copied).resume)
+    assert "not the tokenizer" in error_of(RunFolder.open(copied).tokenizer)
+    assert "not the tokenizer" in error_of(RunFolder.open(copied).resume)
 
 
 def test_a_folder_is_created_once(copied, tmp_path):
     assert "holds a run already" in error_of(lambda: create(copied))
     (tmp_path / "file").write_text("")
     assert "cannot be written" in error_of(lambda: create(tmp_path / "file" / "run"))
-    assert "missing" in error_of(lambda: checkpoint.open(tmp_path))
+    assert "missing" in error_of(lambda: RunFolder.open(tmp_path))
 
 
 def test_what_is_not_there(copied):
-    folder = checkpoint.open(copied)
+    folder = RunFolder.open(copied)
     assert "holds no step 3; there are" in error_of(lambda: folder.restore(3))
     shutil.rmtree(copied / "checkpoints")
     assert "holds no step" in error_of(folder.restore)
@@ -467,7 +467,7 @@ def test_what_is_not_there(copied):
 
 
 def test_reading_does_not_write(copied):
-    folder = checkpoint.open(copied)
+    folder = RunFolder.open(copied)
     assert "call `resume()`" in error_of(lambda: folder.save(state_at(99)))
     assert "call `resume()`" in error_of(lambda: folder.append(RECORD))
 
@@ -482,7 +482,7 @@ def test_a_run_that_did_not_resume_is_stopped(tmp_path):
 def test_one_run_at_a_time(tmp_path):
     with create(tmp_path / "run") as first:
         first.save(state_at(1))
-        second = checkpoint.open(tmp_path / "run")
+        second = RunFolder.open(tmp_path / "run")
         assert f"another run (process {os.getpid()})" in error_of(second.resume)
         assert "another run" in error_of(lambda: create(tmp_path / "run"))
     with second:
@@ -514,10 +514,10 @@ def test_a_disk_that_fills_up_loses_nothing(small_disk, capfd):
     (small_disk / "filler").write_bytes(bytes(free - 8192))
     folder.save(state_at(2))
     assert "Step 2 could not be saved" in error_of(folder.close)
-    assert same(checkpoint.open(small_disk / "run").restore(), state_at(1))
+    assert same(RunFolder.open(small_disk / "run").restore(), state_at(1))
     assert "make room" in error_of(lambda: create(small_disk / "other"))
     (small_disk / "filler").unlink()
-    with checkpoint.open(small_disk / "run") as folder:
+    with RunFolder.open(small_disk / "run") as folder:
         folder.resume()
         folder.save(state_at(2))
         assert folder.steps == [1, 2]
@@ -533,7 +533,7 @@ def test_a_read_only_disk(small_disk):
     with create(small_disk / "run") as folder:
         folder.save(state_at(1))
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    folder = checkpoint.open(small_disk / "run")
+    folder = RunFolder.open(small_disk / "run")
     assert same(folder.restore(), state_at(1))
     assert "cannot be written (Read-only" in error_of(folder.resume)
     assert "cannot be written (Read-only" in error_of(lambda: create(small_disk / "other"))

@@ -16,8 +16,8 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from wave_jax import checkpoint, evaluate
-from wave_jax.checkpoint import parameter_digest
+from wave_jax import evaluate
+from wave_jax.checkpoint import RunFolder, parameter_digest
 from wave_jax.classifier import WaveClassifier, _as_array, _ordered
 from wave_jax.errors import CheckpointError, DataError
 from wave_jax.run import metrics_of, tokens_of
@@ -149,7 +149,7 @@ def test_a_saved_classifier_is_a_run_folder_that_answers_the_same(fitted, tmp_pa
     assert loaded.history == fitted.history
     assert loaded.metrics == fitted.metrics == metrics_of(tmp_path / "run")
     assert loaded.classes_.dtype == fitted.classes_.dtype
-    with checkpoint.open(tmp_path / "run") as folder:
+    with RunFolder.open(tmp_path / "run") as folder:
         assert folder.settings.classes == ("down", "up")
         assert folder.steps == [fitted.history[-1].step]
     with pytest.raises(CheckpointError, match="is there already"):
@@ -159,7 +159,7 @@ def test_a_saved_classifier_is_a_run_folder_that_answers_the_same(fitted, tmp_pa
 
 
 def test_a_run_that_no_classifier_saved_is_refused(fitted, tmp_path):
-    with checkpoint.create(tmp_path / "run", fitted.settings, fitted.tokenizer):
+    with RunFolder.create(tmp_path / "run", fitted.settings, fitted.tokenizer):
         pass
     with pytest.raises(CheckpointError, match="holds a run that no WaveClassifier saved"):
         WaveClassifier.load(tmp_path / "run")

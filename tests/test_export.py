@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import CONFIGS, TINY, build
 
-from wave_jax import batches, checkpoint, export, predictor, train
+from wave_jax import batches, export, predictor, train
+from wave_jax.checkpoint import RunFolder, Settings, parameter_digest
 from wave_jax.model import ACTIVATIONS, WaveConfig
 from wave_jax.presets import SMALL
 from wave_jax.text import Rules, Tokenizer
@@ -213,7 +214,7 @@ def test_what_rounding_costs_is_told(tmp_path):
 
 
 def test_of_a_run_folder_the_best_network(tmp_path):
-    run = checkpoint.Settings(
+    run = Settings(
         network=TINY,
         training=train.TrainConfig(),
         v=TOKENIZER.v,
@@ -223,15 +224,15 @@ def test_of_a_run_folder_the_best_network(tmp_path):
         data={},
     )
     states = [train.init(build(TINY, v=TOKENIZER.v, seed=seed)) for seed in (1, 2)]
-    with checkpoint.create(tmp_path / "run", run, TOKENIZER) as folder:
+    with RunFolder.create(tmp_path / "run", run, TOKENIZER) as folder:
         folder.resume()
         for step, state in enumerate(states):
             folder.save(state._replace(step=jnp.int32(step)), metric=-step)
-    with checkpoint.open(tmp_path / "run") as folder:
+    with RunFolder.open(tmp_path / "run") as folder:
         written = export.save_run(tmp_path / "file", folder, dtype="float16", valid=tokens())
     best = states[0].network
     answers = predictor.load(tmp_path / "file")
-    assert written.digest == answers.digest == checkpoint.parameter_digest(best)
+    assert written.digest == answers.digest == parameter_digest(best)
     assert (answers.classes, answers.max_length, answers.tokenizer) == (tuple(CLASSES), N, TOKENIZER)
     np.testing.assert_allclose(answers.logits(TEXTS), of_network(best, TEXTS), atol=0.1)
 

@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers, trainers
 
-from wave_jax import text, wordpiece
-from wave_jax.text import Rules, Tokenizer
+from wave_jax import text as module
+from wave_jax.text import Tokenizer
+from wave_jax.wordpiece import LOOKS, SPECIAL, Rules, model
 
 CORPUS = [
     "The cats sat on the mats; the dogs slept. Don#39;t wake them!",
@@ -80,7 +81,7 @@ TEXTS = st.lists(ODD | st.text(max_size=5), max_size=12).map("".join)
 def whole(tokenizer, line):
     """The ids of the whole text by Hugging Face's library alone."""
     prepared = tokenizer.rules.prepare(line).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    found = wordpiece.model(tokenizer.vocabulary, tokenizer.rules).encode(prepared)
+    found = model(tokenizer.vocabulary, tokenizer.rules).encode(prepared)
     ids = [
         look(tokenizer, prepared[a]) if id == tokenizer.unk_id else id
         for id, (a, _) in zip(found.ids, found.offsets, strict=True)
@@ -183,7 +184,7 @@ def test_hundred_thousand_characters(unit):
 
 
 def test_what_is_remembered_is_bounded_and_changes_nothing(monkeypatch):
-    monkeypatch.setattr(text, "_KEPT_WORDS", 5)
+    monkeypatch.setattr(module, "_KEPT_WORDS", 5)
     tokenizer = Tokenizer(UNCASED.vocabulary, UNCASED.rules)
     lines = [f"{line} word{i} {'x' * i}" for i, line in enumerate(CORPUS * 30)]
     expected = UNCASED.encode(lines, 64)
@@ -217,11 +218,9 @@ def test_whole_words_are_the_most_frequent():
 @settings(deadline=None)
 @given(lines=st.lists(TEXTS, max_size=4), v=st.integers(10, 40), lowercase=st.booleans())
 def test_whole_words_are_those_of_hugging_faces_trainer(lines, v, lowercase):
-    texts = [
-        wordpiece.Rules().prepare(line).encode("utf-8", "replace").decode() for line in [*CORPUS, *lines]
-    ]
+    texts = [Rules().prepare(line).encode("utf-8", "replace").decode() for line in [*CORPUS, *lines]]
     tokenizer = Tokenizer.train(texts, v=v, whole_words=True, lowercase=lowercase)
-    special = [*wordpiece.SPECIAL, *wordpiece.LOOKS]
+    special = [*SPECIAL, *LOOKS]
     trainer = trainers.WordLevelTrainer(
         vocab_size=v, min_frequency=2, show_progress=False, special_tokens=special
     )
@@ -233,7 +232,7 @@ def test_whole_words_are_those_of_hugging_faces_trainer(lines, v, lowercase):
 
 
 def test_a_token_longer_than_words_may_be_is_never_met():
-    words = [*wordpiece.SPECIAL, "a", "a" * 8]
+    words = [*SPECIAL, "a", "a" * 8]
     tokenizer = Tokenizer({word: i for i, word in enumerate(words)}, Rules(max_input_chars_per_word=7))
     assert (
         tokenizer.encode(["a " + "a" * 8], 9).ids.tolist() == whole(tokenizer, "a " + "a" * 8) == [2, 5, 1, 3]
@@ -241,7 +240,7 @@ def test_a_token_longer_than_words_may_be_is_never_met():
 
 
 def test_many_rows_need_wider_ids():
-    words = [*wordpiece.SPECIAL, *(f"w{i}" for i in range(70_000))]
+    words = [*SPECIAL, *(f"w{i}" for i in range(70_000))]
     tokenizer = Tokenizer({word: i for i, word in enumerate(words)}, Rules())
     ids = tokenizer.encode(["w69999 w0"], 9).ids
     assert ids.dtype == np.int32
@@ -261,7 +260,7 @@ def test_decode():
 
 
 def test_trained_rows():
-    assert [UNCASED.tokens[i] for i in range(5)] == list(wordpiece.SPECIAL)
+    assert [UNCASED.tokens[i] for i in range(5)] == list(SPECIAL)
     assert UNCASED.pad_id == 0
     assert UNCASED.v == len(UNCASED.vocabulary) == 120
     assert not {"##.", "##京", "E", "é"} & UNCASED.vocabulary.keys()
@@ -426,7 +425,7 @@ def test_missing_and_binary_files(tmp_path):
 
 def unchecked():
     """The module without the type checks of these tests, which would come before its own."""
-    spec = importlib.util.spec_from_file_location("unchecked_text", text.__file__)
+    spec = importlib.util.spec_from_file_location("unchecked_text", module.__file__)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -542,7 +541,7 @@ def test_stems_are_the_beginnings_that_most_words_share():
 def test_special_tokens_keep_their_rows_from_stems(v):
     texts = ["planning planned planner plane planets cats cathedral catering"] * 2  # 4 stems
     tokenizer = Tokenizer.train(texts, v=v, whole_words=True, stems=99)
-    assert tokenizer.tokens[:7] == [*wordpiece.SPECIAL, *wordpiece.LOOKS]
+    assert tokenizer.tokens[:7] == [*SPECIAL, *LOOKS]
     assert tokenizer.v == v
     assert sum(token.endswith("##") for token in tokenizer.tokens) == min(4, (v - 7) // 2)
 

@@ -1,12 +1,12 @@
 """The run folder: settings, tokenizer, records and saved steps, and the network rebuilt from them.
 
-    with checkpoint.create("runs/first", settings, tokenizer) as folder:    # or checkpoint.open("runs/first")
+    with RunFolder.create("runs/first", settings, tokenizer) as folder:    # or RunFolder.open("runs/first")
         start = folder.resume() or network
         for state, record in fit(start, train, settings.training, valid=valid):
             folder.append(record)
             folder.save(state, metric=record.valid and record.valid.accuracy)
 
-    checkpoint.open("runs/first").network()                                 # needs nothing but the folder
+    RunFolder.open("runs/first").network()                                 # needs nothing but the folder
 
 See docs/checkpoints.md for what is in the folder and what is promised.
 """
@@ -34,28 +34,11 @@ from wave_jax.settings import Settings
 from wave_jax.text import Tokenizer
 from wave_jax.train import Record, TrainState, init
 
-__all__ = ["RunFolder", "abstract_state", "create", "open", "parameter_digest"]
+__all__ = ["RunFolder", "abstract_state", "parameter_digest"]
 
 _KEEP = 3  # the last steps; beside them stays the best
 
 _log = logging.getLogger(__name__)
-
-
-def create(path: str | os.PathLike[str], settings: Settings, tokenizer: Tokenizer) -> "RunFolder":
-    """A new run folder, open for one run."""
-    if (settings.tokenizer, settings.v) != (tokenizer.digest, max(settings.v, tokenizer.v)):
-        raise CheckpointError(
-            f"The settings are of another tokenizer: give them tokenizer=tokenizer.digest and"
-            f" v={tokenizer.v} or more."
-        )
-    folder = RunFolder(Path(path), settings)
-    folder._begin(tokenizer)
-    return folder
-
-
-def open(path: str | os.PathLike[str]) -> "RunFolder":
-    """The run in a folder, for reading; `resume` makes it one to go on with."""
-    return RunFolder(Path(path), Settings.read(Path(path) / "config.json"))
 
 
 def parameter_digest(network: Any) -> str:
@@ -78,7 +61,7 @@ def abstract_state(settings: Settings) -> TrainState:
 
 
 class RunFolder:
-    """A run's state on disk. `create` and `open` make one; in a `with` block it is closed at the end."""
+    """A run on disk. `create` and `open` make one; a `with` block closes it at its end."""
 
     def __init__(self, path: Path, settings: Settings):
         self.path, self.settings = path, settings
@@ -86,6 +69,23 @@ class RunFolder:
         self._lock: int | None = None
         self._writing: store.Writing | None = None
         self._metrics: dict[int, float | None] = {}  # of the steps that are there
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], settings: Settings, tokenizer: Tokenizer) -> "RunFolder":
+        """Begin a new run folder, open for one run."""
+        if (settings.tokenizer, settings.v) != (tokenizer.digest, max(settings.v, tokenizer.v)):
+            raise CheckpointError(
+                f"The settings are of another tokenizer: give them tokenizer=tokenizer.digest and"
+                f" v={tokenizer.v} or more."
+            )
+        folder = cls(Path(path), settings)
+        folder._begin(tokenizer)
+        return folder
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> "RunFolder":
+        """Open the run in a folder for reading; `resume` makes it one to go on with."""
+        return cls(Path(path), Settings.read(Path(path) / "config.json"))
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"

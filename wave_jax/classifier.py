@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from wave_jax import checkpoint, explain, presets, run, train
+from wave_jax import explain, presets, run, train
 from wave_jax.answers import Answers
-from wave_jax.checkpoint import Settings
+from wave_jax.checkpoint import RunFolder, Settings
 from wave_jax.datasets import Dataset
 from wave_jax.disk import write_whole
 from wave_jax.errors import CheckpointError
@@ -189,7 +189,7 @@ class WaveClassifier:
         state = train.init(self.network)
         state = state._replace(step=state.step + self.history[-1].step)
         try:
-            with checkpoint.create(beside, settings, self.tokenizer) as folder:
+            with RunFolder.create(beside, settings, self.tokenizer) as folder:
                 for record in self.history:
                     folder.append(record)
                 folder.save(state)
@@ -202,7 +202,7 @@ class WaveClassifier:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "WaveClassifier":
         """The classifier that `save` wrote."""
-        with checkpoint.open(path) as folder:
+        with RunFolder.open(path) as folder:
             data = folder.settings.data
             if "labels" not in data or "classifier" not in data:
                 raise CheckpointError(f"{path} holds a run that no WaveClassifier saved: open it as a run.")

@@ -58,9 +58,10 @@ class Evaluate:
     """Print JSON."""
 
     def __call__(self) -> None:
-        from wave_jax import checkpoint, report
+        from wave_jax import report
+        from wave_jax.checkpoint import RunFolder
 
-        found = report.evaluation(checkpoint.open(self.run), test=self.test, place=self.data)
+        found = report.evaluation(RunFolder.open(self.run), test=self.test, place=self.data)
         print(_json.dumps(found, indent=1) if self.json else report.evaluation_text(found))
 
 
@@ -109,9 +110,10 @@ class Explain:
     integrated_gradients follow the derivative."""
 
     def __call__(self) -> None:
-        from wave_jax import checkpoint, report
+        from wave_jax import report
+        from wave_jax.checkpoint import RunFolder
 
-        print(report.explanation(checkpoint.open(self.run), self.text, self.out, self.label, self.method))
+        print(report.explanation(RunFolder.open(self.run), self.text, self.out, self.label, self.method))
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,10 @@ class Export:
     """Where the texts are now, if not where they were."""
 
     def __call__(self) -> None:
-        from wave_jax import checkpoint, report
+        from wave_jax import report
+        from wave_jax.checkpoint import RunFolder
 
-        print(report.exported(checkpoint.open(self.run), self.out, self.dtype, place=self.data))
+        print(report.exported(RunFolder.open(self.run), self.out, self.dtype, place=self.data))
 
 
 @dataclass(frozen=True)
@@ -143,9 +146,10 @@ class Info:
     """Print JSON."""
 
     def __call__(self) -> None:
-        from wave_jax import checkpoint, report
+        from wave_jax import report
+        from wave_jax.checkpoint import RunFolder
 
-        found = report.info(checkpoint.open(self.run))
+        found = report.info(RunFolder.open(self.run))
         print(_json.dumps(found, indent=1) if self.json else report.info_text(found))
 
 
@@ -158,10 +162,10 @@ def _answers(run: Path) -> Any:
         from wave_jax import predictor
 
         return predictor.load(run)
-    from wave_jax import checkpoint
     from wave_jax.answers import Answers
+    from wave_jax.checkpoint import RunFolder
 
-    return Answers.of_run(checkpoint.open(run))
+    return Answers.of_run(RunFolder.open(run))
 
 
 def _lines(source: int, most: int = 2**20) -> Iterator[list[str]]:

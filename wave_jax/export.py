@@ -1,6 +1,6 @@
 """A trained Wave Network as one small file that `predictor` answers from, or as StableHLO for those with XLA.
 
-    with checkpoint.open("runs/first") as folder:
+    with RunFolder.open("runs/first") as folder:
         export.save_run("news.wave", folder, dtype="int8", valid=valid)
 
 See docs/export.md for the bytes of the file and for what is promised.
@@ -16,9 +16,9 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 
-from wave_jax import checkpoint, evaluate, predictor
+from wave_jax import evaluate, predictor
 from wave_jax.batches import TokenArrays
-from wave_jax.checkpoint import RunFolder
+from wave_jax.checkpoint import RunFolder, parameter_digest
 from wave_jax.disk import write_whole
 from wave_jax.errors import check_setting
 from wave_jax.model import WaveNetwork
@@ -58,7 +58,7 @@ class Exported(NamedTuple):
     folded: bool
     """Whether it holds rows per token; otherwise weights, which are folded when it is loaded."""
     digest: str
-    """The network's `checkpoint.parameter_digest`."""
+    """The network's `runs.folder.parameter_digest`."""
     loss: Loss | None
     """Over the tokens that were handed in."""
 
@@ -79,7 +79,7 @@ def save(
     n = tokenizer.longest(max_length)
     weights = _weights(network, tokenizer.v, n)
     arrays = _rounded(min(weights, _folded(weights, n), key=_numbers), dtype)
-    digest = checkpoint.parameter_digest(network)
+    digest = parameter_digest(network)
     content = Content(_formula(network), arrays, tokenizer.to_json(), tuple(classes), max_length, digest)
     raw = predictor.pack(content)
     loss = None if valid is None else _loss(network, Predictor(predictor.unpack(raw)), valid)

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.sharding import Mesh
 
-from wave_jax import batches, bert, checkpoint, datasets
+from wave_jax import batches, bert, datasets
 from wave_jax.baselines import TransformerConfig
 from wave_jax.batches import TokenArrays
 from wave_jax.bert import BertConfig
@@ -169,10 +169,10 @@ def run_folder(path: str | os.PathLike[str], prepared: Prepared, *, resume: bool
     """The folder of this run: a new one, or with `resume` the one that is there, if it is of this run."""
     path = Path(path)
     if not (path / "config.json").exists():
-        return checkpoint.create(path, prepared.settings, prepared.tokenizer)
+        return RunFolder.create(path, prepared.settings, prepared.tokenizer)
     if not resume:
         raise CheckpointError(f"{path} holds a run already: resume it, or name another folder.")
-    folder = checkpoint.open(path)
+    folder = RunFolder.open(path)
     data = {**prepared.settings.data, "origin": folder.settings.data.get("origin")}
     found = data if data["origin"] else prepared.settings.data  # texts may have moved: the digest tells
     folder.expect(replace(prepared.settings, data=found))

@@ -18,11 +18,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wave_jax import pairs, wordpiece
+from wave_jax import pairs
 from wave_jax.cleaning import clean_with_spans, sentences
 from wave_jax.disk import write_whole
 from wave_jax.pairs import PairIndex
-from wave_jax.wordpiece import LOOKS, SPECIAL, Rules, is_plain, plain_words
+from wave_jax.wordpiece import (
+    LOOKS,
+    SPECIAL,
+    STEM,
+    Rules,
+    beginnings,
+    dump_json,
+    is_plain,
+    model,
+    parse_json,
+    parse_lines,
+    plain_words,
+    train_vocabulary,
+    train_words,
+)
 
 __all__ = ["Found", "Piece", "Rules", "Tokenizer", "Tokens"]
 
@@ -108,7 +122,7 @@ class Tokenizer:
         self.v = self.first_pair + len(self.pairs)
         self.pad_id, self.unk_id, self.cls_id, self.sep_id = (vocabulary[token] for token in _NEEDED)
         self._dtype = np.dtype(np.uint16 if self.v <= 2**16 else np.int32)
-        self._rust = wordpiece.model(vocabulary, rules)
+        self._rust = model(vocabulary, rules)
         self._words = _Known(self._tokenize)
         self._bytes = {token: self._dtype.type(row).tobytes() for token, row in vocabulary.items()}
         self._cls, self._sep = self._bytes["[CLS]"], self._bytes["[SEP]"]
@@ -139,9 +153,9 @@ class Tokenizer:
 
     def _rows_of_stems(self) -> np.ndarray:
         """(first_pair, 3): the rows of a token's stems, -1 for none; (0, 3) where no token has any."""
-        stems = np.full((self.first_pair, len(wordpiece.STEM)), -1, np.int32)
+        stems = np.full((self.first_pair, len(STEM)), -1, np.int32)
         for token, row in self.vocabulary.items() if self.rules.looks else ():
-            for k, stem in enumerate(wordpiece.beginnings(token)):
+            for k, stem in enumerate(beginnings(token)):
                 stems[row, k] = self.vocabulary.get(stem, -1)
         return stems if (stems >= 0).any() else stems[:0]
 
@@ -181,9 +195,9 @@ class Tokenizer:
         rules = Rules(clean=clean, looks=whole_words, lowercase=lowercase)
         texts = [_LONE.sub("\ufffd", rules.prepare(text)) for text in texts]
         if whole_words:
-            vocabulary = wordpiece.train_words(texts, rules, v, min_frequency, stems)
+            vocabulary = train_words(texts, rules, v, min_frequency, stems)
         else:
-            vocabulary = wordpiece.train_vocabulary(texts, rules, v, min_frequency)
+            vocabulary = train_vocabulary(texts, rules, v, min_frequency)
         tokenizer = cls(vocabulary, rules)
         if tokenizer.v < v:
             _log.warning("The texts yield %d of the %d rows asked for.", tokenizer.v, v)
@@ -221,7 +235,7 @@ class Tokenizer:
         try:
             if path.suffix == ".json":
                 return cls.from_json(content)
-            return cls(*wordpiece.parse_lines(content))
+            return cls(*parse_lines(content))
         except ValueError as error:
             raise ValueError(f"{path} cannot be read as a tokenizer: {error}") from None
 
@@ -231,12 +245,12 @@ class Tokenizer:
 
     def to_json(self) -> str:
         """What `save` writes."""
-        return wordpiece.dump_json(self.vocabulary, self.rules, self.pairs)
+        return dump_json(self.vocabulary, self.rules, self.pairs)
 
     @classmethod
     def from_json(cls, content: str) -> "Tokenizer":
         """The tokenizer that `to_json` wrote."""
-        return cls(*wordpiece.parse_json(content))
+        return cls(*parse_json(content))
 
     def longest(self, max_length: int) -> int:
         """Tokens of a text cut to `max_length`, at most: every word may have stems, every two neighbours may
@@ -333,7 +347,7 @@ class Tokenizer:
 
     def _unknown(self, word: str, normal: str) -> str:
         """The token of a word without a row: its longest stem that has one, or what it looks like."""
-        for stem in wordpiece.beginnings(normal):
+        for stem in beginnings(normal):
             if stem in self._bytes:
                 return stem
         return "[UNK-A]" if word[:1].isupper() else "[UNK-1]" if word[:1].isdigit() else "[UNK]"

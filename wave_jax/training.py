@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tqdm import tqdm
 
-from wave_jax import checkpoint, corpora, datasets, presets, report, run
+from wave_jax import corpora, datasets, presets, report, run
 from wave_jax.checkpoint import RunFolder
 from wave_jax.errors import CheckpointError
 from wave_jax.kinds import Kind
@@ -106,7 +106,7 @@ class Train:
         metrics = run.metrics_of(self.out)
         if metrics is None or (self.test and "test_accuracy" not in metrics):
             return False
-        folder = checkpoint.open(self.out)
+        folder = RunFolder.open(self.out)
         network = presets.within(self.settings, folder.settings.v, len(folder.settings.classes))
         folder.expect(replace(folder.settings, network=network, training=self.settings.training))
         return True
