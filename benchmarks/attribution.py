@@ -16,10 +16,10 @@ import numpy as np
 from flax import nnx
 
 from benchmarks.report import interleaved, write
-from wave_jax import attribution
-from wave_jax.batches import Batch
-from wave_jax.model import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig
-from wave_jax.presets import SMALL
+from wave_jax.data.batches import Batch
+from wave_jax.networks.wave_network import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig
+from wave_jax.runs.presets import SMALL
+from wave_jax.study import attribution
 
 V, C, N = 30_000, 4, 64
 CASES = {  # a network and so many texts at a time

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import write
-from wave_jax import batches, datasets
-from wave_jax.wordpiece import model
+from wave_jax.data import batches, datasets
+from wave_jax.data.vocabulary import model
 
 V, MAX_LENGTH, BATCH = 30_000, 512, 64
 

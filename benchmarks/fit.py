@@ -15,14 +15,16 @@ from dataclasses import replace
 import jax
 
 from benchmarks.report import write
-from wave_jax import datasets, presets, run, train
+from wave_jax.data import datasets
+from wave_jax.runs import presets, run
+from wave_jax.training import loop
 
 
 def main(folder: str) -> None:
     small = presets.preset("small")
     prepared = run.prepare(datasets.load(folder), replace(small, training=replace(small.training, epochs=2)))
     tokens, config = prepared.train, prepared.settings.training
-    on_device, steps = 0.0, train._run
+    on_device, steps = 0.0, loop._run
 
     def clocked(*args):
         nonlocal on_device
@@ -31,9 +33,9 @@ def main(folder: str) -> None:
         on_device += time.perf_counter() - start
         return result
 
-    train._run = clocked
+    loop._run = clocked
     marks = [(time.perf_counter(), 0.0)]
-    for _, record in train.fit(prepared.network, tokens, config):
+    for _, record in loop.fit(prepared.network, tokens, config):
         if record.step % (prepared.steps // 2) == 0:
             marks.append((time.perf_counter(), on_device))
     (start, _), (middle, before), (end, after) = marks

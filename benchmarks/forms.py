@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from wave_jax.baselines import TransformerConfig
-from wave_jax.batches import Batch
-from wave_jax.bert import BERT_BASE
-from wave_jax.model import PAPER_MODULATION
-from wave_jax.network import sinusoidal
-from wave_jax.objective import loss, score_of_logits
-from wave_jax.optimizer import as_table, narrow
+from wave_jax.data.batches import Batch
+from wave_jax.networks.bert import BERT_BASE
+from wave_jax.networks.layers import sinusoidal
+from wave_jax.networks.transformer import TransformerConfig
+from wave_jax.networks.wave_network import PAPER_MODULATION
+from wave_jax.training.adam import as_table, narrow
+from wave_jax.training.loss import loss, score_of_logits
 
 V, C, B, N = 30_522, 4, 64, 128  # BERT's vocabulary, AG News' classes, the papers' batch and length
 

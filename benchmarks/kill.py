@@ -20,11 +20,12 @@ from pathlib import Path
 from flax import nnx
 
 from benchmarks.report import write
-from wave_jax import batches, planted, train
-from wave_jax.checkpoint import RunFolder, Settings, parameter_digest
-from wave_jax.model import WaveConfig
-from wave_jax.text import Tokenizer
-from wave_jax.train import TrainConfig
+from wave_jax.data import batches, planted
+from wave_jax.data.tokenizer import Tokenizer
+from wave_jax.networks.wave_network import WaveConfig
+from wave_jax.runs.folder import RunFolder, Settings, parameter_digest
+from wave_jax.training import loop
+from wave_jax.training.loop import TrainConfig
 
 TEXTS, LENGTH, EVERY = 4_000, 64, 2
 NETWORK = WaveConfig(d=64, dropout=0.5, max_length=LENGTH)
@@ -56,7 +57,7 @@ def go_on(path: Path) -> None:
         state = folder.resume()
         print("from", 0 if state is None else int(state.step), flush=True)
         start = state or settings.network.build(v=settings.v, c=len(settings.classes), rngs=nnx.Rngs(0))
-        for state, record in train.fit(start, tokens, settings.training, valid=valid, every=EVERY):
+        for state, record in loop.fit(start, tokens, settings.training, valid=valid, every=EVERY):
             folder.append(record)
             folder.save(state, metric=record.valid and record.valid.accuracy)
             print("at", record.step, flush=True)
@@ -79,7 +80,7 @@ def killed(path: Path, records: int, seconds: float) -> tuple[int, int]:
     return told[0], told[-1]
 
 
-def ended(path: Path) -> tuple[str, list[train.Record]]:
+def ended(path: Path) -> tuple[str, list[loop.Record]]:
     """What a run came to: the digest of its last state, and its records without the clock's."""
     with started(path) as process:
         assert process.wait() == 0

@@ -13,7 +13,7 @@ import jax
 
 from benchmarks.forms import Form, batch, bert, compiled, forms, polar_loss
 from benchmarks.report import write
-from wave_jax.objective import loss
+from wave_jax.training.loss import loss
 
 PRINTED = "Wave as printed (polar, every token)"
 

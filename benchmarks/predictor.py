@@ -21,7 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wave_jax import datasets, predictor
+from wave_jax.data import datasets
+from wave_jax.serving import predictor
 
 ANSWER = (
     "import sys; from wave_jax import predictor; predictor.load(sys.argv[1]).predict(['Stocks fell again'])"
@@ -57,7 +58,8 @@ def measure(file: str, folder: str) -> dict[str, float]:
 
 def exported(folder: str, out: Path) -> dict[str, Any]:
     """The files of a network trained on the folder."""
-    from wave_jax import export, presets, run
+    from wave_jax.runs import presets, run
+    from wave_jax.serving import export
 
     data, small = datasets.load(folder), presets.preset("small")
     prepared = run.prepare(data, replace(small, training=replace(small.training, epochs=2)))

@@ -27,11 +27,14 @@ from flax import nnx
 from jaxtyping import Array
 
 from experiments import report
-from wave_jax import evaluate, measures, plots, presets, run, wave
-from wave_jax.datasets import Dataset, Split
-from wave_jax.model import WaveConfig, WaveLayer, WaveNetwork
+from wave_jax import wave
+from wave_jax.data.datasets import Dataset, Split
+from wave_jax.networks.wave_network import WaveConfig, WaveLayer, WaveNetwork
 from wave_jax.numerics import masked_mean
-from wave_jax.presets import Preset
+from wave_jax.runs import presets, run
+from wave_jax.runs.presets import Preset
+from wave_jax.study import measures, plots
+from wave_jax.training import evaluate
 
 ABOUT = """\
 Accuracy in per cent of the network kept (SMALL's: the last), mean and 95 % interval over {seeds}

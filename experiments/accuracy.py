@@ -22,9 +22,11 @@ from typing import Any
 import numpy as np
 
 from experiments import report
-from wave_jax import evaluate, measures, plots, run
-from wave_jax.datasets import Dataset
-from wave_jax.presets import max_length
+from wave_jax.data.datasets import Dataset
+from wave_jax.runs import run
+from wave_jax.runs.presets import max_length
+from wave_jax.study import measures, plots
+from wave_jax.training import evaluate
 
 PAPER = {  # P1 table 2; the Transformer of table 1 is given BERT's words
     "ag_news": {

@@ -29,9 +29,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import report
-from wave_jax import attribution, batches, datasets, planted, plots, presets, run
-from wave_jax.datasets import Dataset, Split
-from wave_jax.presets import Preset
+from wave_jax.data import batches, datasets, planted
+from wave_jax.data.datasets import Dataset, Split
+from wave_jax.runs import presets, run
+from wave_jax.runs.presets import Preset
+from wave_jax.study import attribution, plots
 
 METHODS = {
     "leave one out": attribution.leave_one_out,

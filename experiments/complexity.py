@@ -30,12 +30,12 @@ from flax import nnx
 from benchmarks.forms import C, Form, V, batch, compiled, rows_gradient
 from benchmarks.report import device, interleaved
 from experiments import report
-from wave_jax import measures, plots
-from wave_jax.baselines import TransformerConfig
-from wave_jax.bert import BertConfig
-from wave_jax.model import PAPER_MODULATION
-from wave_jax.network import count_parameters
-from wave_jax.objective import loss
+from wave_jax.networks.bert import BertConfig
+from wave_jax.networks.layers import count_parameters
+from wave_jax.networks.transformer import TransformerConfig
+from wave_jax.networks.wave_network import PAPER_MODULATION
+from wave_jax.study import measures, plots
+from wave_jax.training.loss import loss
 
 ABOUT = """\
 Loss and gradient of {texts} texts, vocabulary {v:,}. *Operations* are those of one text, *kept* is what the

@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 
 from experiments import report
-from wave_jax import plots, run
-from wave_jax.datasets import Dataset, Split
-from wave_jax.evaluate import evaluate
-from wave_jax.presets import Preset
+from wave_jax.data.datasets import Dataset, Split
+from wave_jax.runs import run
+from wave_jax.runs.presets import Preset
+from wave_jax.study import plots
+from wave_jax.training.evaluate import evaluate
 
 ABOUT = """\
 Accuracy in per cent after so many batches: mean and 95 % interval over seeds. The test split is read at every

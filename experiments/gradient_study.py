@@ -24,11 +24,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from experiments import report
-from wave_jax import batches, measures, plots, run, tables
-from wave_jax.batches import Batch
-from wave_jax.datasets import Dataset
-from wave_jax.gradients import by_stage
-from wave_jax.study import as_row, gradient_study, sign_agreement
+from wave_jax import tables
+from wave_jax.data import batches
+from wave_jax.data.batches import Batch
+from wave_jax.data.datasets import Dataset
+from wave_jax.runs import run
+from wave_jax.study import measures, plots
+from wave_jax.study.gradients import by_stage
+from wave_jax.study.papers import as_row, gradient_study, sign_agreement
 
 ABOUT = """\
 A token's gradient is that of its own text's loss by its embedding + position; the classifier's is that of the

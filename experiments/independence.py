@@ -24,11 +24,14 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from experiments import report
-from wave_jax import batches, measures, plots, run, wave
-from wave_jax.batches import TokenArrays
-from wave_jax.datasets import Dataset
-from wave_jax.model import WaveNetwork
-from wave_jax.network import Trace
+from wave_jax import wave
+from wave_jax.data import batches
+from wave_jax.data.batches import TokenArrays
+from wave_jax.data.datasets import Dataset
+from wave_jax.networks.layers import Trace
+from wave_jax.networks.wave_network import WaveNetwork
+from wave_jax.runs import run
+from wave_jax.study import measures, plots
 
 ABOUT = """\
 *Off the diagonal*: Σ_(k≠l) J_kl² / Σ J_kl² of ∂h_k/∂w_l, w a token's embedding + position, at [CLS] and at

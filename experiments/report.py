@@ -17,11 +17,14 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.report import origin
-from wave_jax import datasets, measures, plots, presets, run, tables
-from wave_jax.bert import BertConfig
-from wave_jax.datasets import Dataset
+from wave_jax import tables
+from wave_jax.data import datasets
+from wave_jax.data.datasets import Dataset
 from wave_jax.disk import write_whole
-from wave_jax.presets import Preset
+from wave_jax.networks.bert import BertConfig
+from wave_jax.runs import presets, run
+from wave_jax.runs.presets import Preset
+from wave_jax.study import measures, plots
 
 __all__ = [
     "Networks",

@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from experiments import report
-from wave_jax import measures, plots, run
-from wave_jax.answers import Answers
-from wave_jax.datasets import Dataset, Split
+from wave_jax.data.datasets import Dataset, Split
+from wave_jax.runs import run
+from wave_jax.serving.live import Answers
+from wave_jax.study import measures, plots
 
 ABOUT = """\
 Accuracy in per cent on {texts} test texts, spoilt at a rate: *typos*, the share of letters that are left out,

@@ -28,9 +28,10 @@ from typing import Any
 import numpy as np
 
 from experiments import report
-from wave_jax import measures, plots, presets, run
-from wave_jax.datasets import Dataset, Split
-from wave_jax.presets import Preset
+from wave_jax.data.datasets import Dataset, Split
+from wave_jax.runs import presets, run
+from wave_jax.runs.presets import Preset
+from wave_jax.study import measures, plots
 
 ABOUT = """\
 Accuracy in per cent, mean and 95 % interval over seeds. *Less* and *more*: than SMALL of the same seeds, by

@@ -16,11 +16,11 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from wave_jax import evaluate
-from wave_jax.checkpoint import RunFolder, parameter_digest
 from wave_jax.classifier import WaveClassifier, _as_array, _ordered
 from wave_jax.errors import CheckpointError, DataError
-from wave_jax.run import metrics_of, tokens_of
+from wave_jax.runs.folder import RunFolder, parameter_digest
+from wave_jax.runs.run import metrics_of, tokens_of
+from wave_jax.training import evaluate
 
 # Folds hold the same texts, so that one compiled program serves them all.
 TEXTS = [f"{['rise gain', 'fall loss'][i % 2]} {'abcdef'[i % 6]}" for i in range(48)]

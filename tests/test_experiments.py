@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
-from networks import BATCH, CONFIGS, build
+from tiny import BATCH, CONFIGS, build
 
 from experiments import __main__ as command
 from experiments import (
@@ -28,8 +28,8 @@ from experiments import (
     small,
     verdicts,
 )
-from wave_jax import measures
-from wave_jax.network import Trace, count_parameters
+from wave_jax.networks.layers import Trace, count_parameters
+from wave_jax.study import measures
 
 
 def run(name, out, monkeypatch, *settings):

@@ -1,5 +1,18 @@
-"""The Wave Network in JAX and Flax. `import wave_jax as wj` is light: names load when first used."""
+"""The Wave Network in JAX and Flax: encode texts as complex waves, train on them, study their gradients.
 
+    import wave_jax as wj
+
+    wj.encode, wj.interfere, wj.modulate            the papers' formulas, on bare arrays
+    wj.WaveClassifier                               texts and labels in, answers out
+    wj.SMALL, wj.PAPER_MODULATION                   networks by name; `.build(v=, c=, rngs=)` makes one
+    wj.fit, wj.by_stage, wj.gradient_study          train a network, differentiate it, measure its gradients
+
+Everything is loaded when it is first used, so `import wave_jax` is light. Every module is an attribute,
+whatever its folder: `wj.batches` is `wave_jax.data.batches`.
+"""
+
+import pkgutil
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -7,59 +20,64 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from wave_jax.classifier import WaveClassifier
-    from wave_jax.gradients import by_parameter, by_stage, by_token
-    from wave_jax.model import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig, WaveNetwork
-    from wave_jax.network import Trace, count_parameters
-    from wave_jax.presets import SMALL
-    from wave_jax.train import NonFinite, TrainConfig, fit
+    from wave_jax.data.batches import Batch
+    from wave_jax.data.tokenizer import Tokenizer
+    from wave_jax.networks.bert import BertConfig
+    from wave_jax.networks.layers import Network, Trace, count_parameters
+    from wave_jax.networks.transformer import BagConfig, TransformerConfig
+    from wave_jax.networks.wave_network import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig, WaveNetwork
+    from wave_jax.runs.presets import SMALL
+    from wave_jax.study.gradients import by_parameter, by_stage, by_token
+    from wave_jax.study.papers import gradient_study
+    from wave_jax.training.loop import NonFinite, TrainConfig, fit
     from wave_jax.wave import encode, interfere, magnitude, mix, modulate, phase, read_out
 
-# Where each name of the face lives; the modules are reachable too: wj.wave, wj.datasets, ...
+# The module of each public name.
 _HOME = {
-    **dict.fromkeys(("encode", "interfere", "magnitude", "mix", "modulate", "phase", "read_out"), "wave"),
-    **dict.fromkeys(("Trace", "count_parameters"), "network"),
-    **dict.fromkeys(("PAPER_INTERFERENCE", "PAPER_MODULATION", "WaveConfig", "WaveNetwork"), "model"),
-    **dict.fromkeys(("by_parameter", "by_stage", "by_token"), "gradients"),
-    "SMALL": "presets",
+    "BagConfig": "networks.transformer",
+    "Batch": "data.batches",
+    "BertConfig": "networks.bert",
+    "Network": "networks.layers",
+    "NonFinite": "training.loop",
+    "PAPER_INTERFERENCE": "networks.wave_network",
+    "PAPER_MODULATION": "networks.wave_network",
+    "SMALL": "runs.presets",
+    "Tokenizer": "data.tokenizer",
+    "Trace": "networks.layers",
+    "TrainConfig": "training.loop",
+    "TransformerConfig": "networks.transformer",
     "WaveClassifier": "classifier",
-    **dict.fromkeys(("NonFinite", "TrainConfig", "fit"), "train"),
+    "WaveConfig": "networks.wave_network",
+    "WaveNetwork": "networks.wave_network",
+    "by_parameter": "study.gradients",
+    "by_stage": "study.gradients",
+    "by_token": "study.gradients",
+    "count_parameters": "networks.layers",
+    "encode": "wave",
+    "fit": "training.loop",
+    "gradient_study": "study.papers",
+    "interfere": "wave",
+    "magnitude": "wave",
+    "mix": "wave",
+    "modulate": "wave",
+    "phase": "wave",
+    "read_out": "wave",
 }
-_MODULES = (
-    "answers",
-    "attribution",
-    "baselines",
-    "batches",
-    "bert",
-    "checkpoint",
-    "classifier",
-    "datasets",
-    "evaluate",
-    "explain",
-    "export",
-    "gradients",
-    "measures",
-    "model",
-    "network",
-    "numerics",
-    "objective",
-    "parallel",
-    "planted",
-    "plots",
-    "predictor",
-    "study",
-    "tables",
-    "text",
-    "train",
-    "wave",
-)
+_FORMER = {"objective": "wave_jax.training.loss", "text": "wave_jax.data.tokenizer"}
 
 __all__ = [
     "PAPER_INTERFERENCE",
     "PAPER_MODULATION",
     "SMALL",
+    "BagConfig",
+    "Batch",
+    "BertConfig",
+    "Network",
     "NonFinite",
+    "Tokenizer",
     "Trace",
     "TrainConfig",
+    "TransformerConfig",
     "WaveClassifier",
     "WaveConfig",
     "WaveNetwork",
@@ -69,6 +87,7 @@ __all__ = [
     "count_parameters",
     "encode",
     "fit",
+    "gradient_study",
     "interfere",
     "magnitude",
     "mix",
@@ -78,13 +97,20 @@ __all__ = [
 ]
 
 
+@cache
+def _modules() -> dict[str, str]:
+    """Return the full name of every module of the library, commands apart, by its own name."""
+    names = [module.name for module in pkgutil.walk_packages(__path__, "wave_jax.")]
+    return _FORMER | {name.rpartition(".")[2]: name for name in names if ".cli" not in name}
+
+
 def __getattr__(name: str):
-    if name in _MODULES:
-        return import_module(f"wave_jax.{name}")
     if name in _HOME:
         return getattr(import_module(f"wave_jax.{_HOME[name]}"), name)
+    if not name.startswith("_") and name in _modules():
+        return import_module(_modules()[name])
     raise AttributeError(f"module 'wave_jax' has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), *__all__, *_MODULES])
+    return sorted(["__doc__", "__version__", *_HOME, *_modules()])

@@ -22,19 +22,21 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from wave_jax import explain, presets, run, train
-from wave_jax.answers import Answers
-from wave_jax.checkpoint import RunFolder, Settings
-from wave_jax.datasets import Dataset
+from wave_jax.data.datasets import Dataset
+from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.disk import write_whole
 from wave_jax.errors import CheckpointError
-from wave_jax.explain import Explanation, Method
-from wave_jax.model import WaveConfig
-from wave_jax.network import Network
-from wave_jax.presets import Preset
-from wave_jax.recipe import TrainConfig
-from wave_jax.text import Tokenizer
-from wave_jax.train import Record
+from wave_jax.networks.layers import Network
+from wave_jax.networks.wave_network import WaveConfig
+from wave_jax.runs import presets, run
+from wave_jax.runs.folder import RunFolder, Settings
+from wave_jax.runs.presets import Preset
+from wave_jax.serving.live import Answers
+from wave_jax.study import explain
+from wave_jax.study.explain import Explanation, Method
+from wave_jax.training import loop
+from wave_jax.training.config import TrainConfig
+from wave_jax.training.loop import Record
 
 __all__ = ["NotFitted", "WaveClassifier"]
 
@@ -186,7 +188,7 @@ class WaveClassifier:
         if path.exists():
             raise CheckpointError(f"{path} is there already: name another folder.")
         beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
-        state = train.init(self.network)
+        state = loop.init(self.network)
         state = state._replace(step=state.step + self.history[-1].step)
         try:
             with RunFolder.create(beside, settings, self.tokenizer) as folder:

@@ -1,0 +1,61 @@
+"""What a run says about itself."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from tiny import DATA, PRESET
+
+from wave_jax.cli import report
+from wave_jax.runs import run
+from wave_jax.training.evaluate import Evaluation
+from wave_jax.training.loss import Score
+
+
+def test_numbers_of_an_evaluation_are_json_and_undefined_ones_are_null():
+    found = report._numbers(Evaluation(Score(2.0, 2, 3), np.array([[2, 0], [1, 0]])), ("a", "b"))
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert (found["accuracy"], found["texts"]) == (2 / 3, 3)
+    assert found["classes"]["b"] == {"precision": None, "recall": 0.0, "texts": 1}
+    assert found["confusion"] == [[2, 0], [1, 0]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    prepared = run.prepare(DATA, PRESET)
+    with run.run_folder(tmp_path_factory.mktemp("report") / "first", prepared) as folder:
+        list(run.train(prepared, folder, every=2))
+        report.write(folder, run.finish(folder, prepared, preset="tiny"))
+    return folder
+
+
+def test_the_page_of_a_run_says_what_was_measured(folder):
+    page, metrics = (folder.path / "report.md").read_text(), run.metrics_of(folder.path)
+    assert metrics is not None
+    assert page.startswith("# first\n")
+    assert f"{100 * metrics['valid_accuracy']:.2f} %" in page
+    assert metrics["parameter_digest"] in page
+    assert page.count("\n| 1 | 4 |") == 1
+    assert (folder.path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_info_is_json_and_fits_a_terminal(folder):
+    found = report.info(folder)
+    assert json.loads(json.dumps(found, allow_nan=False))["best"] == folder.best
+    lines = report.info_text(found).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("network") and "kind wave, d 4" in line for line in lines)
+    unfinished = report.info_text({**found, "metrics": None, "steps": []})
+    assert "not finished" in unfinished
+    assert "none" in unfinished
+
+
+def test_texts_in_memory_cannot_be_found_again(folder):
+    with pytest.raises(run.CheckpointError, match="trained on texts in memory: name a folder"):
+        report.evaluation(folder)
+
+
+def test_shares_that_are_known():
+    assert report._known(0.5) == 0.5
+    assert report._known(math.nan) is None

@@ -1,0 +1,159 @@
+"""The command `train`, in this process: its options are those of the preset, and its loop can be stopped."""
+
+import os
+import re
+import signal
+
+import pytest
+from conftest import unchecked
+from tiny import DATA, PRESET
+
+from wave_jax.cli import train
+from wave_jax.networks.bert import BertConfig
+from wave_jax.networks.kinds import KINDS
+from wave_jax.runs import run
+from wave_jax.runs.presets import preset
+
+
+@pytest.fixture(autouse=True)
+def as_users_have_it():
+    """tyro fills a dataclass with marks of what is missing, which no type allows."""
+    with unchecked():
+        yield
+
+
+WHERE = ["--data", "planted", "--out", "runs/a"]
+
+
+def test_without_more_options_it_is_the_preset():
+    command = train.parse(WHERE)
+    assert (command.data, str(command.out), command.test, command.resume) == (
+        "planted",
+        "runs/a",
+        False,
+        False,
+    )
+    assert (command.preset, command.model, command.settings) == ("small", "wave", preset())
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("--d 8 --epochs 3 --seed 7 --v 50", (8, 3, 7, 50)),
+        ("--network.d 8 --training.epochs=3 --training.seed 7 --v=50", (8, 3, 7, 50)),
+        ("--preset paper-modulation --seed 7", (768, 4, 7, 30_522)),
+        ("--preset paper-interference --model transformer --d 24", (24, 4, 0, 30_522)),
+        ("--model bag --max_length 9", (96, 6, 0, 20_000)),
+    ],
+)
+def test_single_settings_stand_on_top_of_a_preset(options, expected):
+    command = train.parse([*WHERE, *options.split()])
+    settings = command.settings
+    assert (settings.network.d, settings.training.epochs, settings.training.seed, settings.v) == expected
+    assert type(settings.network) is type(preset(command.preset, command.model).network)
+
+
+def test_a_bert_has_the_settings_of_its_folder(tmp_path):
+    (tmp_path / "config.json").write_text('{"hidden_size": 8, "num_attention_heads": 2}')
+    command = train.parse([*WHERE, "--model", "bert", "--weights", str(tmp_path)])
+    assert command.settings.network == BertConfig(hidden_size=8, num_attention_heads=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--d", "0"], "d must be at least 1, got 0"),
+        (["--d", "wide"], "wide"),
+        (["--deep", "3"], "--deep"),
+        (["--preset", "huge"], "huge"),
+        (["--model", "lstm"], "lstm"),
+        (["--model", "bert"], "weights must be the folder of a BERT where the model is bert"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_names_what_is_wrong(options, message, capsys):
+    with pytest.raises(SystemExit) as end:
+        train.parse([*WHERE, *options])
+    assert end.value.code == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_is_needed_is_asked_for(capsys):
+    with pytest.raises(SystemExit) as end:
+        train.parse([])
+    assert end.value.code == 2
+    assert "--data" in (said := capsys.readouterr().err)
+    assert "--out" in said
+
+
+def test_the_help_fits_a_screen_and_lists_every_setting(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as end:
+        train.parse(["--help"])
+    assert end.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+    for name in (
+        "--data",
+        "--out",
+        "--preset",
+        "--resume",
+        "--seed 0",
+        "--epochs 6",
+        "--d 96",
+        "--max-length",
+    ):
+        assert any(name in line for line in lines), name
+    with pytest.raises(SystemExit):
+        train.parse(["--settings", "--model", "transformer"])
+    long = capsys.readouterr().out
+    assert "Attention heads" in long
+    assert max(map(len, long.splitlines())) <= 80
+
+
+def test_no_two_settings_have_one_name():
+    for kind in ("wave", "transformer", "bag"):
+        settings = preset("small", kind)
+        names = re.findall(r"--[a-z0-9-]+", train._listed(settings))
+        assert len(names) == len({*names})
+        assert "--seed" in names
+        assert "--v" in names
+    assert {"--preset", "--model", "--data", "--out", "--test", "--resume"}.isdisjoint(names)
+    assert tuple(KINDS) == ("wave", "transformer", "bag", "bert")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_waits_for_the_loop_and_the_next_does_not(number):
+    before = signal.getsignal(number)
+    signal.signal(number, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    own = signal.getsignal(number)
+    try:
+        with train.stopping() as asked:
+            assert not asked()
+            os.kill(os.getpid(), number)
+            assert asked()
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), number)
+        assert signal.getsignal(number) is own
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_stopped_loop_has_saved_where_it_stopped(tmp_path, monkeypatch):
+    prepared = run.prepare(DATA, PRESET)
+    turns = run.train
+
+    def with_a_signal(*arguments):
+        for turn in turns(*arguments, every=1):
+            if turn.record.step == 5:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield turn
+
+    monkeypatch.setattr(run, "train", with_a_signal)
+    with run.run_folder(tmp_path / "run", prepared) as folder:
+        assert train._loop(prepared, folder) == 5
+        assert folder.steps == [4, 5]
+    monkeypatch.setattr(run, "train", turns)
+    with run.run_folder(tmp_path / "run", prepared, resume=True) as folder:
+        assert train._loop(prepared, folder) is None
+        assert folder.records()[-1].step == prepared.steps

@@ -1,0 +1,163 @@
+"""Data sets by name, from folders and memory: splits, digests, classes and the cut."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wave_jax.data import datasets
+from wave_jax.data.datasets import Dataset, Split
+from wave_jax.errors import DataError
+
+GOOD = "label,text\n0,a\n1,b\n0,c\n1,d\n"
+
+
+def folder(path: Path, **files: str) -> Path:
+    """A folder of CSV files; train="..." is written to train.csv."""
+    path.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (path / f"{name}.csv").write_text(content)
+    return path
+
+
+def everything(data: Dataset) -> list[tuple[str, int]]:
+    """Texts and labels of train and validation, sorted."""
+    parts = (data.train, data.valid)
+    return sorted((t, int(y)) for part in parts for t, y in zip(part.texts, part.labels, strict=True))
+
+
+def test_dev_is_the_validation_split_and_test_waits(tmp_path):
+    path = folder(
+        tmp_path / "corpus", train=GOOD, dev="label,text\n1,x\n0,y\n", test="label,text\n0,z\n7,w\n"
+    )
+    data = datasets.load(path)
+    assert (data.name, data.valid.texts, len(data.train)) == ("corpus", ("x", "y"), 4)
+    assert data.has_test
+    with pytest.raises(DataError, match=r"test\.csv, line 3: label '7' is outside the 2 classes"):
+        _ = data.test
+
+
+def test_the_test_split_touches_no_digest(tmp_path):
+    without = datasets.load(folder(tmp_path / "a", train=GOOD))
+    data = datasets.load(folder(tmp_path / "a", test="label,text\n0,z\n1,w\n"))
+    assert data.digest == without.digest
+    assert data.test is data.test
+    assert not without.has_test
+    with pytest.raises(DataError, match=r"a has no test split: put test\.csv into its folder, or give test="):
+        _ = without.test
+
+
+def test_digests_are_of_the_content(tmp_path):
+    split = Split(("a", "b"), np.array([0, 1], np.int32))
+    assert split.digest == Split(("a", "b"), np.array([0, 1], np.int32)).digest
+    others = [(("a", "b"), [1, 0]), (("ab", ""), [0, 1]), (("b", "a"), [0, 1])]
+    digests = {Split(texts, np.array(labels, np.int32)).digest for texts, labels in others}
+    assert len(digests | {split.digest}) == 4
+
+
+@pytest.mark.parametrize("name", ["agnews", "no/such/folder", ""])
+def test_an_unknown_name_lists_the_known_ones(name):
+    with pytest.raises(
+        DataError, match="neither a folder of CSV files nor one of ag_news, imdb, dbpedia, planted"
+    ):
+        datasets.load(name)
+
+
+def test_a_file_is_no_folder(tmp_path):
+    with pytest.raises(DataError, match=r"train\.csv' is neither a folder"):
+        datasets.load(folder(tmp_path / "x", train=GOOD) / "train.csv")
+
+
+# Memory
+
+
+def test_labels_in_memory_are_integers_or_names():
+    texts = ["a", "b", "c", "d"]
+    by_number = Dataset.from_texts(texts, np.array([1, 0, 1, 0]), classes=["n", "y"])
+    by_name = Dataset.from_texts(texts, ["y", "n", "y", "n"], test=(["e"], ["y"]), classes=["n", "y"])
+    assert everything(by_number) == everything(by_name) == [("a", 1), ("b", 0), ("c", 1), ("d", 0)]
+    assert by_name.test.labels.tolist() == [1]
+    assert by_number.train.labels.dtype == np.int32
+    assert Dataset.from_texts(texts, [0, 1, 1, 0]).classes == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "more", "message"),
+    [
+        (["a"], [0, 1], {}, "train: 1 texts and 2 labels; give lists of equal length"),
+        ("ab", [0, 1], {}, "give lists of equal length"),
+        ([], [], {}, "train: 0 texts and 0 labels; give lists"),
+        (["a", b"b"], [0, 0], {}, "train, text 1 is no text that UTF-8 can hold"),
+        (["a", "\ud800"], [0, 0], {}, "train, text 1 is no text that UTF-8 can hold: give decoded strings"),
+        (["a", "b"], [0.0, 1.0], {}, r"train, label 0 is 0\.0: give integers from 0 or names of classes"),
+        (["a", "b"], [True, False], {}, "train, label 0 is True"),
+        (["a", "b"], [0, 2], {}, r"train split: no row has label 1 but one has 2"),
+        (["a", "b"], [0, "x"], {}, "train, row 1: label 'x' beside '0'"),
+        (["a", "b"], [0, -1], {}, "train, row 1: label '-1' beside '0'"),
+        (["a", "b"], [0, 3], {"classes": ["n", "y"]}, "train, row 1: label '3' is outside the 2 classes"),
+        (["a", "b"], [0, 1], {"classes": ["n", "n"]}, "classes, line 2: class 'n' is empty or stands twice"),
+        (["a", "b"], [0, 1], {"valid": (["c"], [0])}, "valid split: no row of class '1'"),
+        (
+            ["a", "b"],
+            [0, 0],
+            {"share": 1.0},
+            r"share of validation texts must lie between 0 and 1, not be 1\.0",
+        ),
+    ],
+)
+def test_a_fault_in_memory_is_named(texts, labels, more, message):
+    with pytest.raises(DataError, match=message):
+        Dataset.from_texts(texts, labels, **more)
+
+
+# The cut
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    labels=st.lists(st.integers(0, 4), min_size=2, max_size=60),
+    share=st.floats(0.01, 0.99),
+    seed=st.integers(0, 3),
+    data=st.data(),
+)
+def test_the_cut_is_a_stratified_partition(labels, share, seed, data):
+    labels = [0, *labels, 0]
+    split = Split(tuple(f"text {i}" for i in range(len(labels))), np.array(labels, np.int32))
+    train, valid = datasets.cut(split, share, seed)
+    rows = [*zip(train.texts, train.labels, strict=True), *zip(valid.texts, valid.labels, strict=True)]
+    assert sorted(rows) == sorted(zip(split.texts, labels, strict=True))
+    held = Counter(valid.labels.tolist())
+    for label, n in Counter(labels).items():
+        assert held[label] < n
+        assert abs(held[label] - share * n) <= 0.5 or held[label] in (0 if n == 1 else 1, n - 1)
+    order = data.draw(st.permutations(range(len(labels))))
+    assert set(datasets.cut(split.take(order), share, seed)[1].texts) == set(valid.texts)
+
+
+def test_the_cut_is_80_to_20_and_hangs_on_the_seed():
+    texts, labels = [f"text {i}" for i in range(1000)], [i % 4 for i in range(1000)]
+    first, again, other = (Dataset.from_texts(texts, labels, seed=seed) for seed in (0, 0, 1))
+    assert (len(first.train), len(first.valid)) == (800, 200)
+    assert np.bincount(first.valid.labels).tolist() == [50] * 4
+    assert first.digest == again.digest != other.digest
+    assert 20 < len(set(first.valid.texts) & set(other.valid.texts)) < 70
+
+
+def test_the_cut_is_the_same_in_another_process(tmp_path):
+    path = folder(tmp_path / "x", train="label,text\n" + "".join(f"{i % 3},text {i}\n" for i in range(60)))
+    command = [
+        sys.executable,
+        "-c",
+        f"from wave_jax import datasets; print(datasets.load({str(path)!r}).digest)",
+    ]
+    runs = [
+        subprocess.run(command, capture_output=True, env=os.environ | {"PYTHONHASHSEED": seed})
+        for seed in "12"
+    ]
+    assert {run.stdout.decode().strip() for run in runs} == {datasets.load(path).digest}

@@ -1,0 +1,138 @@
+"""A run from texts to metrics: the same with a folder and without, stopped and not."""
+
+import json
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from tiny import DATA, PRESET
+
+from wave_jax.errors import CheckpointError
+from wave_jax.runs import run
+from wave_jax.runs.folder import parameter_digest
+from wave_jax.training import evaluate
+from wave_jax.training.loop import TrainConfig
+
+
+@pytest.fixture(scope="module")
+def prepared():
+    return run.prepare(DATA, PRESET)
+
+
+@pytest.fixture(scope="module")
+def turns(prepared):
+    """A whole run without a folder; each turn keeps its state's step alone, as the state is used up."""
+    return [(turn.record, turn.kept) for turn in run.train(prepared, every=2)]
+
+
+def same(a, b) -> bool:
+    return parameter_digest(a) == parameter_digest(b)
+
+
+def without_time(records):
+    return [record._replace(texts_per_second=0.0) for record in records]
+
+
+def test_all_that_a_run_needs_comes_from_texts_and_preset(prepared):
+    assert prepared.settings.v == prepared.tokenizer.v <= 60
+    assert (prepared.settings.classes, prepared.settings.max_length) == (("+", "-"), 16)
+    assert prepared.settings.data == {"name": "texts", "digest": DATA.digest}
+    assert (len(prepared.train.labels), len(prepared.valid.labels), prepared.steps) == (16, 4, 12)
+    again = run.prepare(DATA, PRESET)
+    assert same(again.network, prepared.network)
+    other = run.prepare(DATA, replace(PRESET, training=replace(PRESET.training, seed=1)))
+    assert not same(other.network, prepared.network)
+
+
+def test_sentences_are_counted_where_the_network_looks_at_them():
+    by_sentence = replace(PRESET, network=replace(PRESET.network, levels="sentence"))
+    assert run.prepare(DATA, by_sentence).train.segments is not None
+    assert run.prepare(DATA, PRESET).train.segments is None
+
+
+def test_the_best_network_is_that_of_the_highest_validation(prepared, turns):
+    accuracies = [record.valid.accuracy for record, _ in turns if record.valid]
+    first = next(i for i, (record, _) in enumerate(turns) if record.valid)
+    assert all(best is None for _, best in turns[:first])
+    kept = evaluate.evaluate(turns[-1][1], prepared.valid)
+    assert kept.accuracy == max(accuracies)
+    assert same(turns[-1][1], turns[2 * (1 + int(np.argmax(accuracies))) - 1][1])
+
+
+def test_the_last_network_is_kept_where_that_is_asked_for(prepared, turns, tmp_path):
+    last = replace(PRESET, training=replace(PRESET.training, keep="last"))
+    other = run.prepare(DATA, last)
+    *_, turn = run.train(other)
+    assert same(turn.kept, turn.state.network)
+    with run.run_folder(tmp_path, other) as folder:
+        assert len(list(run.train(other, folder))) > 1
+        assert folder.best is None
+        assert same(folder.network(), turn.kept)
+    assert not same(turns[-1][1], turn.kept), "the best epoch is the last: this test shows nothing"
+
+
+def test_a_run_with_a_folder_that_is_stopped_anywhere_ends_as_one_that_is_not(prepared, turns, tmp_path):
+    for record, _ in turns:  # one turn a part
+        with run.run_folder(tmp_path, prepared, resume=True) as folder:
+            turn = next(run.train(prepared, folder, every=2))
+            assert turn.record.step == record.step
+            folder.save(turn.state)
+    with run.run_folder(tmp_path, prepared, resume=True) as folder:
+        assert not list(run.train(prepared, folder))
+        metrics = run.finish(folder, prepared, test=DATA.test, preset="tiny")
+        assert without_time(folder.records()) == without_time([record for record, _ in turns])
+    assert metrics["parameter_digest"] == parameter_digest(turns[-1][1])
+
+
+def test_the_numbers_of_a_run(prepared, turns, tmp_path):
+    with run.run_folder(tmp_path / "run", prepared) as folder:
+        list(run.train(prepared, folder, every=2))
+        assert run.metrics_of(folder.path) is None
+        metrics = run.finish(folder, prepared, preset="tiny")
+        network = folder.network()
+    assert run.metrics_of(tmp_path / "run") == metrics
+    assert "test_accuracy" not in metrics
+    count = sum(leaf.size for leaf in jax.tree.leaves(network))
+    assert metrics["parameters"] == count
+    assert metrics["parameters_without_embeddings"] == count - prepared.tokenizer.v * 4
+    assert (metrics["model"], metrics["preset"], metrics["seed"], metrics["steps"]) == ("wave", "tiny", 0, 12)
+    assert (metrics["data"], metrics["data_digest"]) == ("texts", DATA.digest)
+    assert metrics["texts_per_second"] == pytest.approx(48 / metrics["seconds"])
+    answers = evaluate.predict(network, prepared.valid).argmax(-1)
+    assert metrics["valid_accuracy"] == np.mean(answers == prepared.valid.labels)
+    assert metrics["versions"]["jax"] == jax.__version__
+
+    read = run.measure(prepared, network, [record for record, _ in turns], test=DATA.test)
+    tokens = run.tokens_of(DATA.test, prepared.tokenizer, prepared.settings)
+    assert read["test_accuracy"] == np.mean(evaluate.predict(network, tokens).argmax(-1) == [0, 1])
+
+
+def test_a_folder_is_of_one_run(prepared, tmp_path):
+    run.run_folder(tmp_path / "run", prepared).close()
+    with pytest.raises(CheckpointError, match="holds a run already: resume it, or name another folder"):
+        run.run_folder(tmp_path / "run", prepared)
+    other = prepared._replace(settings=replace(prepared.settings, training=TrainConfig(epochs=9)))
+    with pytest.raises(CheckpointError, match=r"training\.epochs is 3, not 9"):
+        run.run_folder(tmp_path / "run", other, resume=True)
+
+
+def test_texts_that_moved_are_the_same_texts(tmp_path):
+    here, there = (run.prepare(DATA, PRESET, origin={"name_or_folder": place}) for place in ("/a", "/b"))
+    run.run_folder(tmp_path / "run", here).close()
+    run.run_folder(tmp_path / "run", there, resume=True).close()
+
+
+def test_metrics_that_cannot_be_read_are_an_error(tmp_path):
+    (tmp_path / "metrics.json").write_text("{")
+    with pytest.raises(CheckpointError, match="remove it and resume the run"):
+        run.metrics_of(tmp_path)
+    (tmp_path / "metrics.json").write_text(json.dumps({"a": 1}))
+    assert run.metrics_of(tmp_path) == {"a": 1}
+
+
+def test_weights_are_for_networks_that_have_their_shape(tmp_path):
+    (tmp_path / "config.json").write_text('{"vocab_size": 6}')
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\nup\ndown\n")
+    with pytest.raises(ValueError, match="are for bert and transformer: leave them out for wave"):
+        run.prepare(DATA, replace(PRESET, weights=tmp_path))

@@ -1,0 +1,137 @@
+"""Derivatives under the names of the forward pass: against finite differences and against each other."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import BATCH, CONFIGS, build, in_float64
+
+from wave_jax.networks.layers import Trace
+from wave_jax.study.gradients import by_parameter, by_stage, by_token
+from wave_jax.training.loss import loss, score_of_logits
+
+WAVES = [name for name in CONFIGS if name not in ("Transformer", "bag", "BERT")]
+
+
+@pytest.fixture(params=CONFIGS, scope="module")
+def model(request):
+    return build(CONFIGS[request.param])
+
+
+stages = jax.jit(by_stage)
+
+
+def test_by_stage_has_the_names_and_shapes_of_the_trace(model):
+    trace = model.trace(BATCH.ids, BATCH.mask, BATCH.segments)
+    derivative = stages(model, BATCH)
+    assert jax.tree.structure(derivative) == jax.tree.structure(trace)
+    shapes = lambda tree: [(x.shape, x.dtype) for x in jax.tree.leaves(tree)]
+    assert shapes(derivative) == shapes(trace)
+
+
+def test_stages_that_a_network_lacks_are_none():
+    for name in ("Transformer", "bag", "BERT"):
+        derivative = stages(build(CONFIGS[name]), BATCH)
+        assert [stage is None for stage in derivative] == [False, *[True] * 6, False, False]
+
+
+def test_by_stage_against_finite_differences(model):
+    """Along a random direction u at each stage, complex ones included: dL = Re Σ conj(∂L/∂Z)·u."""
+    with jax.enable_x64(True):
+        model = in_float64(model)
+        derivative = jax.jit(by_stage)(model, BATCH)
+        zero = jax.tree.map(jnp.zeros_like, derivative)
+        leaves, structure = jax.tree.flatten(zero)
+        keys = jax.random.split(jax.random.key(1), len(leaves))
+
+        @jax.jit
+        def loss_at(nudge):
+            logits = model.trace(BATCH.ids, BATCH.mask, BATCH.segments, nudge=nudge).logits
+            return score_of_logits(logits, BATCH.labels).mean_loss
+
+        for i, (leaf, key) in enumerate(zip(leaves, keys, strict=True)):
+            u = jax.random.normal(key, leaf.shape, leaf.dtype)
+            nudge = lambda t, i=i, u=u: structure.unflatten([*leaves[:i], t * u, *leaves[i + 1 :]])
+            slope = lambda t, nudge=nudge: (loss_at(nudge(t)) - loss_at(nudge(-t))) / (2 * t)
+            numeric = (4 * slope(1e-5) - slope(2e-5)) / 3  # Richardson: the error falls to fourth order
+            exact = jnp.sum(jnp.conj(jax.tree.leaves(derivative)[i]) * u).real
+            np.testing.assert_allclose(exact, numeric, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", WAVES)
+def test_a_step_along_a_complex_derivative_climbs_as_fast_as_its_squared_norm(name):
+    """The steepest-ascent convention: with the conjugate, which jax.grad returns, it would not."""
+    with jax.enable_x64(True):
+        model = in_float64(build(CONFIGS[name]))
+        derivative = jax.jit(by_stage)(model, BATCH)
+
+        def loss_after(step, direction):
+            nudge = Trace(Z=jax.tree.map(lambda g: step * g, direction))
+            logits = model.trace(BATCH.ids, BATCH.mask, BATCH.segments, nudge=nudge).logits
+            return score_of_logits(logits, BATCH.labels).mean_loss
+
+        slope = jax.jit(jax.grad(loss_after))
+        squared = sum(float(jnp.sum(jnp.abs(g) ** 2)) for g in jax.tree.leaves(derivative.Z))
+        assert squared > 0
+        assert slope(0.0, derivative.Z) == pytest.approx(squared, rel=1e-10)
+        if CONFIGS[name].read_out == "real_imag":  # a magnitude's derivative may well be its own conjugate
+            assert slope(0.0, jax.tree.map(jnp.conj, derivative.Z)) < 0.999 * squared
+
+
+def test_parameter_derivatives_follow_from_the_stages(model):
+    """∂L/∂(embedding row) = sum over its tokens; ∂L/∂(classifier's bias) = sum over logits."""
+    parameters, stage = jax.jit(by_parameter)(model, BATCH), stages(model, BATCH)
+    table = np.zeros(model.embedding.shape)
+    for row, g in zip(np.asarray(BATCH.ids).ravel(), np.asarray(stage.w).reshape(-1, 6), strict=True):
+        table[row] += g
+    np.testing.assert_allclose(parameters.embedding[...], table, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(parameters.classifier.bias[...], stage.logits.sum(0), rtol=1e-4, atol=1e-6)
+
+
+def test_by_token_is_the_stage_w_and_parameters_are_the_gradient_of_the_loss(model):
+    np.testing.assert_allclose(jax.jit(by_token)(model, BATCH), stages(model, BATCH).w, rtol=1e-5, atol=1e-7)
+    for a, b in zip(
+        jax.tree.leaves(jax.jit(by_parameter)(model, BATCH)),
+        jax.tree.leaves(jax.jit(jax.grad(loss))(model, BATCH)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("function", [by_parameter, by_stage, by_token])
+def test_per_text_derivatives_average_to_the_batch_and_are_those_of_each_text_alone(model, function):
+    each = jax.jit(lambda m, b: function(m, b, per_text=True))(model, BATCH)
+    first = jax.jit(function)(model, jax.tree.map(lambda x: x[0], BATCH))
+    whole = jax.jit(function)(model, BATCH)
+    for a, b in zip(jax.tree.leaves(each), jax.tree.leaves(first), strict=True):
+        np.testing.assert_allclose(a[0], b, rtol=1e-4, atol=1e-6)
+    for a, b in zip(jax.tree.leaves(each), jax.tree.leaves(whole), strict=True):
+        want = a.mean(0) if function is by_parameter else a / len(BATCH.labels)
+        np.testing.assert_allclose(b, want, rtol=1e-4, atol=1e-6)
+
+
+def test_no_gradient_reaches_a_phase_through_the_magnitude_of_a_modulation():
+    """∂L/∂Z lies along Z itself: turning a wave changes nothing."""
+    for combine, along in (("modulate", True), ("interfere", False)):
+        config = replace(CONFIGS["modulation"], read_out="magnitude", combine=combine)
+        model = build(config)
+        Z1, g = model.trace(BATCH.ids, BATCH.mask).Z1, stages(model, BATCH).Z1
+        turn = np.asarray(jnp.imag(jnp.conj(Z1) * g))  # derivative by the phase of Z1
+        assert (np.abs(turn).max() < 1e-5 * np.abs(np.asarray(Z1) * g).max()) == along
+
+
+def test_with_cls_pooling_the_gradient_at_other_variants_is_their_value_times_a_common_factor():
+    model = build(CONFIGS["modulation"])
+    trace, g = model.trace(BATCH.ids, BATCH.mask), stages(model, BATCH)
+    ratio = np.asarray(g.w1 / trace.w1)[0, 1:]  # c_k, the same for every token of the text
+    np.testing.assert_allclose(ratio, np.tile(ratio[:1], (5, 1)), rtol=1e-3)
+
+
+def test_dropout_keys_reach_the_derivatives():
+    model, key = build(replace(CONFIGS["modulation"], dropout=0.5)), jax.random.key(0)
+    tokens = jax.jit(by_token)(model, BATCH, key)
+    assert not np.allclose(tokens, jax.jit(by_token)(model, BATCH))
+    np.testing.assert_allclose(stages(model, BATCH, key).w, tokens, rtol=1e-5)
+    assert jax.eval_shape(lambda: by_token(model, BATCH, key, per_text=True)).shape == (2, 6, 6)

@@ -1,0 +1,62 @@
+"""Every kind of network, tiny and with random parameters, and a tiny corpus with a preset to train on it."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from wave_jax.data.batches import Batch
+from wave_jax.data.datasets import Dataset
+from wave_jax.networks.bert import BertConfig
+from wave_jax.networks.transformer import BagConfig, TransformerConfig
+from wave_jax.networks.wave_network import WaveConfig
+from wave_jax.runs.presets import Preset
+from wave_jax.training.config import TrainConfig
+
+TINY = WaveConfig(d=6, max_length=16)
+CONFIGS = {
+    "modulation": TINY,
+    "interference": replace(
+        TINY, combine="interfere", read_out="magnitude", pool="mean", positions="sinusoidal"
+    ),
+    "voices": replace(TINY, voice_width=3),
+    "two layers": replace(TINY, layers=2, levels="sentence", positions="learned", activation="gelu"),
+    "Transformer": TransformerConfig(d=6, heads=2, width=8, max_length=16),
+    "bag": BagConfig(d=6),
+    "BERT": BertConfig(
+        vocab_size=11,
+        hidden_size=6,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=8,
+        max_position_embeddings=16,
+    ),
+}
+
+BATCH = Batch(
+    ids=jnp.array([[2, 5, 7, 5, 3, 1], [2, 9, 4, 0, 0, 0]]),
+    mask=jnp.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]]) == 1,
+    labels=jnp.array([1, 2]),
+    segments=jnp.array([[0, 0, 0, 1, 1, 1], [0, 1, 1, 0, 0, 0]]),
+)
+
+
+def build(config, v=11, c=3, seed=0):
+    """A network whose every parameter is random: zero biases and unit scales would hide mistakes."""
+    network = jax.eval_shape(lambda: config.build(v=v, c=c, rngs=nnx.Rngs(0)))
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape), x.dtype), network)
+
+
+def in_float64(tree):
+    return jax.tree.map(lambda x: x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
+
+
+PRESET = Preset(WaveConfig(d=4, max_length=16), TrainConfig(epochs=3, batch=4, rate=0.01), v=60)
+_WORDS = ["up rise gain", "down fall loss"]
+TEXTS = [f"{_WORDS[i % 2]} {'abc'[i % 3]} {'xyz'[i // 3 % 3]}" for i in range(20)]
+DATA = Dataset.from_texts(
+    TEXTS, [i % 2 for i in range(20)], test=(["rise", "fall a"], [0, 1]), classes=["+", "-"]
+)

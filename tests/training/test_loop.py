@@ -1,0 +1,243 @@
+"""Training: its steps, its records; the same bits however it is cut; what stops it."""
+
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from tests.networks import TINY, build
+from wave_jax.data import batches, planted
+from wave_jax.data.batches import TokenArrays
+from wave_jax.data.tokenizer import Tokenizer
+from wave_jax.networks.wave_network import WaveConfig
+from wave_jax.runs.presets import SMALL
+from wave_jax.training import loop
+from wave_jax.training.config import TrainConfig, lengths
+from wave_jax.training.loop import NonFinite, TrainState, fit, init, step
+from wave_jax.training.loss import loss
+
+
+def tokens(texts=26, seed=0, v=11):
+    rng = np.random.default_rng(seed)
+    offsets = np.concatenate([[0], np.cumsum(rng.integers(2, 9, texts))])
+    ids = rng.integers(4, v, offsets[-1]).astype(np.uint16)
+    ids[offsets[:-1]] = 2
+    return TokenArrays(ids, offsets, rng.integers(0, 3, texts).astype(np.int32))
+
+
+V = 40
+NETWORK = build(replace(TINY, dropout=0.3), v=V)
+TOKENS = tokens()  # 7 steps of 4 texts, the last with filler
+CONFIG = TrainConfig(
+    epochs=3, batch=4, rate=1e-2, schedule="cosine", weight_decay=0.1, smoothing=0.1, drop_tokens=0.3, seed=5
+)
+
+
+def copied(state):
+    return jax.tree.map(jnp.copy, state)
+
+
+def run(start=NETWORK, config=CONFIG, until=None, **settings):
+    """The last state, copied, and all records."""
+    records = []
+    for state, record in fit(start, TOKENS, config, **settings):  # noqa: B007
+        records.append(record)
+        if record.step == until:
+            break
+    return copied(state), records
+
+
+def assert_same_bits(one, other):
+    for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b), err_msg=jax.tree_util.keystr(path))
+
+
+WHOLE = run(every=7, valid=TOKENS)
+
+
+def test_what_fit_cannot_do_is_refused_before_the_first_step():
+    with pytest.raises(ValueError, match="patience=2 needs validation texts"):
+        fit(NETWORK, TOKENS, replace(CONFIG, patience=2))
+    none = TokenArrays(np.zeros(0, np.uint16), np.zeros(1, np.int64), np.zeros(0, np.int32))
+    with pytest.raises(ValueError, match="no texts to train on"):
+        fit(NETWORK, none, CONFIG)
+    with pytest.raises(ValueError, match="every must be at least 1"):
+        fit(NETWORK, TOKENS, CONFIG, every=0)
+
+
+# --- one step -----------------------------------------------------------------------------------------------
+
+
+def test_a_step_is_clipped_adam():
+    config = TrainConfig(rate=0.1, clip=0.01)
+    batch = jax.tree.map(jnp.asarray, batches.gather(TOKENS, np.arange(4), 8))
+    network = build(TINY, v=V)
+    state, score = step(init(network), batch, config, 10)
+    transform = optax.chain(optax.clip_by_global_norm(0.01), optax.adam(0.1))
+
+    @jax.jit
+    def plain(network):
+        gradient = jax.grad(loss)(network, batch)
+        update, _ = transform.update(gradient, transform.init(network))
+        return optax.apply_updates(network, update), gradient, loss(network, batch)
+
+    want, gradient, want_loss = plain(network)
+    sure = jax.tree.map(lambda g: abs(g) > 1e-4, gradient)  # of rounding, Adam makes a full step
+    for a, b, where in zip(*map(jax.tree.leaves, (state.network, want, sure)), strict=True):
+        np.testing.assert_allclose(a[where], b[where], rtol=1e-4, atol=1e-4)
+    assert int(state.step) == 1
+    np.testing.assert_allclose(score.mean_loss, want_loss, rtol=1e-5)
+
+
+def test_a_step_uses_its_state_up_and_fit_spares_what_it_is_given():
+    batch = jax.tree.map(jnp.asarray, batches.gather(TOKENS, np.arange(4), 8))
+    config = TrainConfig(rate=0.1, clip=0.01)
+    state = init(build(TINY, v=V))
+    step(state, batch, config, 10)
+    assert state.network.embedding[...].is_deleted()
+    assert not any(x.is_deleted() for x in jax.tree.leaves(NETWORK))
+
+
+def test_bfloat16_computes_near_float32_and_keeps_float32_parameters():
+    state, records = run(config=replace(CONFIG, dtype="bfloat16"), every=7, until=7)
+    assert {x.dtype for x in jax.tree.leaves(state.network)} == {np.dtype(np.float32)}
+    want = WHOLE[1][0].loss
+    assert records[-1].loss != want
+    assert records[-1].loss == pytest.approx(want, rel=0.02)
+
+
+# --- a run --------------------------------------------------------------------------------------------------
+
+
+def test_records_come_at_every_step_asked_for_and_at_the_ends_of_epochs():
+    _, records = run(every=5)
+    assert [(r.step, r.epoch) for r in records] == [
+        (5, 1),
+        (7, 1),
+        (10, 2),
+        (14, 2),
+        (15, 3),
+        (20, 3),
+        (21, 3),
+    ]
+    _, whole = WHOLE
+    assert [r.valid is not None for r in whole] == [True] * 3
+    assert whole[-1].valid.count == 26
+    assert whole[-1].rate == pytest.approx(1e-2 * (1 + np.cos(np.pi * 20 / 21)) / 2, rel=1e-3)
+    assert all(r.texts_per_second > 0 and r.gradient_norm > 0 and 0 <= r.accuracy <= 1 for r in whole)
+
+
+def test_steps_overrule_epochs():
+    state, records = run(config=replace(CONFIG, steps=9), every=4, valid=TOKENS)
+    assert [r.step for r in records] == [4, 7, 8, 9]
+    assert [r.valid is not None for r in records] == [False, True, False, True]
+    assert int(state.step) == 9
+
+
+@pytest.mark.parametrize("done", [1, 3, 7, 9])
+def test_a_run_goes_on_from_any_step_as_if_nothing_had_been(done):
+    state, _ = run(every=1, until=done, valid=TOKENS)
+    saved = jax.tree.map(np.asarray, state)  # as from a file
+    state, records = run(start=saved, every=7, valid=TOKENS)
+    assert_same_bits(state, WHOLE[0])
+    assert records[-1][:6] == WHOLE[1][-1][:6]
+
+
+def test_runs_over_seeds_rates_and_lengths_are_compiled_once():
+    *_, (first, _) = fit(NETWORK, TOKENS, CONFIG)
+    kinds = set(loop._run.known)
+    other = replace(CONFIG, seed=6, rate=1e-3, schedule="linear", epochs=2)
+    *_, (second, _) = fit(NETWORK, TOKENS, other)
+    assert set(loop._run.known) == kinds
+    assert not np.array_equal(first.network.classifier.bias[...], second.network.classifier.bias[...])
+
+
+def test_two_processes_make_the_same_bits():
+    code = "from tests.training.test_loop import *; print(*sorted(digests()))"
+    root = Path(__file__).parents[2]
+    lines = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": f"{root}:{root / 'tests'}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert lines[-1] == " ".join(sorted(digests()))
+
+
+def digests():
+    import hashlib
+
+    return [hashlib.sha256(np.asarray(leaf).tobytes()).hexdigest()[:16] for leaf in jax.tree.leaves(WHOLE[0])]
+
+
+def test_training_stops_when_validation_no_longer_gets_better():
+    frozen = replace(CONFIG, epochs=9, rate=1e-12, weight_decay=0.0, patience=2)
+    state, records = run(config=frozen, every=7, valid=TOKENS)
+    assert records[-1].epoch == 3
+    assert (int(state.stale), float(state.best)) == (2, pytest.approx(records[0].valid.accuracy))
+    assert list(fit(state, TOKENS, frozen, valid=TOKENS)) == []
+
+
+def test_non_finite_numbers_stop_the_run_and_the_state_is_from_before():
+    config = replace(CONFIG, batch=1, drop_tokens=0.0, epochs=1)
+    plan = batches.epoch(TOKENS, 1, config.seed, 0, lengths(TOKENS, config), loop._TOGETHER)
+    read = [set(batch.ids[batch.mask].tolist()) for batch in batches.steps(TOKENS, plan)]
+    first, token = next((i, t) for i in range(1, 26) for t in read[i] - set().union(*read[:i]))
+    poisoned = copied(NETWORK)
+    poisoned.embedding = type(poisoned.embedding)(poisoned.embedding[...].at[token].set(jnp.inf))
+    with pytest.raises(
+        NonFinite, match=rf"^Step {first + 1} met NaN or infinite numbers in .*variant1"
+    ) as caught:
+        for _ in fit(poisoned, TOKENS, config):
+            pass
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert error.step == first + 1
+    assert int(error.state.step) == first
+    assert "layers.0.variant1.kernel" in error.names
+    kernel, moment = error.state.network.layers[0].variant1.kernel, error.state.optimizer.mu.embedding
+    assert jnp.isfinite(kernel[...]).all()
+    assert jnp.isfinite(moment[...]).all()
+
+
+def test_an_id_beyond_the_table_is_reported():
+    beyond = TOKENS._replace(ids=np.where(TOKENS.ids == 10, V, TOKENS.ids))
+    with pytest.raises(NonFinite, match="embedding"):
+        list(fit(NETWORK, beyond, CONFIG, every=7))
+
+
+# --- learning -----------------------------------------------------------------------------------------------
+
+
+def test_eight_texts_are_learnt_by_heart():
+    eight = tokens(texts=8, seed=3, v=40)
+    network = build(WaveConfig(d=16), v=40)
+    config = TrainConfig(steps=150, batch=8, rate=1e-2)
+    *_, (_, record) = fit(network, eight, config, every=50)
+    assert record.accuracy == 1
+    assert record.loss < 0.1
+
+
+def test_the_planted_corpus_is_learnt():
+    parts = {part: planted.generate(part=part, size=size) for part, size in (("train", 800), ("valid", 200))}
+    tokenizer = Tokenizer.train(parts["train"].texts, v=800)
+    tokens = {
+        part: batches.tokenize(corpus.texts, corpus.labels, tokenizer, 64) for part, corpus in parts.items()
+    }
+    network = WaveConfig(d=16, dropout=0.2).build(v=tokenizer.v, c=4, rngs=nnx.Rngs(0))
+    config = replace(SMALL.training, epochs=10, batch=32, rate=1e-2, drop_tokens=0.2)
+    *_, (state, record) = fit(network, tokens["train"], config, valid=tokens["valid"])
+    majority = np.bincount(parts["valid"].labels).max() / 200
+    assert float(state.best) > majority + 0.15
+    assert isinstance(state, TrainState)
+    assert record.valid.count == 200

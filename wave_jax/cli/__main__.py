@@ -1,0 +1,268 @@
+"""The door: `wave-jax COMMAND`. Parses, calls, prints; no logic of its own.
+
+A command is a dataclass whose fields are its options. What it needs is imported when it runs: help and an
+exported file need no JAX.
+"""
+
+import json as _json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+HELP = """\
+usage: wave-jax COMMAND [OPTIONS]
+
+The Wave Network in JAX and Flax: train it, look into it, ship it.
+
+  demo       train three small networks offline and compare their gradients
+  train      train a network on labelled texts; all of it goes into a run folder
+  evaluate   accuracy of a run, class by class
+  predict    the label of every line of a file, or of what is typed
+  explain    which words made the label, as a page for the browser
+  export     a run as one small file that answers without JAX
+  info       what a run folder holds
+
+  wave-jax COMMAND --help   says more of a command
+  wave-jax --version        which wave_jax this is
+  --debug                   with any command: the traceback of what went wrong
+
+first steps:
+  wave-jax demo
+  wave-jax train --data planted --out runs/first
+  echo "the crew left the dock" | wave-jax predict runs/first
+"""
+
+_Method = Literal["leave_one_out", "gradient_x_input", "integrated_gradients"]
+Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+_FLAGS = (tyro.conf.FlagCreatePairsOff,)  # --json, and no --no-json
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Accuracy of the network that a run keeps, class by class."""
+
+    run: Run
+    """Folder of a run."""
+    test: bool = False
+    """Read the test split too; otherwise the validation texts alone."""
+    data: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None
+    """Where the texts are now, if not where they were."""
+    json: bool = False
+    """Print JSON."""
+
+    def __call__(self) -> None:
+        from wave_jax.cli import report
+        from wave_jax.runs.folder import RunFolder
+
+        found = report.evaluation(RunFolder.open(self.run), test=self.test, place=self.data)
+        print(_json.dumps(found, indent=1) if self.json else report.evaluation_text(found))
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Label, probability and text of every line, as tab-separated values.
+
+    Answers come while lines do, in constant memory. A tab becomes a space."""
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder of a run, or a file that `wave-jax export` wrote."""
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="[FILE]")] = Path("-")
+    """A text a line; - is standard input."""
+    json: bool = False
+    """Print JSON lines."""
+
+    def __call__(self) -> None:
+        write = _json_line if self.json else _tab_separated
+        source = sys.stdin.buffer if str(self.file) == "-" else self.file.open("rb")
+        with source:
+            answers = _answers(self.run)
+            for texts in _lines(source.fileno()):
+                found = answers.predict_proba(texts)
+                best = found.argmax(axis=-1).tolist()
+                sys.stdout.writelines(
+                    write(answers.classes[k], float(shares[k]), text)
+                    for k, shares, text in zip(best, found, texts, strict=True)
+                )
+                sys.stdout.flush()
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Which words made the label: the strongest here, all of them on a page."""
+
+    run: Run
+    """Folder of a run."""
+    text: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TEXT")]
+    """The text, in quotes."""
+    out: Annotated[Path, tyro.conf.arg(metavar="PAGE")]
+    """The page to write."""
+    label: Annotated[str | None, tyro.conf.arg(metavar="CLASS")] = None
+    """Class to explain; the likeliest if none is named."""
+    method: Annotated[_Method, tyro.conf.arg(metavar="HOW")] = "leave_one_out"
+    """What a word adds to the answer: leave_one_out takes it out and looks again; gradient_x_input and
+    integrated_gradients follow the derivative."""
+
+    def __call__(self) -> None:
+        from wave_jax.cli import report
+        from wave_jax.runs.folder import RunFolder
+
+        print(report.explanation(RunFolder.open(self.run), self.text, self.out, self.label, self.method))
+
+
+@dataclass(frozen=True)
+class Export:
+    """A run as one small file, which `predict` answers from without JAX."""
+
+    run: Run
+    """Folder of a run."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE")]
+    """The file to write."""
+    dtype: Annotated[Literal["int8", "float16", "float32"], tyro.conf.arg(metavar="DTYPE")] = "int8"
+    """What most numbers are rounded to: int8, float16 or float32. What it costs is printed."""
+    data: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None
+    """Where the texts are now, if not where they were."""
+
+    def __call__(self) -> None:
+        from wave_jax.cli import report
+        from wave_jax.runs.folder import RunFolder
+
+        print(report.exported(RunFolder.open(self.run), self.out, self.dtype, place=self.data))
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a run folder holds: settings, progress, numbers."""
+
+    run: Run
+    """Folder of a run."""
+    json: bool = False
+    """Print JSON."""
+
+    def __call__(self) -> None:
+        from wave_jax.cli import report
+        from wave_jax.runs.folder import RunFolder
+
+        found = report.info(RunFolder.open(self.run))
+        print(_json.dumps(found, indent=1) if self.json else report.info_text(found))
+
+
+# --- texts in, answers out ----------------------------------------------------------------------------------
+
+
+def _answers(run: Path) -> Any:
+    """What answers from a run folder, or from an exported file: `classes` and `predict_proba`."""
+    if run.is_file():
+        from wave_jax.serving import predictor
+
+        return predictor.load(run)
+    from wave_jax.runs.folder import RunFolder
+    from wave_jax.serving.live import Answers
+
+    return Answers.of_run(RunFolder.open(run))
+
+
+def _lines(source: int, most: int = 2**20) -> Iterator[list[str]]:
+    """The lines of a file as they come: as many together as are there."""
+    rest = b""
+    while part := os.read(source, most):
+        *lines, rest = (rest + part).split(b"\n")
+        if lines:
+            yield [_text(line) for line in lines]
+    if rest:
+        yield [_text(rest)]
+
+
+def _text(line: bytes) -> str:
+    return line.removesuffix(b"\r").decode("utf-8", "replace")
+
+
+def _tab_separated(label: str, share: float, text: str) -> str:
+    cells = (" ".join(cell.replace("\t", " ").splitlines()) for cell in (label, text))
+    label, text = cells
+    return f"{label}\t{share:.4f}\t{text}\n"
+
+
+def _json_line(label: str, share: float, text: str) -> str:
+    return _json.dumps({"label": label, "probability": share, "text": text}, ensure_ascii=False) + "\n"
+
+
+# --- the door -----------------------------------------------------------------------------------------------
+
+_LIGHT = {"evaluate": Evaluate, "predict": Predict, "explain": Explain, "export": Export, "info": Info}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command: 0 when it did its work, 1 when the work went wrong, 2 when it was asked wrongly."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    logging.basicConfig(format="wave-jax: %(message)s", level=logging.WARNING)
+    try:
+        code = _run([argument for argument in given if argument != "--debug"])
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader has seen enough; what is buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("\nwave-jax: interrupted.", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        print(f"wave-jax: {_sentence(error)}", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: list[str]) -> int:
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if name in ("-h", "--help"):
+        print(HELP, end="")
+        return 0
+    if name == "--version":
+        print(f"wave_jax {version('wave_jax')}")
+        return 0
+    if name not in (*_LIGHT, "train", "demo"):
+        print(
+            f"wave-jax: there is no command {name!r}.\n" if name else "",
+            HELP,
+            sep="",
+            end="",
+            file=sys.stderr,
+        )
+        return 2
+    return _command(name, rest)() or 0
+
+
+def _command(name: str, arguments: list[str]) -> Any:
+    """The command of this name with its options."""
+    if name == "train":
+        from wave_jax.cli import train
+
+        return train.parse(arguments)
+    if name == "demo":
+        # Most of its time is compilation: less effort there costs its small networks nothing.
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
+        from wave_jax.cli.demo import Demo
+
+        return tyro.cli(Demo, prog="wave-jax demo", args=arguments, config=_FLAGS)
+    return tyro.cli(_LIGHT[name], prog=f"wave-jax {name}", args=arguments, config=_FLAGS)
+
+
+def _sentence(error: Exception) -> str:
+    """What a user reads: the house's errors are sentences, others get their kind."""
+    if isinstance(error, OSError):
+        return str(error) if error.filename is None else f"{error.filename}: {error.strerror}."
+    if isinstance(error, ValueError | FloatingPointError) or type(error).__module__.startswith("wave_jax"):
+        return str(error)
+    return f"{type(error).__name__}: {error}\n--debug shows where; this may be a fault of wave_jax."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+"""What a run says about itself: numbers for a program, text for a terminal, and report.md in its folder."""
+
+import dataclasses
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wave_jax import tables
+from wave_jax.disk import write_whole
+from wave_jax.runs import run
+from wave_jax.runs.folder import RunFolder
+from wave_jax.serving import export
+from wave_jax.study import explain, plots
+from wave_jax.training.evaluate import Evaluation, evaluate
+from wave_jax.training.loop import Record
+
+__all__ = [
+    "evaluation",
+    "evaluation_text",
+    "explanation",
+    "exported",
+    "in_short",
+    "info",
+    "info_text",
+    "write",
+]
+
+
+# --- evaluate -----------------------------------------------------------------------------------------------
+
+
+def evaluation(folder: RunFolder, *, test: bool = False, place: str | None = None) -> dict[str, Any]:
+    """What the network kept makes of the validation texts, and of the test split where it is asked for."""
+    settings, tokenizer, network = folder.settings, folder.tokenizer(), folder.network()
+    dataset = run.texts_of(settings, place)
+    splits = {"valid": dataset.valid, **({"test": dataset.test} if test else {})}
+    found = {
+        name: _numbers(evaluate(network, run.tokens_of(split, tokenizer, settings)), settings.classes)
+        for name, split in splits.items()
+    }
+    return {"run": str(folder.path), "data": dataset.name, **found}
+
+
+def _numbers(found: Evaluation, classes: Sequence[str]) -> dict[str, Any]:
+    """An evaluation as JSON holds it; what is not defined is null."""
+    columns = found.precision, found.recall, found.confusion.sum(axis=1)
+    by_class = {
+        name: {"precision": _known(p), "recall": _known(r), "texts": int(texts)}
+        for name, p, r, texts in zip(classes, *columns, strict=True)
+    }
+    score = found.score
+    return {
+        "texts": int(score.count),
+        "accuracy": score.correct / score.count,
+        "loss": float(score.mean_loss),
+        "classes": by_class,
+        "confusion": found.confusion.tolist(),
+    }
+
+
+def _known(share: float) -> float | None:
+    return None if math.isnan(share) else float(share)
+
+
+def evaluation_text(found: Mapping[str, Any]) -> str:
+    """The same for a terminal."""
+    parts = []
+    for name in ("valid", "test"):
+        if name in found:
+            split = found[name]
+            head = f"{found['data']}, {name}: {_percent(split['accuracy'])} of {split['texts']:,} texts"
+            parts.append(f"{head}, loss {split['loss']:.3f}\n\n{tables.plain(_class_rows(split))}")
+    return "\n\n".join(parts)
+
+
+def _class_rows(split: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"class": name, **numbers} for name, numbers in split["classes"].items()]
+
+
+# --- info ---------------------------------------------------------------------------------------------------
+
+
+def info(folder: RunFolder) -> dict[str, Any]:
+    """What is in a run folder."""
+    settings = folder.settings
+    return {
+        "run": str(folder.path),
+        "settings": {
+            **{field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)},
+            "network": {"kind": settings.kind, **dataclasses.asdict(settings.network)},
+            "training": dataclasses.asdict(settings.training),
+            "data": dict(settings.data),
+        },
+        "steps": folder.steps,
+        "best": folder.best,
+        "metrics": run.metrics_of(folder.path),
+    }
+
+
+def info_text(found: Mapping[str, Any]) -> str:
+    """The same for a terminal."""
+    settings, metrics = found["settings"], found["metrics"]
+    data = settings["data"]
+    lines = {
+        "state": "finished" if metrics else "not finished: `train --resume` goes on with it",
+        "result": metrics and in_short(metrics),
+        "saved steps": ", ".join(map(str, found["steps"])) or "none",
+        "best step": found["best"],
+        "texts": f"{data['name']}, digest {data['digest'][:12]}",
+        "classes": ", ".join(settings["classes"]),
+        "vocabulary": f"{settings['v']:,} rows, tokenizer {settings['tokenizer'][:12]}",
+        "network": listed(settings["network"]),
+        "training": listed(settings["training"]),
+    }
+    return "\n".join(_entry(name, str(text)) for name, text in lines.items() if text is not None)
+
+
+def listed(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+def _entry(name: str, text: str) -> str:
+    return textwrap.fill(f"{name:<13}{text}", 80, subsequent_indent=" " * 13, break_on_hyphens=False)
+
+
+# --- explain, export ----------------------------------------------------------------------------------------
+
+
+def explanation(folder: RunFolder, text: str, page: Path, label: str | None, method: explain.Method) -> str:
+    """Writes the page; the answer and the strongest words for a terminal."""
+    settings = folder.settings
+    classes = tuple(settings.classes)
+    if label is not None and label not in classes:
+        raise ValueError(f"label must be one of {', '.join(classes)}, got {label!r}.")
+    found = explain.explain(
+        folder.network(),
+        folder.tokenizer(),
+        text,
+        classes,
+        label=None if label is None else classes.index(label),
+        method=method,
+        max_length=settings.max_length,
+    )
+    write_whole(page, found.page().encode())
+    words = [  # [CLS] and [SEP] stand for no characters
+        {"word": text[token.start : token.end] or token.token, "score": token.score}
+        for token in found.strongest()
+    ]
+    head = f"{classes[found.label]}, probability {found.probabilities[found.label]:.3f}"
+    return f"{head}\n\n{tables.plain(words)}\n\n{page} shows the text."
+
+
+def exported(folder: RunFolder, file: Path, dtype: export.Dtype, place: str | None = None) -> str:
+    """Writes the file; what it holds and what rounding cost, on the validation texts."""
+    settings = folder.settings
+    split = run.texts_of(settings, place).valid
+    valid = run.tokens_of(split, folder.tokenizer(), settings)
+    found = export.save_run(file, folder, dtype=dtype, valid=valid)
+    assert found.loss is not None
+    before, after, texts = found.loss.before, found.loss.after, found.loss.texts
+    return (
+        f"{file}: {found.size / 1e6:,.2f} MB in {dtype}\n"
+        f"valid {_percent(before)} before, {_percent(after)} after, over {texts:,} texts;"
+        f" {_percent(found.loss.changed)} of the answers changed"
+    )
+
+
+# --- report.md ----------------------------------------------------------------------------------------------
+
+
+def in_short(metrics: Mapping[str, Any]) -> str:
+    """The result of a run in a line.
+
+    >>> in_short({"valid_accuracy": 0.9166, "seconds": 61.5, "texts_per_second": 12_345.6})
+    'valid 91.66 %, trained in 62 s, 12,346 texts/s'
+    """
+    known = [name for name in ("valid", "test") if f"{name}_accuracy" in metrics]
+    accuracies = ", ".join(f"{name} {_percent(metrics[f'{name}_accuracy'])}" for name in known)
+    rate = f"{metrics['texts_per_second']:,.0f} texts/s"
+    return f"{accuracies}, trained in {metrics['seconds']:.0f} s, {rate}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
+def write(folder: RunFolder, metrics: Mapping[str, Any]) -> None:
+    """Write report.md, and its figure, of a finished run."""
+    validated = [record for record in folder.records() if record.valid is not None]
+    accuracies = {
+        "training": [[record.accuracy for record in validated]],
+        "validation": [[float(record.valid.accuracy) for record in validated if record.valid is not None]],
+    }
+    steps = np.array([record.step for record in validated])
+    figure = plots.bands(steps, {name: np.array(values) for name, values in accuracies.items()})
+    write_whole(folder.path / "accuracy.png", plots.png(figure))
+    write_whole(folder.path / "report.md", _page(folder, metrics, validated).encode())
+
+
+def _page(folder: RunFolder, metrics: Mapping[str, Any], validated: Sequence[Record]) -> str:
+    plain = {name: value for name, value in metrics.items() if not isinstance(value, Mapping)}
+    epochs = [
+        {
+            "epoch": record.epoch,
+            "step": record.step,
+            "loss": record.loss,
+            "training accuracy": record.accuracy,
+            "validation accuracy": record.valid and float(record.valid.accuracy),
+        }
+        for record in validated
+    ]
+    settings = {"network": folder.settings.network, "training": folder.settings.training}
+    return "\n\n".join(
+        [
+            f"# {folder.path.resolve().name}",
+            f"{metrics['model']} on {metrics['data']}: {in_short(metrics)}.",
+            "![accuracy over steps](accuracy.png)",
+            tables.markdown(epochs),
+            "The line of an epoch speaks of its last steps; training counts dropout and dropped tokens.",
+            tables.markdown([{"": name, "value": str(value)} for name, value in plain.items()]),
+            *(f"{name.capitalize()}: {listed(dataclasses.asdict(of))}." for name, of in settings.items()),
+            f"Versions: {listed(metrics['versions'])}.\n",
+        ]
+    )

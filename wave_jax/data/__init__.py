@@ -1,0 +1,1 @@
+"""Turn texts into ids, and ids into batches."""

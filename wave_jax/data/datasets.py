@@ -1,0 +1,296 @@
+"""Texts and labels from a name, a folder of CSV files or memory, as one `Dataset`.
+
+A `Dataset` has its train and validation splits at hand; the test split is read, checked and hashed
+by nobody until somebody asks for `dataset.test`.
+"""
+
+import hashlib
+import itertools
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int32
+
+from wave_jax.data import csv_files, planted, published
+from wave_jax.data.csv_files import Rows
+from wave_jax.errors import DataError
+
+__all__ = ["NAMES", "Dataset", "Split", "cut", "load"]
+
+NAMES = (*published.CORPORA, "planted")
+
+Column = Sequence[object] | np.ndarray  # of texts or labels in memory, checked one by one
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Split:
+    """Texts with their labels, which are numbers of classes.
+
+    A planted split also knows `topics`, the labels before its label noise, and `evidence`: for every
+    text the (start, end) character spans of the words that carry the topic.
+
+    >>> Split(("good", "bad"), np.array([1, 0], np.int32))
+    Split(2 texts)
+    """
+
+    texts: tuple[str, ...]
+    labels: Int32[np.ndarray, " n"]
+    topics: Int32[np.ndarray, " n"] | None = None
+    evidence: planted.Spans | None = None
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __repr__(self) -> str:
+        return f"Split({len(self):,} texts)"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over labels and texts, in their order."""
+        sha = hashlib.sha256(self.labels.astype("<i4").tobytes())
+        for text in self.texts:
+            raw = text.encode()
+            sha.update(len(raw).to_bytes(8, "little") + raw)
+        return sha.hexdigest()
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> "Split":
+        """The split of these rows, in this order.
+
+        >>> Split(("good", "bad"), np.array([1, 0], np.int32)).take([1]).texts
+        ('bad',)
+        """
+        at = np.asarray(rows, int)
+        return Split(
+            tuple(self.texts[i] for i in at),
+            self.labels[at],
+            None if self.topics is None else self.topics[at],
+            None if self.evidence is None else tuple(self.evidence[i] for i in at),
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """A corpus of labelled texts in three splits; the test split is read when first asked for.
+
+    >>> Dataset.from_texts(["up", "rise", "down", "fall"], ["+", "+", "-", "-"])
+    Dataset('texts', 2 classes, train 2, valid 2)
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    valid: Split
+    read_test: Callable[[], Split] | None = None
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.classes)} classes, train {len(self.train):,}, valid {len(self.valid):,}"
+        return f"Dataset({self.name!r}, {sizes})"
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a test split to ask for."""
+        return self.read_test is not None
+
+    @cached_property
+    def test(self) -> Split:
+        """The test split, read now if it was not before."""
+        if self.read_test is None:
+            raise DataError(f"{self.name} has no test split: put test.csv into its folder, or give test=.")
+        return self.read_test()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over class names, train and validation; the test split stays untouched."""
+        parts = (*self.classes, "", self.train.digest, self.valid.digest)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    @classmethod
+    def from_texts(
+        cls,
+        texts: Column,
+        labels: Column,
+        *,
+        test: tuple[Column, Column] | None = None,
+        valid: tuple[Column, Column] | None = None,
+        classes: Sequence[str] | None = None,
+        seed: int = 0,
+        share: float = 0.2,
+    ) -> "Dataset":
+        """A data set from memory; a label is an integer from 0 or the name of a class.
+
+        `valid` and `test` are (texts, labels). Without `valid`, `cut` takes a share of the texts.
+
+        >>> Dataset.from_texts(["a", "b"], [1, 0], valid=(["c"], [0]), classes=["no", "yes"]).classes
+        ('no', 'yes')
+        """
+        train = _in_memory("train", texts, labels)
+        dev = valid and _in_memory("valid", *valid)
+        read_test = test and partial(_in_memory, "test", *test)
+        names = None if classes is None else csv_files.class_names([str(c) for c in classes], "classes")
+        return _dataset("texts", names, train, dev, read_test, share, seed)
+
+
+def load(
+    name_or_folder: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    valid: float = 0.2,
+    data_dir: str | os.PathLike[str] | None = None,
+    size: int | None = None,
+) -> Dataset:
+    """A data set by its name (one of `NAMES`) or from a folder of CSV files.
+
+    `valid` is the share of train that `cut` takes for validation where the source has none of its own
+    (a dev.csv, or the planted corpus). `data_dir` holds what is downloaded (else `$WAVE_JAX_DATA`, else
+    a cache folder). `size` is the number of planted training texts.
+
+    >>> load("planted", size=100)
+    Dataset('planted', 4 classes, train 100, valid 20)
+    """
+    name = os.fspath(name_or_folder)
+    if name == "planted":
+        return _planted(seed, planted.SIZE if size is None else size)
+    if size is not None:
+        raise DataError(f"size={size} is for the planted corpus only: leave it out for {name!r}.")
+    if name in published.CORPORA:
+        corpus = published.prepare(name, published.data_folder(data_dir))
+        train, read_test = corpus.read("train"), partial(corpus.read, "test")
+        return _dataset(name, corpus.classes, train, None, read_test, valid, seed)
+    if not name or not Path(name).is_dir():
+        raise DataError(f"{name!r} is neither a folder of CSV files nor one of {', '.join(NAMES)}.")
+    return _from_folder(Path(name), valid, seed)
+
+
+def cut(split: Split, share: float = 0.2, seed: int = 0) -> tuple[Split, Split]:
+    """Train and validation: of every class the `share` whose texts hash lowest, the rest to train.
+
+    The hash is BLAKE2b of the text, keyed by the seed: the cut hangs neither on the order of the rows
+    nor on the machine or a library's random numbers. A class of two texts or more has at least one on
+    either side; a single one stays in train.
+
+    >>> train, valid = cut(Split(tuple("abcde"), np.zeros(5, np.int32)))
+    >>> len(train), len(valid)
+    (4, 1)
+    """
+    if not 0 < share < 1:
+        raise DataError(f"The share of validation texts must lie between 0 and 1, not be {share}.")
+    keyed = partial(hashlib.blake2b, digest_size=8, key=f"valid {seed}".encode())
+    numbers = [int.from_bytes(keyed(text.encode()).digest(), "big") for text in split.texts]
+    order = np.argsort(np.array(numbers, np.uint64), kind="stable")
+    held = np.zeros(len(split), bool)
+    for label in np.unique(split.labels):
+        rows = order[split.labels[order] == label]
+        held[rows[: min(max(1, round(share * len(rows))), len(rows) - 1)]] = True
+    if not held.any():
+        raise DataError("No class has two texts, so none can go to validation: give more texts, or valid=.")
+    return split.take(np.flatnonzero(~held)), split.take(np.flatnonzero(held))
+
+
+def _planted(seed: int, size: int) -> Dataset:
+    """The planted corpus: its splits are drawn apart, the test split when it is asked for."""
+    if size < 1:
+        raise DataError(f"The planted corpus needs at least 1 training text, not size={size}.")
+
+    def draw(part: planted.Part) -> Split:
+        drawn = planted.generate(seed, part, size if part == "train" else max(1, size // 5))
+        return Split(drawn.texts, drawn.labels, drawn.topics, drawn.evidence)
+
+    return Dataset("planted", planted.CLASSES, draw("train"), draw("valid"), partial(draw, "test"))
+
+
+def _from_folder(folder: Path, share: float, seed: int) -> Dataset:
+    """The data set of a folder: train.csv, and as they are there dev.csv, test.csv and class names."""
+    files = {part: csv_files.csv_file(folder, part) for part in ("train", "dev", "test")}
+    if files["train"] is None:
+        raise DataError(f"{folder} holds neither train.csv nor train.csv.gz: put the training texts there.")
+    train = csv_files.read_csv(files["train"])
+    dev = files["dev"] and csv_files.read_csv(files["dev"])
+    read_test = files["test"] and partial(csv_files.read_csv, files["test"])
+    return _dataset(
+        folder.resolve().name, csv_files.folder_classes(folder), train, dev, read_test, share, seed
+    )
+
+
+def _in_memory(part: str, texts: Column, labels: Column) -> Rows:
+    """Texts and labels of a caller as rows, checked one by one."""
+    if isinstance(texts, str) or len(texts) != len(labels) or len(texts) == 0:
+        raise DataError(f"{part}: {len(texts)} texts and {len(labels)} labels; give lists of equal length.")
+    plain: list[Any] = texts.tolist() if isinstance(texts, np.ndarray) else list(texts)
+    values: list[Any] = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
+    for row, (text, label) in enumerate(zip(plain, values, strict=True)):
+        if not isinstance(text, str) or text.encode(errors="ignore").decode() != text:
+            raise DataError(f"{part}, text {row} is no text that UTF-8 can hold: give decoded strings.")
+        if isinstance(label, bool) or not isinstance(label, int | str | np.integer):
+            raise DataError(f"{part}, label {row} is {label!r}: give integers from 0 or names of classes.")
+    return Rows(plain, [str(label) for label in values], lambda row: f"{part}, row {row}", f"{part} split")
+
+
+def _dataset(
+    name: str,
+    names: tuple[str, ...] | None,
+    train: Rows,
+    dev: Rows | None,
+    read_test: Callable[[], Rows] | None,
+    share: float,
+    seed: int,
+) -> Dataset:
+    """Rows to splits; without given names the training labels say what classes there are."""
+    classes = _infer_classes(train) if names is None else names
+    complete = names is None  # a split without a class is a slip, unless the classes were listed
+
+    def test() -> Split:
+        assert read_test is not None
+        return _split(read_test(), classes, complete)
+
+    whole = _split(train, classes, True)
+    parts = cut(whole, share, seed) if dev is None else (whole, _split(dev, classes, complete))
+    return Dataset(name, classes, *parts, test if read_test else None)
+
+
+def _infer_classes(rows: Rows) -> tuple[str, ...]:
+    """The names of classes that the labels give: themselves, sorted, or all integers up to the largest."""
+    numbers = [csv_files.is_number(value) for value in rows.values]
+    if any(numbers) != all(numbers):
+        odd = numbers.index(not numbers[0])
+        raise DataError(
+            f"{rows.where(odd)}: label {rows.values[odd]!r} beside {rows.values[0]!r}: use integers or names"
+            " throughout, or list all names in labels.txt (classes= in memory)."
+        )
+    if not all(numbers):
+        return tuple(sorted(set(rows.values)))
+    found = {int(value) for value in rows.values}
+    gap = next(k for k in itertools.count(rows.first) if k not in found)
+    if gap <= max(found):
+        raise DataError(
+            f"{rows.source}: no row has label {gap} but one has {max(found)}: integer labels count from"
+            f" {rows.first} without gaps; renumber them, or list names in labels.txt (classes= in memory)."
+        )
+    return tuple(str(k) for k in range(rows.first, gap))
+
+
+def _split(rows: Rows, classes: tuple[str, ...], complete: bool) -> Split:
+    """Rows as a split; a label outside the classes is an error, and so is a class without a row."""
+    numbers = {str(i + rows.first): i for i in range(len(classes))}
+    names = {name: i for i, name in enumerate(classes)}
+    # Without a header labels are integers; where a name looks like an integer, labels are names.
+    lookup = numbers if rows.first else names if any(map(csv_files.is_number, classes)) else numbers | names
+    labels = np.array([lookup.get(value, -1) for value in rows.values], np.int32)
+    if (labels < 0).any():
+        row = int(np.argmax(labels < 0))
+        known = ", ".join(list(numbers if rows.first else names)[:20])
+        raise DataError(
+            f"{rows.where(row)}: label {rows.values[row]!r} is outside the {len(classes)} classes ({known}):"
+            " correct it, or add its class to labels.txt and to train."
+        )
+    absent = sorted(set(range(len(classes))) - set(labels.tolist()))
+    if complete and absent:
+        raise DataError(
+            f"{rows.source}: no row of class {classes[absent[0]]!r}: add rows of it, or make the classes of"
+            " all splits and of labels.txt (classes= in memory) equal."
+        )
+    return Split(tuple(rows.texts), labels)

@@ -1,0 +1,283 @@
+"""Published corpora through TFDS, the only module to import it, and only when one is asked for.
+
+TensorFlow is never needed: everything is kept as array_record, and archives are opened without it.
+"""
+
+import contextlib
+import errno
+import functools
+import hashlib
+import io
+import os
+import tarfile
+import tempfile
+import threading
+import types
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from tqdm import tqdm
+
+from wave_jax.data.csv_files import Rows, records
+from wave_jax.errors import DataError, one_line
+
+__all__ = ["CORPORA", "Corpus", "Prepared", "data_folder", "prepare"]
+
+
+class Corpus(NamedTuple):
+    """A published corpus: its TFDS builder, the fields that make the text, and its published rows."""
+
+    builder: str
+    fields: tuple[str, ...]
+    rows: dict[str, int]
+
+
+CORPORA = {
+    "ag_news": Corpus("ag_news_subset", ("title", "description"), {"train": 120_000, "test": 7_600}),
+    "imdb": Corpus("imdb_reviews", ("text",), {"train": 25_000, "test": 25_000}),
+    "dbpedia": Corpus("dbpedia14", ("title", "content"), {"train": 560_000, "test": 70_000}),
+}
+
+# Two packings of the data of Zhang et al. (2015); the first is downloaded, either may be put in place.
+# Sizes and checksums as Hugging Face `datasets` recorded them for its dbpedia_14.
+DBPEDIA_ARCHIVES = {
+    "https://s3.amazonaws.com/fast-ai-nlp/dbpedia_csv.tgz": (
+        "dbpedia_csv.tgz",
+        68_341_743,
+        "42db5221ddedddb673a4cabcc5f3a7d869714c878bcfe4ba94b29d14aa38e417",
+    ),
+    "https://drive.google.com/uc?export=download&id=0Bz8a_Dbh9QhbQ2Vic1kxMmZZQ1k": (
+        "dbpedia_csv.tar.gz",
+        68_341_698,
+        "cad5773f85d7501bb2783833768bc624641cdddf7056000a06f12bcd0239a310",
+    ),
+}
+DBPEDIA_CLASSES = (
+    "Company EducationalInstitution Artist Athlete OfficeHolder MeanOfTransportation Building"
+    " NaturalPlace Village Animal Plant Album Film WrittenWork"
+)
+
+_OR_FOLDER = "give a folder of CSV files (train.csv, test.csv, labels.txt) in place of the name"
+PATIENCE = 6  # seconds until a server must have begun to answer
+
+
+def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
+    """Where published corpora are kept: as given, else $WAVE_JAX_DATA, else the user's cache folder.
+
+    >>> data_folder("corpora").name
+    'corpora'
+    """
+    if given := given or os.environ.get("WAVE_JAX_DATA"):
+        return Path(given).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "wave_jax"
+
+
+class Prepared(NamedTuple):
+    """A corpus on disk, ready to be read."""
+
+    name: str
+    builder: Any
+    classes: tuple[str, ...]
+
+    def read(self, part: str) -> Rows:
+        """All rows of a split, counted against what TFDS wrote and what was published."""
+        corpus, where = CORPORA[self.name], f"{self.name} {part}"
+        cure = f"delete {self.builder.data_path} and load {self.name} again"
+        try:
+            written = self.builder.info.splits[part].num_examples
+            source = self.builder.as_data_source(split=part).data_source
+            blocks = (range(i, min(i + 1024, len(source))) for i in range(0, len(source), 1024))
+            examples = [_plain(row, corpus.fields) for rows in blocks for row in source.__getitems__(rows)]
+        except Exception as error:  # TFDS and the C++ reader of array_record raise all kinds
+            raise DataError(f"{where} cannot be read ({one_line(error)}): {cure}.") from error
+        if not len(examples) == written == corpus.rows[part]:
+            raise DataError(
+                f"{where}: {len(examples):,} rows read and {written:,} written, but"
+                f" {corpus.rows[part]:,} published: {cure}."
+            )
+        texts, values = map(list, zip(*examples, strict=True))
+        return Rows(texts, values, lambda row: f"{where}, row {row}", where)
+
+
+def prepare(name: str, folder: Path) -> Prepared:
+    """A published corpus, downloaded and written as array_record the first time.
+
+    All is made in a temporary folder beside and moved to its place when complete. An archive that
+    the user has put into `folder/archives` is taken in place of a download.
+    """
+    builder = _builder(name, folder / "tfds")
+    if not builder.data_path.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".preparing-", dir=folder) as work:
+                _prepare(name, folder, Path(work), builder)
+        except OSError as error:
+            cure = "free space or set WAVE_JAX_DATA to another folder"
+            raise DataError(f"{name} cannot be written to {folder} ({one_line(error)}): {cure}.") from error
+        builder = _builder(name, folder / "tfds")
+    return Prepared(name, builder, tuple(builder.info.features["label"].names))
+
+
+def _prepare(name: str, folder: Path, work: Path, builder: Any) -> None:
+    """Archive to array_record in `work`, and that to where `builder` will look for it."""
+    import tensorflow_datasets as tfds
+
+    archive = _archive(name, builder.url_infos, folder / "archives", work)
+    ours = _builder(name, work / "tfds")
+    settings = tfds.download.DownloadConfig(manual_dir=archive.parent, try_download_gcs=False)
+    try:
+        # TFDS tells standard output where it writes, which is our temporary folder.
+        with _without_tensorflow(), contextlib.redirect_stdout(io.StringIO()):
+            ours.download_and_prepare(download_dir=work / "downloads", download_config=settings)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno != errno.ENOENT:
+            raise  # a full disk, say
+        cure = f"put the published archive there, or {_OR_FOLDER}"
+        raise DataError(
+            f"{name}: {archive} has not the layout expected ({one_line(error)}): {cure}."
+        ) from error
+    builder.data_path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        ours.data_path.rename(builder.data_path)
+    except OSError:
+        if not builder.data_path.exists():  # otherwise another process was faster, and wrote the same
+            raise
+
+
+def _archive(name: str, url_infos: dict[str, Any], manual: Path, work: Path) -> Path:
+    """The archive that the user put in place, or else a download of it."""
+    for info in url_infos.values():
+        if (path := manual / info.filename).exists():
+            _check(path, info)
+            return path
+    url, info = next(iter(url_infos.items()))
+    path = work / info.filename
+    try:
+        _download(url, path, info.size)
+        _check(path, info)
+    except Exception as error:
+        archives = " or ".join(
+            f"{i.filename} ({i.size:,} bytes, sha256 {i.checksum})" for i in url_infos.values()
+        )
+        raise DataError(
+            f"{name} could not be downloaded from {url} ({one_line(error)}). Either put {archives} into"
+            f" {manual} and load again, or {_OR_FOLDER}."
+        ) from error
+    return path
+
+
+def _check(path: Path, info: Any) -> None:
+    """An archive with the wrong content is refused before anything reads it."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != info.checksum:
+        raise DataError(
+            f"{path} has sha256 {found} ({path.stat().st_size:,} bytes), not {info.checksum}"
+            f" ({info.size:,} bytes): put the published archive there, or {_OR_FOLDER}."
+        )
+
+
+def _download(url: str, path: Path, size: int) -> None:
+    """The file of a URL, with a progress bar. TFDS would try in silence for minutes without a network."""
+    with _answer(url) as response, path.open("wb") as file:
+        response.raise_for_status()
+        with tqdm(total=size, desc=path.name, unit="B", unit_scale=True, disable=None) as bar:
+            for block in response.iter_content(1 << 20):
+                file.write(block)
+                bar.update(len(block))
+
+
+def _answer(url: str) -> Any:
+    """The answer to a request, or a TimeoutError: a thread, because looking up a name may hang too."""
+    import requests  # comes with TFDS
+
+    answer: Future[Any] = Future()
+
+    def ask():
+        try:
+            answer.set_result(requests.get(url, stream=True, timeout=(PATIENCE, 30)))
+        except Exception as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return answer.result(PATIENCE)
+    except TimeoutError:
+        raise TimeoutError(f"no answer within {PATIENCE} seconds") from None
+
+
+@contextlib.contextmanager
+def _without_tensorflow() -> Iterator[None]:
+    """TFDS 4.9 opens archives through tf.io.gfile; for local files `open` does as well."""
+    from tensorflow_datasets.core.download import extractor
+
+    gfile = types.SimpleNamespace(GFile=open)
+    before = extractor.tf
+    extractor.tf = types.SimpleNamespace(
+        io=types.SimpleNamespace(gfile=gfile), compat=types.SimpleNamespace(as_text=str)
+    )
+    try:
+        yield
+    finally:
+        extractor.tf = before
+
+
+def _plain(record: bytes, fields: tuple[str, ...]) -> tuple[str, str]:
+    """Text and label of a record. TFDS decodes through NumPy, field by field, in four times the time."""
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    example: Any = tf_example_pb2.Example.FromString(record)  # pyright: ignore[reportAttributeAccessIssue]
+    features = example.features.feature
+    texts = (features[field].bytes_list.value[0].decode() for field in fields)
+    return " ".join(texts), str(features["label"].int64_list.value[0])
+
+
+def _builder(name: str, folder: Path) -> Any:
+    """The TFDS builder of a corpus, on array_record: its parquet loses rows, its default needs TensorFlow."""
+    import tensorflow_datasets as tfds
+
+    if name == "dbpedia":
+        return _dbpedia()(data_dir=folder, file_format="array_record")
+    return tfds.builder(CORPORA[name].builder, data_dir=folder, file_format="array_record")
+
+
+@functools.cache
+def _dbpedia() -> Any:
+    """The builder that TFDS lacks. A class in a function, so that TFDS is imported when it is needed."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.checksums import UrlInfo
+    from tensorflow_datasets.core.units import Size
+
+    class Dbpedia14(tfds.core.GeneratorBasedBuilder):
+        """DBpedia ontology classification, Zhang, Zhao and LeCun (2015)."""
+
+        VERSION = tfds.core.Version("1.0.0")
+        MANUAL_DOWNLOAD_INSTRUCTIONS = "wave_jax downloads the archive and hands it over as a manual one."
+        url_infos = {  # noqa: RUF012 - a class attribute of TFDS too
+            url: UrlInfo(size=Size(size), checksum=sha, filename=file)
+            for url, (file, size, sha) in DBPEDIA_ARCHIVES.items()
+        }
+
+        def _info(self):
+            label = tfds.features.ClassLabel(names=DBPEDIA_CLASSES.split(" "))
+            features = {"label": label, "title": tfds.features.Text(), "content": tfds.features.Text()}
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, dl_manager):
+            files = [dl_manager.manual_dir / file for file, _, _ in DBPEDIA_ARCHIVES.values()]
+            archive = Path(next(file for file in files if file.exists()))
+            return {part: self._generate_examples(archive, part) for part in CORPORA["dbpedia"].rows}
+
+        def _generate_examples(self, archive, part):
+            with tarfile.open(archive) as tar:  # read where it lies: nothing is unpacked
+                member = next((m for m in tar if m.isfile() and Path(m.name).name == f"{part}.csv"), None)
+                if member is None:
+                    raise ValueError(f"there is no {part}.csv inside")
+                file = cast(io.BufferedIOBase, tar.extractfile(member))
+                for line, fields in records(file, archive / member.name):
+                    number, title, content = fields
+                    yield line, {"label": int(number) - 1, "title": title, "content": content}
+
+    return Dbpedia14

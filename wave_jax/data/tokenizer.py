@@ -1,0 +1,440 @@
+"""Text to ids and back, by a WordPiece vocabulary that is trained on a corpus or read from a file.
+
+Nothing here needs JAX. Texts are cut before anything else and each distinct piece is tokenized once: texts in
+ASCII at BERT's words, others at spaces, across which its rules never look. So the ids are those of the whole
+text, several times faster.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wave_jax.data import pairs
+from wave_jax.data.cleaning import clean_with_spans, sentences
+from wave_jax.data.pairs import PairIndex
+from wave_jax.data.vocabulary import (
+    LOOKS,
+    SPECIAL,
+    STEM,
+    Rules,
+    beginnings,
+    dump_json,
+    is_plain,
+    model,
+    parse_json,
+    parse_lines,
+    plain_words,
+    train_vocabulary,
+    train_words,
+)
+from wave_jax.disk import write_whole
+
+__all__ = ["Found", "Piece", "Rules", "Tokenizer", "Tokens"]
+
+_NEEDED = SPECIAL[:4]
+_VERSION = 1  # of cleaning and sentences: another version may make other ids of the same text
+_KEPT_WORDS, _KEPT_LENGTH = 2**18, 40  # what is remembered between calls: at most about 60 MB
+
+_log = logging.getLogger(__name__)
+
+_LONE = re.compile("[\ud800-\udfff]")  # half a surrogate pair is no character that UTF-8 can hold
+
+
+class Tokens(NamedTuple):
+    """Many texts as flat arrays: text i is ids[offsets[i] : offsets[i + 1]], [CLS] and [SEP] included."""
+
+    ids: np.ndarray  # (total,) uint16, or int32 for more than 65,536 rows
+    offsets: np.ndarray  # (texts + 1,) int64
+    segments: np.ndarray | None = None  # (total,) uint16: the sentence of each token, from 0
+
+
+class Piece(NamedTuple):
+    """One token of one text; text[start:end] is what it stands for."""
+
+    id: int
+    token: str
+    start: int
+    end: int
+
+
+class Found(NamedTuple):
+    """Tokens that stand behind their texts, and for what: one word, or the neighbours of a pair."""
+
+    ids: np.ndarray
+    texts: np.ndarray
+    """Which text, going up."""
+    first: np.ndarray
+    """Place of the word or of a pair's first."""
+    last: np.ndarray
+
+
+class _Known(dict[str, bytes]):
+    """The ids of words; those of a word met for the first time are asked for, and kept."""
+
+    def __init__(self, ask: Callable[[str], bytes]):
+        super().__init__()
+        self.ask = ask
+
+    def __missing__(self, word: str) -> bytes:
+        ids = self.ask(word)
+        if len(self) >= _KEPT_WORDS:
+            self.clear()
+        if len(word) <= _KEPT_LENGTH:
+            self[word] = ids
+        return ids
+
+
+class Tokenizer:
+    """WordPiece with BERT's rules: `train` it on a corpus or `read` it from a file.
+
+    Rows are the vocabulary's, and from `first_pair` on those of pairs of neighbours (`with_pairs`).
+
+    >>> tokenizer = Tokenizer.train(["the cat sat", "the cats sat down"] * 2, v=40)
+    >>> tokens = tokenizer.encode(["the cat", "sat [SEP] sat"], max_length=8)
+    >>> tokens.offsets.tolist(), tokenizer.decode(tokens.ids[:4])
+    ([0, 4, 11], 'the cat')
+    """
+
+    def __init__(self, vocabulary: dict[str, int], rules: Rules, pairs: np.ndarray | None = None):
+        needed = (*_NEEDED, *LOOKS) if rules.looks else _NEEDED
+        missing = [token for token in needed if token not in vocabulary]
+        if missing:
+            raise ValueError(
+                f"The vocabulary lacks {', '.join(missing)}; a tokenizer of BERT's kind has them."
+            )
+        rows = set(vocabulary.values())
+        if len(rows) < len(vocabulary) or not all(isinstance(row, int) and row >= 0 for row in rows):
+            raise ValueError("Each token of a vocabulary needs a row of its own, counted from 0.")
+        self.vocabulary, self.rules, self.first_pair = vocabulary, rules, max(rows) + 1
+        self.pairs = np.zeros((0, 2), np.int64) if pairs is None else pairs
+        if not np.isin(self.pairs, list(rows)).all():
+            raise ValueError("A pair is made of two rows of the vocabulary.")
+        self._find_pairs = PairIndex(self.pairs)
+        self.v = self.first_pair + len(self.pairs)
+        self.pad_id, self.unk_id, self.cls_id, self.sep_id = (vocabulary[token] for token in _NEEDED)
+        self._dtype = np.dtype(np.uint16 if self.v <= 2**16 else np.int32)
+        self._rust = model(vocabulary, rules)
+        self._words = _Known(self._tokenize)
+        self._bytes = {token: self._dtype.type(row).tobytes() for token, row in vocabulary.items()}
+        self._cls, self._sep = self._bytes["[CLS]"], self._bytes["[SEP]"]
+        self._stems = self._rows_of_stems()
+
+    def __repr__(self) -> str:
+        pairs = f"{len(self.pairs):,} pairs, " if len(self.pairs) else ""
+        return f"Tokenizer(v={self.v:,}, {pairs}{self.rules})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tokenizer) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __reduce__(self):
+        return Tokenizer, (self.vocabulary, self.rules, self.pairs)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of vocabulary, rules and pairs: two tokenizers of one digest give the same ids."""
+        rules = asdict(self.rules)
+        if not self.rules.looks:
+            del rules["looks"]  # as if there were no such rule: digests are older than it
+        content: list[Any] = [_VERSION, rules, sorted(self.vocabulary.items())]
+        content += [self.pairs.tolist()] if len(self.pairs) else []
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    def _rows_of_stems(self) -> np.ndarray:
+        """(first_pair, 3): the rows of a token's stems, -1 for none; (0, 3) where no token has any."""
+        stems = np.full((self.first_pair, len(STEM)), -1, np.int32)
+        for token, row in self.vocabulary.items() if self.rules.looks else ():
+            for k, stem in enumerate(beginnings(token)):
+                stems[row, k] = self.vocabulary.get(stem, -1)
+        return stems if (stems >= 0).any() else stems[:0]
+
+    @classmethod
+    def train(
+        cls,
+        texts: Sequence[str],
+        v: int = 30_000,
+        *,
+        lowercase: bool = True,
+        clean: bool = False,
+        whole_words: bool = False,
+        stems: int = 0,
+        min_frequency: int = 2,
+    ) -> "Tokenizer":
+        """The WordPiece vocabulary of these texts: at most v rows, special tokens included, [PAD] in row 0.
+
+        With `whole_words` there are no pieces: the most frequent words have rows, and of any other the look
+        is told, [UNK-A] with a capital, [UNK-1] with a digit in front, else [UNK]. Of the v rows at most
+        `stems`, and at most half, are then for stems, the first three, four or five letters of words: a
+        word's stand behind the text, and the longest in place of a word that has no row.
+
+        >>> texts = ["planned cats", "planning cats", "planets"]
+        >>> tokenizer = Tokenizer.train(texts, v=40, whole_words=True, stems=2)
+        >>> [piece.token for piece in tokenizer.explain("cats planes", 9)]
+        ['[CLS]', 'cats', 'plan##', '[SEP]', 'pla##']
+
+        The same on every run and machine. Where the texts yield fewer rows, `v` of the tokenizer says how
+        many, and a warning is logged.
+        """
+        if v < 10:
+            raise ValueError(f"v must be at least 10 rows, of which five are special tokens, got {v}.")
+        if stems < 0 or (stems and not whole_words):
+            cure = "give whole_words=True, or stems=0" if stems > 0 else "give 0 or more"
+            raise ValueError(f"stems={stems} cannot be: they are rows for beginnings of whole words; {cure}.")
+        _check(texts)
+        rules = Rules(clean=clean, looks=whole_words, lowercase=lowercase)
+        texts = [_LONE.sub("\ufffd", rules.prepare(text)) for text in texts]
+        if whole_words:
+            vocabulary = train_words(texts, rules, v, min_frequency, stems)
+        else:
+            vocabulary = train_vocabulary(texts, rules, v, min_frequency)
+        tokenizer = cls(vocabulary, rules)
+        if tokenizer.v < v:
+            _log.warning("The texts yield %d of the %d rows asked for.", tokenizer.v, v)
+        return tokenizer
+
+    def with_pairs(
+        self, texts: Sequence[str], labels: Sequence[int] | np.ndarray, most: int, max_length: int = 2**16
+    ) -> "Tokenizer":
+        """The same with a row for each of the `most` pairs of neighbouring tokens that say most about the
+        label in these texts (`pairs.choose`); fewer, where fewer stand in two texts.
+
+        >>> texts = ["not good", "good not", "not good", "good not"]
+        >>> tokenizer = Tokenizer.train(texts, v=40).with_pairs(texts, [0, 1, 0, 1], most=2)
+        >>> [piece.token for piece in tokenizer.explain("not good", 9)]
+        ['[CLS]', 'not', 'good', '[SEP]', '[CLS] not']
+        """
+        ids, offsets, _ = self._encode(texts, max_length, segments=False)
+        return Tokenizer(
+            self.vocabulary, self.rules, pairs.choose(ids, offsets, np.asarray(labels, np.int64), most)
+        )
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> "Tokenizer":
+        """The tokenizer in a `tokenizer.json` (of this library, or Hugging Face's for BERT) or a `vocab.txt`.
+
+        A `vocab.txt` says nothing of its rules: texts become lower case if no token has an upper-case letter.
+        """
+        path = Path(path)
+        try:
+            content = path.read_text("utf-8")
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{path} does not exist: give a tokenizer.json or a vocab.txt.") from None
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is not UTF-8 (byte {error.start}): is it a tokenizer file?") from None
+        try:
+            if path.suffix == ".json":
+                return cls.from_json(content)
+            return cls(*parse_lines(content))
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be read as a tokenizer: {error}") from None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Everything in one `tokenizer.json`; without cleaning, Hugging Face's library reads it too."""
+        write_whole(path, self.to_json().encode())
+
+    def to_json(self) -> str:
+        """What `save` writes."""
+        return dump_json(self.vocabulary, self.rules, self.pairs)
+
+    @classmethod
+    def from_json(cls, content: str) -> "Tokenizer":
+        """The tokenizer that `to_json` wrote."""
+        return cls(*parse_json(content))
+
+    def longest(self, max_length: int) -> int:
+        """Tokens of a text cut to `max_length`, at most: every word may have stems, every two neighbours may
+        make a pair."""
+        stems = (max_length - 2) * (self._stems >= 0).sum(1).max(initial=0)
+        return max_length + int(stems) + (max_length - 1 if len(self.pairs) else 0)
+
+    def encode(self, texts: Sequence[str], max_length: int, segments: bool = False) -> Tokens:
+        """The ids of each text between [CLS] and [SEP], at most `max_length` with them, then those of its
+        stems and pairs (`behind`).
+
+        With `segments`, also the sentence of each token; [CLS] belongs to the first, [SEP] to the last.
+        """
+        ids, offsets, numbers = words = self._encode(texts, max_length, segments)
+        for rows, of_text, first, _ in self.behind(words.ids, words.offsets):
+            if words.segments is not None and numbers is not None:
+                numbers, _ = pairs.behind(numbers, offsets, words.segments[first], of_text)
+            ids, offsets = pairs.behind(ids, offsets, rows, of_text)
+        return Tokens(ids, offsets, numbers)
+
+    def behind(self, ids: np.ndarray, offsets: np.ndarray) -> list[Found]:
+        """What stands behind the [SEP] of texts that end with it: first their stems, then their pairs."""
+        both = self._stems_in(ids, offsets), self._pairs_in(ids, offsets)
+        return [found for found in both if len(found.ids)]
+
+    def _stems_in(self, ids: np.ndarray, offsets: np.ndarray) -> Found:
+        if not len(self._stems):
+            return Found(*np.zeros((4, 0), np.int64))
+        stems = self._stems[ids]
+        places, k = np.nonzero(stems >= 0)
+        of_text = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[places]
+        return Found(stems[places, k].astype(self._dtype), of_text, places, places)
+
+    def _pairs_in(self, ids: np.ndarray, offsets: np.ndarray) -> Found:
+        rows, of_text, first = self._find_pairs(ids, offsets)
+        return Found((self.first_pair + rows).astype(self._dtype), of_text, first, first + 1)
+
+    def _encode(self, texts: Sequence[str], max_length: int, segments: bool) -> Tokens:
+        """The texts up to their [SEP]."""
+        _check(texts)
+        _check_length(max_length)
+        room, rows, counts = max_length - 2, [], []
+        for text in texts:
+            row, sizes = self._row(text, segments)
+            rows += [self._cls, row[: room * self._dtype.itemsize], self._sep]
+            counts.append(_with_ends(sizes, room))
+        ids = np.frombuffer(b"".join(rows), self._dtype)
+        offsets = np.zeros(len(texts) + 1, np.int64)
+        np.cumsum([sum(sizes) for sizes in counts], out=offsets[1:])
+        numbers = None
+        if segments:
+            numbers = np.array([k for sizes in counts for k in range(len(sizes))], np.uint16)
+            numbers = np.repeat(numbers, [size for sizes in counts for size in sizes])
+        return Tokens(ids, offsets, numbers)
+
+    def _row(self, text: str, segments: bool) -> tuple[bytes, list[int]]:
+        """A text's ids as bytes, and how many tokens each of its sentences has."""
+        text = self.rules.prepare(text)
+        parts = sentences(text) if segments else [text]
+        pieces = [b"".join(map(self._words.__getitem__, self._cut(part))) for part in parts]
+        return b"".join(pieces), [len(piece) // self._dtype.itemsize for piece in pieces if piece]
+
+    def _cut(self, text: str) -> list[str]:
+        """The words of a text as BERT cuts it where it is in ASCII, elsewhere what lies between spaces."""
+        text = text.replace("\n", " ").replace("\t", " ").replace("\r", " ")
+        if not is_plain(text):
+            if " " not in text:
+                return [text]
+            return [part for word in text.split(" ") for part in self._cut(word)]
+        return plain_words(text, self.rules.lowercase and not self.rules.looks)
+
+    def _tokenize(self, word: str) -> bytes:
+        """The ids of a word as bytes."""
+        if not is_plain(word):
+            return b"".join(self._bytes[token] for token, _ in self._pieces(word))
+        normal = word.lower() if self.rules.lowercase else word
+        if not self.rules.looks:
+            return self._word_piece(normal)
+        known = len(word) <= self.rules.max_input_chars_per_word and normal in self._bytes
+        return self._bytes[normal if known else self._unknown(word, normal)]
+
+    def _pieces(self, text: str) -> list[tuple[str, tuple[int, int]]]:
+        """The tokens of a text by the Rust library, and their places."""
+        text = _LONE.sub("\ufffd", text)
+        found = self._rust.encode(text, add_special_tokens=False)
+        tokens = list(zip(found.tokens, found.offsets, strict=True))
+        if not self.rules.looks:
+            return tokens
+        normal = self._rust.normalizer.normalize_str
+        return [
+            (self._unknown(text[a:b], normal(text[a:b])) if token == "[UNK]" else token, (a, b))
+            for token, (a, b) in tokens
+        ]
+
+    def _unknown(self, word: str, normal: str) -> str:
+        """The token of a word without a row: its longest stem that has one, or what it looks like."""
+        for stem in beginnings(normal):
+            if stem in self._bytes:
+                return stem
+        return "[UNK-A]" if word[:1].isupper() else "[UNK-1]" if word[:1].isdigit() else "[UNK]"
+
+    def _word_piece(self, word: str) -> bytes:
+        """The longest token that the word begins with, then the longest of the rest, and so on; [UNK] where
+        there is none. Faster than the way to `_rust` and back."""
+        found, rest, inner = [], word, ""
+        while rest and len(word) <= self.rules.max_input_chars_per_word:
+            for end in range(len(rest), 0, -1):
+                if token := self._bytes.get(inner + rest[:end]):
+                    break
+            else:
+                return self._bytes["[UNK]"]
+            found.append(token)
+            rest, inner = rest[end:], "##"
+        return b"".join(found) or self._bytes["[UNK]"]
+
+    def explain(self, text: str, max_length: int) -> list[Piece]:
+        """The tokens of one text, [CLS] and [SEP] included, each with its place in the text as given.
+
+        >>> tokenizer = Tokenizer.train(["cats <b>sat</b> &amp; ate"] * 2, v=99, clean=True)
+        >>> text = "cats<br />&amp;"
+        >>> [(piece.token, text[piece.start : piece.end]) for piece in tokenizer.explain(text, 9)]
+        [('[CLS]', ''), ('cats', 'cats'), ('&', '&amp;'), ('[SEP]', '')]
+        """
+        _check_length(max_length)
+        cleaned, begin, end = clean_with_spans(text) if self.rules.clean else (text, (), ())
+        pieces = [
+            Piece(self.vocabulary[token], token, *((begin[a], end[b - 1]) if begin else (a, b)))
+            for token, (a, b) in self._pieces(cleaned)
+        ]
+        first, last = Piece(self.cls_id, "[CLS]", 0, 0), Piece(self.sep_id, "[SEP]", len(text), len(text))
+        pieces = [first, *pieces[: max_length - 2], last]
+        ids = np.array([piece.id for piece in pieces])
+        for found in self.behind(ids, np.array([0, len(ids)])):
+            pieces += [
+                Piece(id, self.tokens[id], pieces[first].start, pieces[last].end)
+                for id, _, first, last in zip(*(array.tolist() for array in found), strict=True)
+            ]
+        return pieces
+
+    def decode(self, ids: Sequence[int] | np.ndarray) -> str:
+        """Ids as readable text, without [PAD] and [CLS], up to [SEP]: what stands behind it repeats words."""
+        row = [int(id) for id in ids]
+        words = row[: row.index(self.sep_id)] if self.sep_id in row else row
+        hidden = {self.pad_id, self.cls_id}
+        return " ".join(self.tokens[id] for id in words if id not in hidden).replace(" ##", "")
+
+    @cached_property
+    def tokens(self) -> list[str]:
+        """The token of each row; '' for a row that no token has."""
+        tokens = [""] * self.v
+        for token, row in self.vocabulary.items():
+            tokens[row] = token
+        for row, (a, b) in enumerate(self.pairs, self.first_pair):
+            tokens[row] = f"{tokens[a]} {tokens[b]}"
+        return tokens
+
+
+def _check(texts: Any) -> None:
+    if isinstance(texts, (str, bytes)):
+        raise TypeError("texts must be a sequence of texts, got a single one: put it in a list.")
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"texts[{i}] must be str, got {type(text).__name__}: {text!r:.60}.")
+
+
+def _check_length(max_length: int) -> None:
+    if not 3 <= max_length <= 2**16:
+        raise ValueError(
+            f"max_length must be 3 to 65,536 tokens, [CLS] and [SEP] included, got {max_length}."
+        )
+
+
+def _with_ends(sizes: list[int], room: int) -> list[int]:
+    """Sentences cut to `room` tokens in all, [CLS] then counted to the first and [SEP] to the last.
+
+    >>> _with_ends([3, 2, 5], 4)
+    [4, 2]
+    """
+    kept = []
+    for size in sizes:
+        if room:
+            kept.append(min(size, room))
+            room -= kept[-1]
+    kept = kept or [0]
+    kept[0] += 1
+    kept[-1] += 1
+    return kept

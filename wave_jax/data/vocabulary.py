@@ -1,0 +1,216 @@
+"""WordPiece vocabularies: trained so that every run finds the same one; read from files, and written."""
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, fields
+
+import numpy as np
+import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from wave_jax.data.cleaning import clean
+
+__all__ = [
+    "LOOKS",
+    "SPECIAL",
+    "STEM",
+    "Rules",
+    "beginnings",
+    "dump_json",
+    "is_plain",
+    "model",
+    "parse_json",
+    "parse_lines",
+    "plain_words",
+    "train_vocabulary",
+    "train_words",
+]
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+LOOKS = ("[UNK-A]", "[UNK-1]")  # unknown words that begin with a capital, and with a digit
+_WORDS = re.compile("[A-Za-z0-9]+|[^A-Za-z0-9 ]")  # what BERT takes for words, in ASCII
+STEM = (5, 4, 3)  # letters of the beginnings of words that may have rows; the mark ## stands behind them
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a text becomes words; the names but the first two are Hugging Face's."""
+
+    clean: bool = False
+    looks: bool = False  # an unknown word is told by its look (LOOKS) where it has one
+    lowercase: bool = True
+    strip_accents: bool | None = None  # None: where lowercase
+    clean_text: bool = True
+    handle_chinese_chars: bool = True
+    max_input_chars_per_word: int = 100
+
+    def normalizer(self) -> normalizers.BertNormalizer:
+        return normalizers.BertNormalizer(
+            clean_text=self.clean_text,
+            handle_chinese_chars=self.handle_chinese_chars,
+            strip_accents=self.strip_accents,
+            lowercase=self.lowercase,
+        )
+
+    def prepare(self, text: str) -> str:
+        return clean(text) if self.clean else text
+
+
+def model(vocabulary: dict[str, int], rules: Rules) -> tokenizers.Tokenizer:
+    """Words to ids. Special tokens are unknown to it, so a [SEP] written in a text stays text."""
+    longest = rules.max_input_chars_per_word
+    word_piece = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=longest)
+    rust = tokenizers.Tokenizer(word_piece)
+    rust.normalizer, rust.pre_tokenizer = rules.normalizer(), pre_tokenizers.BertPreTokenizer()
+    return rust
+
+
+def train_vocabulary(texts: list[str], rules: Rules, v: int, min_frequency: int) -> dict[str, int]:
+    """At most v tokens: the special ones, all frequent characters, and what WordPiece joins of them."""
+    alphabet = _alphabet(texts, rules, (v - len(SPECIAL)) // 2, min_frequency)
+    if not alphabet:
+        raise ValueError(f"No character occurs {min_frequency} times in the texts: nothing to train on.")
+    # The trainer breaks ties by the order in which it met the ##c, and that is random: so they go first. Only
+    # those that stand inside of words are needed: punctuation and Chinese characters are words of their own.
+    normalizer, splitter = rules.normalizer(), pre_tokenizers.BertPreTokenizer()
+    inner = [c for c in alphabet if len(splitter.pre_tokenize_str(normalizer.normalize_str(f"a{c}a"))) == 1]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=v,
+        min_frequency=min_frequency,
+        show_progress=False,
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
+        special_tokens=[*SPECIAL, *("##" + char for char in inner)],
+    )
+    rust = model({"[UNK]": 0}, rules)
+    rust.train_from_iterator(texts, trainer, length=len(texts))
+    return rust.get_vocab()
+
+
+def train_words(texts: list[str], rules: Rules, v: int, min_frequency: int, stems: int) -> dict[str, int]:
+    """At most v tokens: the special ones, the most frequent words, whole, and the `stems` beginnings of words
+    that most different words share, two at least; these on no more than half of the rows that are left."""
+    counts = _count_words(texts, rules)
+    shared = Counter(stem for word in counts for stem in beginnings(word))
+    often = sorted((stem for stem in shared if shared[stem] > 1), key=lambda stem: (-shared[stem], stem))
+    words = sorted(
+        (word for word in counts if counts[word] >= min_frequency), key=lambda word: (-counts[word], word)
+    )
+    first = [*SPECIAL, *LOOKS]
+    last = often[: min(stems, (v - len(first)) // 2)]
+    return {token: row for row, token in enumerate([*(first + words)[: v - len(last)], *last])}
+
+
+def _count_words(texts: list[str], rules: Rules) -> Counter[str]:
+    normalizer, splitter = rules.normalizer(), pre_tokenizers.BertPreTokenizer()
+    counts = Counter[str]()
+    for text in texts:
+        if is_plain(text):
+            counts.update(plain_words(text, rules.lowercase))
+        else:
+            counts.update(word for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
+    return counts
+
+
+def is_plain(text: str) -> bool:
+    """In ASCII and without control characters: cutting words is all that BERT's rules do to it."""
+    return text.isascii() and text.isprintable()
+
+
+def plain_words(text: str, lowercase: bool) -> list[str]:
+    """The words of a plain text, as BERT cuts it. Faster than the way to the Rust library and back."""
+    return _WORDS.findall(text.lower() if lowercase else text)
+
+
+def beginnings(word: str) -> list[str]:
+    """What stands for a word of letters, or for a longer beginning of one, beside itself: its first five,
+    four and three letters, where there are more.
+
+    >>> beginnings("cats"), beginnings("begin##"), beginnings("42nd")
+    (['cat##'], ['begi##', 'beg##'], [])
+    """
+    letters = word.removesuffix("##")
+    return [f"{letters[:k]}##" for k in STEM if len(letters) > k] if letters.isalpha() else []
+
+
+def _alphabet(texts: list[str], rules: Rules, room: int, min_frequency: int) -> list[str]:
+    """The characters that get tokens of their own: the `room` most frequent as the normalizer leaves them."""
+    counts = np.zeros(0x110000, np.int64)
+    for i in range(0, len(texts), 1024):
+        codes = np.frombuffer("".join(texts[i : i + 1024]).encode("utf-32-le"), np.uint32)
+        counts += np.bincount(codes, minlength=len(counts))
+    normalizer, normal = rules.normalizer(), Counter()
+    for code in np.flatnonzero(counts).tolist():
+        for char in normalizer.normalize_str(chr(code)):
+            normal[char] += int(counts[code])
+    frequent = [char for char in normal if normal[char] >= min_frequency and not char.isspace()]
+    return sorted(sorted(frequent, key=lambda char: (-normal[char], char))[:room])
+
+
+def parse_lines(content: str) -> tuple[dict[str, int], Rules]:
+    """A vocab.txt. Lines end with a line feed alone: other separators may be tokens."""
+    lines = [line.removesuffix("\r") for line in content.removesuffix("\n").split("\n")]
+    vocabulary = {}
+    for row, token in enumerate(lines):
+        if token in vocabulary:
+            raise ValueError(f"line {row + 1} repeats {token!r} of line {vocabulary[token] + 1}.")
+        vocabulary[token] = row
+    cased = any(token != token.lower() for token in lines if not token.startswith("["))
+    return vocabulary, Rules(lowercase=not cased)
+
+
+def dump_json(vocabulary: dict[str, int], rules: Rules, pairs: np.ndarray | None = None) -> str:
+    """A tokenizer.json in the form of Hugging Face's `tokenizers`; pairs are those of `wave_jax.pairs`."""
+    rust = model(vocabulary, rules)
+    rust.add_special_tokens([token for token in SPECIAL if token in vocabulary])
+    rust.decoder = decoders.WordPiece()
+    rust.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")],
+    )
+    parts = json.loads(rust.to_str())
+    # What no one else knows stands in an entry of ours.
+    token = {row: token for token, row in vocabulary.items()}
+    ours = {
+        **({"clean": True} if rules.clean else {}),
+        **({"looks": True} if rules.looks else {}),
+        **(
+            {} if pairs is None or not len(pairs) else {"pairs": [f"{token[a]} {token[b]}" for a, b in pairs]}
+        ),
+    }
+    if ours:
+        parts["wave_jax"] = ours
+    return json.dumps(parts, ensure_ascii=False, indent=1)
+
+
+def parse_json(content: str) -> tuple[dict[str, int], Rules, np.ndarray]:
+    """What `dump_json` wrote, or Hugging Face's for a model of BERT's kind: vocabulary, rules, pairs."""
+    try:
+        parts = json.loads(content)
+        kinds = [(parts[name] or {})["type"] for name in ("model", "normalizer", "pre_tokenizer")]
+        word_piece = parts["model"]
+        settings = {**parts["normalizer"], **word_piece, **parts.get("wave_jax", {})}
+        vocabulary = dict(word_piece["vocab"]) if kinds[0] == "WordPiece" else {}
+        pairs = [_pair(pair, vocabulary) for pair in settings.pop("pairs", ())]
+        added = [token["content"] for token in parts.get("added_tokens", ()) if not token["special"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is damaged or no tokenizer.json ({type(error).__name__}: {error}).") from None
+    if kinds != ["WordPiece", "BertNormalizer", "BertPreTokenizer"]:
+        raise ValueError(
+            f"it is made of {kinds}, where ['WordPiece', 'BertNormalizer', 'BertPreTokenizer'] is read."
+        )
+    if [word_piece.get(name) for name in ("unk_token", "continuing_subword_prefix")] != ["[UNK]", "##"]:
+        raise ValueError("only [UNK] for unknown words and ## for the parts of words are read.")
+    if added:
+        raise ValueError(f"it adds tokens outside of WordPiece, which are not read: {', '.join(added[:4])}.")
+    known = {field.name for field in fields(Rules)}
+    rules = {name: value for name, value in settings.items() if name in known}
+    return vocabulary, Rules(**rules), np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def _pair(words: str, vocabulary: dict[str, int]) -> tuple[int, int]:
+    """The rows of two tokens that stand with a space between."""
+    first, second = words.split(" ")
+    return vocabulary[first], vocabulary[second]

@@ -1,0 +1,183 @@
+"""What the Wave Network is measured against, behind the same call: a Transformer and a bag of embeddings.
+
+ids -> w -> (attention, feed forward) x layers -> pool -> h -> logits
+ids -> w -> mean -> h -> logits
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from wave_jax.errors import check_choices, check_setting
+from wave_jax.networks.layers import (
+    Embedding,
+    LayerNorm,
+    Linear,
+    Network,
+    Trace,
+    attend,
+    check_inputs,
+    dropout,
+    embed,
+    fold,
+    lookup,
+    nudged,
+)
+from wave_jax.numerics import masked, masked_mean
+
+__all__ = ["Bag", "BagConfig", "Transformer", "TransformerConfig"]
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """The settings of a pre-norm Transformer; as they stand, one layer of the size of BERT's."""
+
+    d: int = 768
+    """Width of a token vector."""
+    heads: int = 12
+    """Attention heads, each of width d / heads."""
+    layers: int = 1
+    """Layers of attention and feed forward."""
+    width: int = 3072
+    """Width inside the feed forward."""
+    positions: Literal["none", "sinusoidal", "learned"] = "learned"
+    """What is added to a token's embedding to tell its place."""
+    pool: Literal["cls", "mean"] = "cls"
+    """One vector for the text: the first token's, or the mean over tokens."""
+    dropout: float = 0.0
+    """Share set to 0 in training: of the embeddings, of every addition to them, and of h."""
+    max_length: int = 128
+    """Tokens of a text that are read; also the rows of learned positions."""
+
+    def __post_init__(self):
+        check_choices(self)
+        check_setting("d", self.d, self.d >= 1, "at least 1")
+        fits = self.heads >= 1 and self.d % self.heads == 0
+        check_setting("heads", self.heads, fits, f"at least 1 and divide d = {self.d}")
+        check_setting("layers", self.layers, self.layers >= 1, "at least 1")
+        check_setting("width", self.width, self.width >= 1, "at least 1")
+        check_setting("dropout", self.dropout, 0 <= self.dropout < 1, "at least 0 and below 1")
+        check_setting("max_length", self.max_length, self.max_length >= 2, "at least 2 ([CLS] and [SEP])")
+
+    def build(self, *, v: int, c: int, rngs: nnx.Rngs, words: np.ndarray | None = None) -> "Transformer":
+        """A network for v rows of vocabulary and c classes; `words` (v, d) are word embeddings to start from.
+
+        >>> config = TransformerConfig(d=8, heads=2, width=16)
+        >>> config.build(v=100, c=4, rngs=nnx.Rngs(0)).embedding.shape
+        (100, 8)
+        """
+        check_setting("v", v, v >= 1, "at least 1")
+        check_setting("c", c, c >= 2, "at least 2 classes")
+        if words is not None and words.shape != (v, self.d):
+            raise ValueError(f"words must be of shape (v, d) = {(v, self.d)}, got {words.shape}.")
+        return Transformer(self, v, c, rngs, words)
+
+
+@dataclass(frozen=True)
+class BagConfig:
+    """The settings of a bag of embeddings."""
+
+    d: int = 768
+    """Width of a token vector."""
+    dropout: float = 0.0
+    """Share of h set to 0 in training."""
+    max_length: int = 128
+    """Tokens of a text that are read."""
+
+    def __post_init__(self):
+        check_setting("d", self.d, self.d >= 1, "at least 1")
+        check_setting("dropout", self.dropout, 0 <= self.dropout < 1, "at least 0 and below 1")
+        check_setting("max_length", self.max_length, self.max_length >= 2, "at least 2 ([CLS] and [SEP])")
+
+    def build(self, *, v: int, c: int, rngs: nnx.Rngs) -> "Bag":
+        """A network for v rows of vocabulary and c classes, with random parameters.
+
+        >>> BagConfig(d=8).build(v=100, c=4, rngs=nnx.Rngs(0)).embedding.shape
+        (100, 8)
+        """
+        check_setting("v", v, v >= 1, "at least 1")
+        check_setting("c", c, c >= 2, "at least 2 classes")
+        return Bag(self, v, c, rngs)
+
+
+class Attention(nnx.Module):
+    """`network.attend` between linear maps."""
+
+    def __init__(self, d: int, heads: int, rngs: nnx.Rngs):
+        self.heads = heads
+        self.query, self.key, self.value, self.output = (Linear(d, d, rngs=rngs) for _ in range(4))
+
+    def __call__(self, x: Float[Array, "*batch n d"], mask: Bool[Array, "*batch n"]) -> Array:
+        return self.output(attend(self.query(x), self.key(x), self.value(x), mask, self.heads))
+
+
+class TransformerLayer(nnx.Module):
+    """x + attention(norm(x)), then x + feed_forward(norm(x)): x itself is never normed."""
+
+    def __init__(self, config: TransformerConfig, rngs: nnx.Rngs):
+        self.config = config
+        self.attention_norm = LayerNorm(config.d, eps=1e-6)
+        self.attention = Attention(config.d, config.heads, rngs)
+        self.norm = LayerNorm(config.d, eps=1e-6)
+        self.up = Linear(config.d, config.width, rngs=rngs)
+        self.down = Linear(config.width, config.d, rngs=rngs)
+
+    def __call__(self, x: Array, mask: Array, key: Array | None) -> Array:
+        rate = self.config.dropout
+        x = x + dropout(self.attention(self.attention_norm(x), mask), rate, fold(key, 0))
+        return x + dropout(self.down(jax.nn.gelu(self.up(self.norm(x)))), rate, fold(key, 1))
+
+
+class Transformer(Network):
+    """A pre-norm Transformer encoder that classifies."""
+
+    def __init__(
+        self, config: TransformerConfig, v: int, c: int, rngs: nnx.Rngs, words: np.ndarray | None = None
+    ):
+        self.config = config
+        self.v = v
+        normal = nnx.initializers.normal(0.02)
+        given = None if words is None else jnp.asarray(words, jnp.float32)
+        self.embedding = Embedding(normal(rngs.params(), (v, config.d)) if given is None else given)
+        learned = config.positions == "learned"
+        self.positions = Embedding(normal(rngs.params(), (config.max_length, config.d))) if learned else None
+        self.layers = nnx.List([TransformerLayer(config, rngs) for _ in range(config.layers)])
+        self.norm = LayerNorm(config.d, eps=1e-6)
+        self.classifier = Linear(config.d, c, rngs=rngs)
+
+    def trace(self, ids, mask, segments=None, key=None, nudge=None) -> Trace:
+        """w, h and logits; `nudge`, shaped like the trace, is added to them on the way."""
+        check_inputs(ids, mask, segments, self.v)
+        nudge = nudge or Trace()
+        w = nudged(masked(embed(self.embedding, self.positions, self.config.positions, ids), mask), nudge.w)
+        rate = self.config.dropout
+        x = dropout(w, rate, fold(key, 0))
+        for i, layer in enumerate(self.layers):
+            x = layer(x, mask, fold(key, 2 + i))
+        x = self.norm(x)
+        h = x[..., 0, :] if self.config.pool == "cls" else masked_mean(x, mask)
+        h = nudged(dropout(h, rate, fold(key, 1)), nudge.h)
+        return Trace(w=w, h=h, logits=nudged(self.classifier(h), nudge.logits))
+
+
+class Bag(Network):
+    """Mean of the token embeddings, then the classifier: no word knows of another, nor of its place."""
+
+    def __init__(self, config: BagConfig, v: int, c: int, rngs: nnx.Rngs):
+        self.config = config
+        self.v = v
+        self.embedding = Embedding(nnx.initializers.normal(0.02)(rngs.params(), (v, config.d)))
+        self.classifier = Linear(config.d, c, rngs=rngs)
+
+    def trace(self, ids, mask, segments=None, key=None, nudge=None) -> Trace:
+        """w, h and logits; `nudge`, shaped like the trace, is added to them on the way."""
+        check_inputs(ids, mask, segments, self.v)
+        nudge = nudge or Trace()
+        w = nudged(masked(lookup(self.embedding, ids), mask), nudge.w)
+        h = nudged(dropout(masked_mean(w, mask), self.config.dropout, key), nudge.h)
+        return Trace(w=w, h=h, logits=nudged(self.classifier(h), nudge.logits))

@@ -1,0 +1,242 @@
+"""The Wave Network: parameters round the formulas of `wave`, no maths of its own.
+
+ids -> w -> w1, w2 -> Z1, Z2 -> Z -> x -> feed forward, norm -> pool -> h -> logits
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from wave_jax import wave
+from wave_jax.errors import check_choices, check_setting
+from wave_jax.networks.layers import (
+    Embedding,
+    LayerNorm,
+    Linear,
+    Network,
+    Trace,
+    check_inputs,
+    dropout,
+    embed,
+    fold,
+    nudged,
+)
+from wave_jax.numerics import masked_mean
+
+__all__ = ["PAPER_INTERFERENCE", "PAPER_MODULATION", "WaveConfig", "WaveNetwork"]
+
+ACTIVATIONS = {"none": lambda x: x, "relu": jax.nn.relu, "gelu": jax.nn.gelu, "tanh": jnp.tanh}
+
+
+@dataclass(frozen=True)
+class WaveConfig:
+    """The settings of a Wave Network. Presets: PAPER_MODULATION, PAPER_INTERFERENCE."""
+
+    d: int = 768
+    """Width of a token vector."""
+    combine: wave.Combine = "modulate"
+    """How the two waves of a token meet."""
+    read_out: wave.ReadOut = "real_imag"
+    """The way from a wave back to real numbers."""
+    pool: Literal["cls", "mean"] = "cls"
+    """One vector for the text: the first token's, or the mean over tokens."""
+    positions: Literal["none", "sinusoidal", "learned"] = "none"
+    """What is added to a token's embedding to tell its place."""
+    levels: Literal["input", "sentence"] = "input"
+    """Whose norm is G: the text's for both waves, or for Z1 that of the token's own sentence."""
+    voice_width: int | None = None
+    """Where given: as many narrow Wave Networks side by side as can share d evenly and be at least so wide.
+    Each of these voices learns the labels by itself, and the mean of their logits answers."""
+    layers: int = 1
+    """Wave layers. One stands bare (P1 figure 6); several are added to their input (P1 eq. 8)."""
+    dropout: float = 0.0
+    """Share of a layer's output set to 0 in training."""
+    activation: Literal["none", "relu", "gelu", "tanh"] = "none"
+    """After the feed forward's linear map."""
+    max_length: int = 128
+    """Tokens of a text that are read; also the rows of learned positions."""
+
+    def __post_init__(self):
+        check_choices(self)
+        check_setting("d", self.d, self.d >= 1, "at least 1")
+        wide = self.voice_width is None or self.voice_width >= 2
+        check_setting("voice_width", self.voice_width, wide, "None or at least 2")
+        check_setting("layers", self.layers, self.layers >= 1, "at least 1")
+        check_setting("dropout", self.dropout, 0 <= self.dropout < 1, "at least 0 and below 1")
+        check_setting("max_length", self.max_length, self.max_length >= 2, "at least 2 ([CLS] and [SEP])")
+
+    @property
+    def voices(self) -> int:
+        """How many there are.
+
+        >>> [WaveConfig(d=d, voice_width=8).voices for d in (7, 8, 20, 48)]
+        [1, 1, 2, 6]
+        """
+        width = self.voice_width or self.d
+        return next((k for k in range(self.d // width, 1, -1) if self.d % k == 0), 1)
+
+    def build(self, *, v: int, c: int, rngs: nnx.Rngs) -> "WaveNetwork":
+        """A network for v rows of vocabulary and c classes, with random parameters.
+
+        >>> WaveConfig(d=8).build(v=100, c=4, rngs=nnx.Rngs(0)).embedding.shape
+        (100, 8)
+        """
+        check_setting("v", v, v >= 1, "at least 1")
+        check_setting("c", c, c >= 2, "at least 2 classes")
+        return WaveNetwork(self, v, c, rngs)
+
+
+PAPER_MODULATION = WaveConfig(positions="sinusoidal")
+PAPER_INTERFERENCE = WaveConfig(positions="sinusoidal", combine="interfere")
+
+
+class WaveLayer(nnx.Module):
+    """Two variants, two waves, their meeting, read-out, feed forward and norm."""
+
+    def __init__(self, config: WaveConfig, rngs: nnx.Rngs):
+        d, parts = config.d, config.voices
+        self.config = config
+        self.variant1 = Linear(d, d, parts=parts, rngs=rngs)
+        self.variant2 = Linear(d, d, parts=parts, rngs=rngs)
+        self.feed_forward = Linear(2 * d if config.read_out == "real_imag" else d, d, parts=parts, rngs=rngs)
+        self.norm = LayerNorm(d, eps=1e-6, parts=parts)
+
+    def __call__(self, w: Array, mask: Array, segments: Array | None, rows: tuple[int, ...] | None) -> Array:
+        """The layer's output at `rows`, or everywhere: all waves made and forgotten inside `wave.mix`."""
+        config = self.config
+        x = wave.mix(
+            self.variant1(w),
+            self.variant2(w),
+            mask,
+            segments,
+            rows,
+            combine=config.combine,
+            read_out=config.read_out,
+        )
+        return self.output(x)
+
+    def output(self, x: Array) -> Array:
+        return self.norm(ACTIVATIONS[self.config.activation](self.feed_forward(x)))
+
+    def trace(self, w: Array, mask: Array, segments: Array | None, nudge: Trace) -> tuple[Trace, Array]:
+        """The same step by step, with every stage kept."""
+        w1 = nudged(self.variant1(w), nudge.w1)
+        w2 = nudged(self.variant2(w), nudge.w2)
+        Z1 = nudged(wave.encode(w1, mask, segments), nudge.Z1)
+        Z2 = nudged(wave.encode(w2, mask), nudge.Z2)
+        Z = nudged(wave.COMBINE[self.config.combine](Z1, Z2), nudge.Z)
+        x = nudged(wave.read_out(Z, self.config.read_out), nudge.x)
+        return Trace(w1=w1, w2=w2, Z1=Z1, Z2=Z2, Z=Z, x=x), self.output(x)
+
+
+class WaveNetwork(Network):
+    """The whole network. Call it for logits, `trace` it for everything on the way.
+
+    Without positions it is a function of the multiset of tokens behind [CLS]: word order is not seen.
+    """
+
+    def __init__(self, config: WaveConfig, v: int, c: int, rngs: nnx.Rngs):
+        self.config = config
+        self.v = v
+        normal = nnx.initializers.normal(0.02)
+        self.embedding = Embedding(normal(rngs.params(), (v, config.d)))
+        learned = config.positions == "learned"
+        self.positions = Embedding(normal(rngs.params(), (config.max_length, config.d))) if learned else None
+        self.layers = nnx.List([WaveLayer(config, rngs) for _ in range(config.layers)])
+        self.classifier = Linear(config.d, c, rngs=rngs)
+
+    def __call__(
+        self,
+        ids: Int[Array, "*batch n"],
+        mask: Bool[Array, "*batch n"],
+        segments: Int[Array, "*batch n"] | None = None,
+        key: PRNGKeyArray | None = None,
+    ) -> Float[Array, "*batch c"]:
+        """Logits. Without a key there is no dropout. With pool "cls" the last layer computes one row only."""
+        return self.answer(self._text(ids, mask, segments, key))
+
+    def voices(
+        self,
+        ids: Int[Array, "*batch n"],
+        mask: Bool[Array, "*batch n"],
+        segments: Int[Array, "*batch n"] | None = None,
+        key: PRNGKeyArray | None = None,
+    ) -> Float[Array, "voices *batch c"]:
+        """The logits of every voice by itself, of which the call returns the mean."""
+        h = self._text(ids, mask, segments, key)
+        voice = jnp.arange(self.config.d) * self.config.voices // self.config.d
+        return jnp.stack([self.classifier(jnp.where(voice == k, h, 0)) for k in range(self.config.voices)])
+
+    def answer(self, h: Float[Array, "*batch d"]) -> Float[Array, "*batch c"]:
+        """The logits of a text: the mean of what its voices say."""
+        return self.classifier(h / self.config.voices)
+
+    def _text(self, ids: Array, mask: Array, segments: Array | None, key: Array | None) -> Array:
+        """h, the text as one vector."""
+        self._check(ids, mask, segments)
+        w = self.embed(ids)
+        for i, layer in enumerate(self.layers):
+            rows = (0,) if self._only_cls(i) else None
+            output = layer(w, mask, self._sentences(segments), rows)
+            w = self._join(w if rows is None else w[..., :1, :], output, key, i)
+        return self._pool(w, mask)
+
+    def trace(
+        self,
+        ids: Int[Array, "*batch n"],
+        mask: Bool[Array, "*batch n"],
+        segments: Int[Array, "*batch n"] | None = None,
+        key: PRNGKeyArray | None = None,
+        nudge: Trace | None = None,
+    ) -> Trace:
+        """Every named stage, for all tokens.
+
+        `nudge`, shaped like the trace, is added stage by stage on the way: the derivative with respect to
+        it, at 0, is the derivative by stage (`gradients.by_stage`).
+        """
+        self._check(ids, mask, segments)
+        nudge = nudge or Trace()
+        w = first = nudged(self.embed(ids), nudge.w)
+        stages = []
+        for i, layer in enumerate(self.layers):
+            stage, output = layer.trace(w, mask, self._sentences(segments), _of_layer(nudge, i))
+            stages.append(stage)
+            if self._only_cls(i):  # so that dropout draws the numbers of the short way
+                w, output = w[..., :1, :], output[..., :1, :]
+            w = self._join(w, output, key, i)
+        h = nudged(self._pool(w, mask), nudge.h)
+        logits = nudged(self.answer(h), nudge.logits)
+        inner = stages[0] if len(stages) == 1 else Trace(*zip(*stages, strict=True))
+        return inner._replace(w=first, h=h, logits=logits)
+
+    def _check(self, ids: Array, mask: Array, segments: Array | None) -> None:
+        check_inputs(ids, mask, segments, self.v)
+        if self.config.levels == "sentence" and segments is None:
+            raise ValueError('levels="sentence" needs segments: the sentence number of every token.')
+
+    def embed(self, ids: Array) -> Array:
+        return embed(self.embedding, self.positions, self.config.positions, ids)
+
+    def _sentences(self, segments: Array | None) -> Array | None:
+        return segments if self.config.levels == "sentence" else None
+
+    def _only_cls(self, i: int) -> bool:
+        """Whether layer i is asked for the [CLS] row alone."""
+        return self.config.pool == "cls" and i == self.config.layers - 1
+
+    def _join(self, w: Array, output: Array, key: Array | None, i: int) -> Array:
+        """W + dropout(g(f(W))) (P1 eq. 8); a single layer stands without the sum (figure 6)."""
+        output = dropout(output, self.config.dropout, fold(key, i))
+        return output if self.config.layers == 1 else w + output
+
+    def _pool(self, w: Array, mask: Array) -> Array:
+        return w[..., 0, :] if self.config.pool == "cls" else masked_mean(w, mask)
+
+
+def _of_layer(nudge: Trace, i: int) -> Trace:
+    """The nudges of layer i: with several layers each stage is a tuple."""
+    return Trace(*(stage[i] if isinstance(stage, tuple) else stage for stage in nudge))

@@ -1,0 +1,1 @@
+"""Presets, settings, the run folder, and one run from texts to metrics."""

@@ -1,0 +1,144 @@
+"""What can be trained by name: a network, its training and its vocabulary, as one value.
+
+A preset says all of a run but its texts; a variation of it is `dataclasses.replace`.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flax import nnx
+
+from wave_jax.errors import check_setting
+from wave_jax.networks.bert import BertConfig
+from wave_jax.networks.kinds import NetworkConfig, check_kind
+from wave_jax.networks.layers import Network, count_parameters
+from wave_jax.networks.transformer import BagConfig, TransformerConfig
+from wave_jax.networks.wave_network import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig
+from wave_jax.training.config import PAPER, PAPER_BERT, TrainConfig
+
+__all__ = ["PRESETS", "SMALL", "Preset", "max_length", "preset", "within"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The settings of a run but its texts. Those with a name are in PRESETS."""
+
+    network: NetworkConfig
+    """What is trained."""
+    training: TrainConfig
+    """How it is trained."""
+    v: int = 30_000
+    """Rows of the vocabulary that is trained on the texts, at most."""
+    whole_words: bool = False
+    """No pieces of words: the unknown are told by their look (`Tokenizer.train`)."""
+    stems: int = 0
+    """Of these rows those for beginnings of words, the ones that most words share."""
+    pairs: int = 0
+    """Rows for pairs of neighbouring tokens, those that say most about the labels of the training texts."""
+    parameters: int | None = None
+    """Numbers that the network may hold, tables included: where rows are many, it is narrower than d."""
+    valid: float = 0.2
+    """Share of the training texts that validate instead, where the source has no texts for it."""
+    weights: Path | None = None
+    """Folder of a BERT to start from, with its tokenizer: all of it for bert, its words for a Transformer."""
+
+    def build(self, *, v: int, c: int, rngs: nnx.Rngs) -> Network:
+        """Build the preset's network for v rows of vocabulary and c classes, narrowed to fit `parameters`.
+
+        >>> count_parameters(SMALL.build(v=30_000, c=4, rngs=nnx.Rngs(0))).total
+        2196916
+        """
+        return within(self, v, c).build(v=v, c=c, rngs=rngs)
+
+
+_PAPER_V = 30_522  # BERT's
+_STEP = 8  # dimensions that `within` takes away at a time: SMALL's voice
+
+SMALL = Preset(
+    WaveConfig(d=96, voice_width=8, dropout=0.3, max_length=512),
+    TrainConfig(
+        epochs=6,
+        rate=3e-3,
+        schedule="cosine",
+        smoothing=0.1,
+        drop_tokens=0.6,
+        keep_tokens=30,
+        keep="last",
+    ),
+    v=20_000,
+    whole_words=True,
+    stems=8_000,
+    pairs=29_000,
+    parameters=2_400_000,
+    valid=0.05,
+)
+PRESETS = {
+    "small": SMALL,
+    "paper-modulation": Preset(PAPER_MODULATION, PAPER, _PAPER_V),
+    "paper-interference": Preset(PAPER_INTERFERENCE, PAPER, _PAPER_V),
+}
+
+
+def preset(name: str = "small", model: str = "wave", weights: str | Path | None = None) -> Preset:
+    """The preset of this name, for the Wave Network or for a baseline of its size and training.
+
+    >>> preset("small", "transformer").network.d == preset("small").network.d
+    True
+    """
+    check_setting("preset", name, name in PRESETS, f"one of {', '.join(PRESETS)}")
+    check_kind(model)
+    chosen = PRESETS[name]
+    if weights is not None:
+        chosen = replace(chosen, weights=Path(weights), parameters=None)  # as wide as the weights are
+    if model == "bert":
+        check_setting("weights", weights, weights is not None, "the folder of a BERT where the model is bert")
+        return replace(chosen, network=BertConfig.read(str(weights)), training=PAPER_BERT, pairs=0)
+    if model == "transformer":  # it sees order by itself, and places: as many rows, all for words
+        chosen = replace(chosen, v=chosen.v + chosen.pairs, stems=0, pairs=0)
+    return replace(chosen, network=_of_size(chosen.network, model))
+
+
+def _of_size(network: NetworkConfig, model: str) -> NetworkConfig:
+    """A baseline as wide as this Wave Network, that reads as much of a text."""
+    assert isinstance(network, WaveConfig)
+    d, length = network.d, network.max_length
+    if model == "transformer":  # it drops at every sum, where a tenth is usual
+        rate = min(network.dropout, 0.1)
+        return TransformerConfig(d, max(4, d // 64), width=4 * d, dropout=rate, max_length=length)
+    return BagConfig(d, network.dropout, length) if model == "bag" else network
+
+
+def within(preset: Preset, v: int, c: int) -> NetworkConfig:
+    """The widest network of the preset's kind, no wider than its own, that holds at most `parameters`.
+
+    >>> [within(preset("small"), v, c=4).d for v in (9_000, 30_000, 49_000)]
+    [96, 72, 48]
+    """
+    network = preset.network
+    if preset.parameters is None or isinstance(network, BertConfig):
+        return network
+    for d in range(network.d, 0, -_STEP):
+        if v * d > preset.parameters:  # the table alone: a network is drawn up only where that fits
+            continue
+        narrow = _of_width(network, d)
+        if _parameters(narrow, v, c) <= preset.parameters:
+            return narrow
+    raise ValueError(
+        f"{v:,} rows are too many for {preset.parameters:,} parameters: ask for fewer rows (v, pairs), or "
+        "allow more parameters."
+    )
+
+
+def _of_width(network: WaveConfig | TransformerConfig | BagConfig, d: int) -> NetworkConfig:
+    if isinstance(network, TransformerConfig):
+        return replace(network, d=d, width=network.width * d // network.d)
+    return replace(network, d=d)
+
+
+def _parameters(network: NetworkConfig, v: int, c: int) -> int:
+    return count_parameters(nnx.eval_shape(lambda: network.build(v=v, c=c, rngs=nnx.Rngs(0)))).total
+
+
+def max_length(network: NetworkConfig) -> int:
+    """Tokens of a text that a network reads."""
+    return network.max_position_embeddings if isinstance(network, BertConfig) else network.max_length

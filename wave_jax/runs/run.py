@@ -1,0 +1,302 @@
+"""One training run, from settings to the numbers that it leaves.
+
+    prepared = prepare(dataset, preset("small"))                    # tokenizer, token arrays, network
+    for turn in train(prepared):                                    # or train(prepared, folder)
+        print(turn.record)                                          # show, stop or study here
+    metrics = measure(prepared, turn.kept, [turn.record, ...])
+
+Nothing here prints, and nothing needs a folder; with one (`run_folder`) the run can be stopped at any moment
+and resumed, and `finish` leaves `metrics.json` there, by which a finished run is known.
+"""
+
+import json
+import os
+import platform
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.sharding import Mesh
+
+from wave_jax.data import batches, datasets
+from wave_jax.data.batches import TokenArrays
+from wave_jax.data.datasets import Dataset, Split
+from wave_jax.data.tokenizer import Tokenizer
+from wave_jax.disk import write_whole
+from wave_jax.errors import CheckpointError
+from wave_jax.networks import bert
+from wave_jax.networks.bert import BertConfig
+from wave_jax.networks.layers import Network, count_parameters
+from wave_jax.networks.transformer import TransformerConfig
+from wave_jax.networks.wave_network import WaveConfig
+from wave_jax.runs.folder import RunFolder, Settings, parameter_digest
+from wave_jax.runs.presets import Preset, max_length, within
+from wave_jax.training.evaluate import evaluate
+from wave_jax.training.loop import Record, TrainState, fit
+
+__all__ = [
+    "Prepared",
+    "Turn",
+    "finish",
+    "measure",
+    "metrics_of",
+    "origin_of",
+    "prepare",
+    "run_folder",
+    "texts_of",
+    "tokens_of",
+    "train",
+    "versions",
+]
+
+_EVERY = 16  # steps to a record; a run that is resumed keeps to it, to come to the same bits
+_SAVE_AFTER = 60.0  # seconds without a saved step
+PACKAGES = ("wave_jax", "jax", "flax", "optax", "numpy", "orbax-checkpoint", "tokenizers")
+
+
+class Prepared(NamedTuple):
+    """All that a run starts from."""
+
+    settings: Settings
+    tokenizer: Tokenizer
+    network: Network
+    """Before the first step."""
+    train: TokenArrays
+    valid: TokenArrays
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run."""
+        return self.settings.training.steps_for(len(self.train.labels))
+
+
+class Turn(NamedTuple):
+    """What `train` gives after every few steps."""
+
+    state: TrainState
+    """Valid until the next turn, which uses it up."""
+    record: Record
+    kept: Any
+    """The network to keep so far (`TrainConfig.keep`), a copy of yours; None before the first validation."""
+
+
+def prepare(
+    dataset: Dataset,
+    preset: Preset,
+    *,
+    cache: str | os.PathLike[str] | None = None,
+    origin: Mapping[str, Any] | None = None,
+) -> Prepared:
+    """Tokenizer, token arrays and network of a run, all of them functions of the texts and the preset.
+
+    `cache` is a folder for tokenizers and token arrays; `origin`, the arguments of `datasets.load`, goes into
+    the settings, so that the texts are found again.
+    """
+    tokenizer = _tokenizer(dataset, preset, cache)
+    v = tokenizer.v if preset.weights is None else BertConfig.read(preset.weights).vocab_size
+    settings = Settings(
+        network=within(preset, v, len(dataset.classes)),
+        training=preset.training,
+        v=v,
+        classes=dataset.classes,
+        max_length=max_length(preset.network),
+        tokenizer=tokenizer.digest,
+        data={"name": dataset.name, "digest": dataset.digest, **({"origin": dict(origin)} if origin else {})},
+    )
+    train, valid = (tokens_of(split, tokenizer, settings, cache) for split in (dataset.train, dataset.valid))
+    return Prepared(settings, tokenizer, _start(settings, preset), train, valid)
+
+
+def tokens_of(
+    split: Split, tokenizer: Tokenizer, settings: Settings, cache: str | os.PathLike[str] | None = None
+) -> TokenArrays:
+    """A split as the network of these settings reads it."""
+    by_sentence = isinstance(settings.network, WaveConfig) and settings.network.levels == "sentence"
+    return batches.tokenize(split.texts, split.labels, tokenizer, settings.max_length, cache, by_sentence)
+
+
+def _tokenizer(dataset: Dataset, preset: Preset, cache: str | os.PathLike[str] | None) -> Tokenizer:
+    if preset.weights is None:
+        texts, labels = dataset.train.texts, dataset.train.labels
+        words, stems, pairs = preset.whole_words, preset.stems, preset.pairs
+        return batches.train_tokenizer(
+            texts, preset.v, cache, labels=labels, stems=stems, pairs=pairs, clean=True, whole_words=words
+        )
+    file = preset.weights / "tokenizer.json"
+    return Tokenizer.read(file if file.exists() else preset.weights / "vocab.txt")
+
+
+def _start(settings: Settings, preset: Preset) -> Any:
+    """The network before training, at random from the seed or from the weights of a BERT."""
+    v, c, rngs = settings.v, len(settings.classes), nnx.Rngs(settings.training.seed)
+    network, weights = settings.network, preset.weights
+    if weights is None:
+        return network.build(v=v, c=c, rngs=rngs)
+    if isinstance(network, BertConfig):
+        return bert.load(weights, c, rngs)
+    if isinstance(network, TransformerConfig):
+        return network.build(v=v, c=c, rngs=rngs, words=bert.word_embeddings(weights))
+    raise ValueError(f"weights={weights} are for bert and transformer: leave them out for {settings.kind}.")
+
+
+def origin_of(data: str) -> dict[str, Any]:
+    """The arguments of `datasets.load` for a name, or for a folder wherever one stands.
+
+    >>> origin_of("planted")
+    {'name_or_folder': 'planted'}
+    """
+    return {"name_or_folder": data if data in datasets.NAMES else str(Path(data).absolute())}
+
+
+def texts_of(settings: Settings, place: str | None = None) -> Dataset:
+    """The texts of a run, from where they were, or from another place, once they are seen to be the same."""
+    origin = {**settings.data.get("origin", {}), **(origin_of(place) if place else {})}
+    if not origin:
+        raise CheckpointError("The run was trained on texts in memory: name a folder that holds them.")
+    dataset = datasets.load(**origin)
+    if dataset.digest != settings.data["digest"]:
+        raise CheckpointError(f"{dataset.name} holds other texts than those of the run: name their folder.")
+    return dataset
+
+
+def run_folder(path: str | os.PathLike[str], prepared: Prepared, *, resume: bool = False) -> RunFolder:
+    """The folder of this run: a new one, or with `resume` the one that is there, if it is of this run."""
+    path = Path(path)
+    if not (path / "config.json").exists():
+        return RunFolder.create(path, prepared.settings, prepared.tokenizer)
+    if not resume:
+        raise CheckpointError(f"{path} holds a run already: resume it, or name another folder.")
+    folder = RunFolder.open(path)
+    data = {**prepared.settings.data, "origin": folder.settings.data.get("origin")}
+    found = data if data["origin"] else prepared.settings.data  # texts may have moved: the digest tells
+    folder.expect(replace(prepared.settings, data=found))
+    return folder
+
+
+def train(
+    prepared: Prepared, folder: RunFolder | None = None, *, every: int = _EVERY, mesh: Mesh | None = None
+) -> Iterator[Turn]:
+    """Train, with a turn of the caller's loop after every `every` steps and at the end of an epoch.
+
+    With a folder it goes on from the newest step saved there, and saves: after every validation, and after a
+    minute without one. Who stops in between saves by `folder.save(turn.state)`.
+    """
+    start, kept, best = prepared.network, None, prepared.settings.training.keep == "best"
+    if folder is not None:
+        start = folder.resume() or start
+        kept = None if folder.best is None else folder.network()
+    saved = time.monotonic()
+    for state, record in fit(
+        start, prepared.train, prepared.settings.training, valid=prepared.valid, every=every, mesh=mesh
+    ):
+        if record.valid is not None and (not best or int(state.stale) == 0):
+            kept = jax.tree.map(jnp.copy, state.network)
+        if folder is not None:
+            folder.append(record)
+            if record.valid is not None or time.monotonic() - saved > _SAVE_AFTER:
+                folder.save(state, metric=record.valid.accuracy if best and record.valid else None)
+                saved = time.monotonic()
+        yield Turn(state, record, kept)
+
+
+# --- what a run leaves --------------------------------------------------------------------------------------
+
+
+def finish(
+    folder: RunFolder, prepared: Prepared, *, test: Split | None = None, preset: str | None = None
+) -> dict[str, Any]:
+    """Measure the network kept of a run that came to its end, and write `metrics.json`."""
+    metrics = measure(prepared, folder.network(), folder.records(), test=test, preset=preset)
+    write_whole(folder.path / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
+    return metrics
+
+
+def measure(
+    prepared: Prepared,
+    network: Network,
+    records: Sequence[Record],
+    *,
+    test: Split | None = None,
+    preset: str | None = None,
+) -> dict[str, Any]:
+    """The numbers of a run, as JSON holds them: of the network kept, and of the training that led to it.
+
+    `seconds` are those of training, compiling included, over all parts of a run that was resumed; reading,
+    validation and saving come on top. `texts_per_second` is the texts seen, over them.
+    """
+    settings, count = prepared.settings, count_parameters(network)
+    texts, seconds = _texts_and_seconds(records, len(prepared.train.labels), settings.training.batch)
+    valid = evaluate(network, prepared.valid)
+    return {
+        "model": settings.kind,
+        "preset": preset,
+        "seed": settings.training.seed,
+        "data": settings.data["name"],
+        "data_digest": settings.data["digest"],
+        "valid_accuracy": valid.score.correct / valid.score.count,
+        "valid_loss": float(valid.score.mean_loss),
+        **(_of_test(network, test, prepared) if test is not None else {}),
+        "parameters": count.total,
+        "parameters_without_embeddings": count.without_embeddings,
+        "parameter_digest": parameter_digest(network),
+        "steps": records[-1].step if records else 0,
+        "epochs": records[-1].epoch if records else 0,
+        "seconds": seconds,
+        "texts_per_second": texts / seconds if seconds else 0.0,
+        "device": device(),
+        "versions": versions(),
+    }
+
+
+def _of_test(network: Network, test: Split, prepared: Prepared) -> dict[str, float]:
+    score = evaluate(network, tokens_of(test, prepared.tokenizer, prepared.settings)).score
+    return {"test_accuracy": score.correct / score.count, "test_loss": float(score.mean_loss)}
+
+
+def _texts_and_seconds(records: Sequence[Record], size: int, batch: int) -> tuple[int, float]:
+    """Texts seen and seconds spent on them, from rates and steps: a record's last batch may not be full.
+
+    >>> at = [Record(step, 1, 0.0, 0.0, 0.0, 0.0, rate) for step, rate in ((2, 8.0), (3, 4.0))]
+    >>> _texts_and_seconds(at, size=10, batch=4)
+    (10, 1.5)
+    """
+    per_epoch, before, seconds = -(-size // batch), 0, 0.0
+    for record in records:
+        epochs, steps = divmod(record.step, per_epoch)
+        seen = epochs * size + min(steps * batch, size)
+        seconds += (seen - before) / record.texts_per_second
+        before = seen
+    return before, seconds
+
+
+def metrics_of(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """What `metrics.json` of a run folder says; None where the run is not finished."""
+    file = Path(path) / "metrics.json"
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file} cannot be read ({error}): remove it and resume the run.") from None
+
+
+def device() -> str:
+    """The devices that JAX computes on.
+
+    >>> " x " in device()
+    True
+    """
+    kinds = Counter(device.device_kind for device in jax.devices())
+    return ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that a result depends on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}

@@ -1,0 +1,1 @@
+"""The exported file, and who answers from it."""

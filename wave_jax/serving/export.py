@@ -1,0 +1,211 @@
+"""A trained Wave Network as one small file that `predictor` answers from, or as StableHLO for those with XLA.
+
+    with RunFolder.open("runs/first") as folder:
+        export.save_run("news.wave", folder, dtype="int8", valid=valid)
+
+See docs/export.md for the bytes of the file and for what is promised.
+"""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, get_args
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import numpy as np
+
+from wave_jax.data.batches import TokenArrays
+from wave_jax.data.tokenizer import Tokenizer, Tokens
+from wave_jax.disk import write_whole
+from wave_jax.errors import check_setting
+from wave_jax.networks.layers import Network, sinusoidal
+from wave_jax.networks.wave_network import WaveNetwork
+from wave_jax.runs.folder import RunFolder, parameter_digest
+from wave_jax.serving import predictor
+from wave_jax.serving.predictor import Content, Formula, Predictor
+from wave_jax.training import evaluate
+
+__all__ = ["Dtype", "Exported", "Loss", "save", "save_run", "stablehlo"]
+
+Dtype = Literal["float32", "float16", "int8"]
+
+# What most numbers of a file are in; the others, vectors and small matrices, stay float32.
+_ROUNDED = ("embedding", "tokens", "variants", "feed_forward")
+_LARGEST, _HALF = float(np.finfo(np.float32).max), 65504  # the largest numbers of float32 and float16
+_TINY = 1e-30  # a row of smaller numbers is 0 in int8, where a scale would lose its digits
+
+
+class Loss(NamedTuple):
+    """The file against the network, over texts."""
+
+    texts: int
+    changed: float
+    """Share of the texts that get another answer."""
+    largest: float
+    """The largest difference of a logit."""
+    before: float
+    """Accuracy of the network over the texts with a label; NaN where none has one."""
+    after: float
+    """Accuracy of the file over the same texts."""
+
+
+class Exported(NamedTuple):
+    """What was written."""
+
+    size: int
+    """Bytes of the file."""
+    folded: bool
+    """Whether it holds rows per token; otherwise weights, which are folded when it is loaded."""
+    digest: str
+    """The network's `runs.folder.parameter_digest`."""
+    loss: Loss | None
+    """Over the tokens that were handed in."""
+
+
+def save(
+    path: str | os.PathLike[str],
+    network: Network,
+    tokenizer: Tokenizer,
+    classes: Sequence[str],
+    *,
+    max_length: int,
+    dtype: Dtype = "float32",
+    valid: TokenArrays | None = None,
+) -> Exported:
+    """Write the file; with `valid`, texts as tokens, say what rounding to `dtype` costs on them."""
+    check_setting("dtype", dtype, dtype in get_args(Dtype), "float32, float16 or int8")
+    network = _checked(network, tokenizer, classes, max_length)
+    n = tokenizer.longest(max_length)
+    weights = _weights(network, tokenizer.v, n)
+    arrays = _rounded(min(weights, _folded(weights, n), key=_numbers), dtype)
+    digest = parameter_digest(network)
+    content = Content(_formula(network), arrays, tokenizer.to_json(), tuple(classes), max_length, digest)
+    raw = predictor.pack(content)
+    loss = None if valid is None else _loss(network, Predictor(predictor.unpack(raw)), valid)
+    write_whole(path, raw)
+    return Exported(len(raw), "tokens" in arrays, digest, loss)
+
+
+def save_run(
+    path: str | os.PathLike[str],
+    folder: RunFolder,
+    *,
+    dtype: Dtype = "float32",
+    valid: TokenArrays | None = None,
+) -> Exported:
+    """`save` of the network that the run of an opened folder keeps (`RunFolder.network`)."""
+    settings = folder.settings
+    return save(
+        path,
+        folder.network(),
+        folder.tokenizer(),
+        settings.classes,
+        max_length=settings.max_length,
+        dtype=dtype,
+        valid=valid,
+    )
+
+
+def stablehlo(network: Network, n: int) -> bytes:
+    """A network with its parameters as a program for XLA, for CPU, CUDA and TPU: `jax.export.deserialize`s.
+
+    Of ids (b, n) int32 and mask (b, n) bool it makes logits (b, c), for any b.
+    """
+    (b,) = jax.export.symbolic_shape("b")
+    ids, mask = jax.ShapeDtypeStruct((b, n), jnp.int32), jax.ShapeDtypeStruct((b, n), jnp.bool_)
+    program = jax.jit(lambda ids, mask: network(ids, mask))
+    return bytes(jax.export.export(program, platforms=("cpu", "cuda", "tpu"))(ids, mask).serialize())
+
+
+def _checked(network: Network, tokenizer: Tokenizer, classes: Sequence[str], max_length: int) -> WaveNetwork:
+    """Return the network, refused with a sentence if no file can hold it."""
+    if not isinstance(network, WaveNetwork) or (network.config.layers, network.config.levels) != (1, "input"):
+        config = getattr(network, "config", None)
+        raise ValueError(
+            f"Only a Wave Network of one layer at input level folds into a file, not {config}:"
+            " keep its run folder, or take `export.stablehlo`."
+        )
+    c, v, places = network.classifier.out_features, network.v, network.positions
+    names = len(classes) == c and all(isinstance(name, str) for name in classes)
+    check_setting("classes", classes, names, f"{c} names, one per logit")
+    check_setting("tokenizer", tokenizer, tokenizer.v <= v, f"of at most the network's {v} rows")
+    longest = 2**16 if places is None else len(places)
+    check_setting("max_length", max_length, 3 <= max_length <= longest, f"in 3..{longest}")
+    return network
+
+
+def _formula(network: WaveNetwork) -> Formula:
+    config = network.config
+    return Formula(config.combine, config.read_out, config.pool, config.activation, config.voices)
+
+
+def _weights(network: WaveNetwork, v: int, n: int) -> dict[str, np.ndarray]:
+    """The parameters that answers depend on: rows that the tokenizer has, places that its texts have."""
+    layer = network.layers[0]
+    variants = layer.variant1, layer.variant2
+    weights = {
+        "embedding": network.embedding[:v],
+        "variants": jnp.concatenate([variant.matrix for variant in variants], axis=1),
+        "variants_bias": jnp.concatenate([variant.bias[...] for variant in variants]),  # pyright: ignore
+        "feed_forward": layer.feed_forward.matrix,
+        "feed_forward_bias": layer.feed_forward.bias,
+        "norm_scale": layer.norm.scale,
+        "norm_bias": layer.norm.bias,
+        "classifier": network.classifier.kernel / network.config.voices,
+        "classifier_bias": network.classifier.bias,
+    }
+    places = network.positions
+    if places is not None:
+        weights["positions"] = places[:n]
+    elif network.config.positions == "sinusoidal":
+        weights["positions"] = sinusoidal(n, network.config.d)
+    weights = {name: np.asarray(x[...], np.float32) for name, x in weights.items()}
+    for name, x in weights.items():
+        if not np.isfinite(x).all():
+            raise ValueError(f"The network's {name} holds NaN or infinity: export an earlier step.")
+    return weights
+
+
+def _folded(weights: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
+    """Rows per token and place for what they are made of, if sums of their squares fit into float32."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        tables = {"tokens": predictor.fold_tokens(weights), "places": predictor.fold_places(weights)}
+    tables = {name: x for name, x in tables.items() if x is not None}
+    largest = sum(float(np.abs(x).max()) for x in tables.values())
+    if not n * largest**2 <= _LARGEST:  # NaN is no good either
+        raise ValueError(f"Tokens of {largest:.3g} have squares beyond float32: export an earlier step.")
+    parts = ("embedding", "variants", "variants_bias", "positions")
+    return tables | {name: x for name, x in weights.items() if name not in parts}
+
+
+def _rounded(arrays: Mapping[str, np.ndarray], dtype: Dtype) -> dict[str, np.ndarray]:
+    """The arrays in `dtype`. int8 has a scale per row: a token of large numbers costs the others nothing."""
+    rounded = dict(arrays)
+    for name in (name for name in _ROUNDED if name in arrays and dtype != "float32"):
+        x = arrays[name]
+        largest = np.abs(x).max(axis=1, keepdims=True)
+        if dtype == "int8":
+            scale = np.where(largest >= _TINY, largest / np.float32(127), np.float32(1))
+            rounded |= {name: np.rint(x / scale).astype(np.int8), f"{name}.scale": scale}
+        elif largest.max() <= _HALF:
+            rounded[name] = x.astype(np.float16)
+        else:
+            raise ValueError(f"float16 cannot hold {largest.max():.3g}, in {name}: take float32 or int8.")
+    return rounded
+
+
+def _numbers(arrays: Mapping[str, np.ndarray]) -> int:
+    return sum(x.size for x in arrays.values())
+
+
+def _loss(network: WaveNetwork, file: Predictor, tokens: TokenArrays) -> Loss:
+    before = evaluate.predict(network, tokens)
+    after = file.answer(Tokens(np.asarray(tokens.ids), np.asarray(tokens.offsets)))
+    answers = np.stack([before, after]).argmax(axis=-1)
+    labels = np.asarray(tokens.labels)
+    right = (answers == labels)[:, labels >= 0]
+    accuracy = right.mean(axis=-1).tolist() if right.size else (math.nan, math.nan)
+    changed, largest = np.mean(answers[0] != answers[1]), np.abs(after - before).max()
+    return Loss(len(labels), float(changed), float(largest), *accuracy)

@@ -1,0 +1,1 @@
+"""What one looks at: gradients, attributions, measures and figures."""

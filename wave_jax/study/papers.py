@@ -1,0 +1,137 @@
+"""The papers' gradient study (P2): what comes back at [CLS], the whole text, the classifier, in numbers.
+
+    for state, record in fit(network, train, config):
+        rows.append({"step": record.step, **as_row(gradient_study(state.network, batch))})
+
+P2's own definitions are not known; these are ours. A token's gradient is that of its own text's loss by its
+embedding + position, and every number is a mean over texts, so neither padding nor filler nor the size of the
+batch shows. The classifier's gradient is the one that trains it: of the batch's mean loss by its parameters.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from wave_jax.data.batches import Batch
+from wave_jax.networks.layers import Network
+from wave_jax.numerics import masked_mean
+from wave_jax.study import measures
+from wave_jax.study.gradients import by_parameter, by_token
+
+__all__ = ["Place", "Study", "as_row", "gradient_study", "sign_agreement"]
+
+
+class Place(NamedTuple):
+    """The gradient at one place; each number is a measure of its name."""
+
+    norm: Any
+    mean: Any
+    spread: Any
+    share_below: Any
+    """Share of entries below a hundredth of the largest."""
+    gini: Any
+    resultant: Any
+    """Of the texts' gradients, at [CLS] and the classifier; of a text's tokens, at the text."""
+    direction: Any
+    """The mean gradient, (d,) or all the classifier's parameters: what `sign_agreement` follows."""
+
+
+class Study(NamedTuple):
+    """The gradients of a network on a batch."""
+
+    cls: Place
+    text: Place
+    classifier: Place
+    agreement: Any
+    """Cosine of [CLS] with the sum of its text's other tokens."""
+
+
+def gradient_study(network: Network, batch: Batch) -> Study:
+    """The study of any network of the house on one batch, without dropout.
+
+    Along training give it the same batch at every step. The measures are compiled once for all networks whose
+    gradients have the same shapes.
+    """
+    return _measured(*_gradients(network, batch), batch.mask, batch.labels >= 0)
+
+
+@jax.jit
+def _gradients(network: Network, batch: Batch) -> tuple[Float[Array, "b n d"], Float[Array, "b p"]]:
+    """Each text's own: of its tokens, and of all the classifier's parameters."""
+    parameters = jax.tree.leaves(by_parameter(network, batch, per_text=True).classifier)
+    flat = jnp.concatenate([x.reshape(len(x), -1) for x in parameters], axis=-1)
+    return by_token(network, batch, per_text=True), flat
+
+
+@jax.jit
+def _measured(
+    tokens: Float[Array, "b n d"],
+    flat: Float[Array, "b p"],
+    mask: Bool[Array, "b n"],
+    real: Bool[Array, " b"],
+) -> Study:
+    """The numbers of these gradients."""
+
+    def over_texts(x: Array) -> Array:
+        """The mean over texts that are no filler."""
+        return masked_mean(x.reshape(len(real), -1), real).reshape(x.shape[1:])
+
+    text, first = (jax.tree.map(over_texts, jax.vmap(_place)(tokens[:, :n], mask[:, :n])) for n in (None, 1))
+    others = masked_mean(tokens[:, 1:], mask[:, 1:])
+    return Study(
+        cls=first._replace(resultant=measures.resultant(tokens[:, 0], real)),
+        text=text,
+        classifier=_place(over_texts(flat)[None])._replace(resultant=measures.resultant(flat, real)),
+        agreement=over_texts(measures.cosine(tokens[:, 0], others)),
+    )
+
+
+def _place(x: Float[Array, "n d"], mask: Bool[Array, " n"] | None = None) -> Place:
+    """All measures of n gradients as one."""
+    return Place(
+        norm=measures.norm(x, mask),
+        mean=measures.mean(x, mask),
+        spread=measures.spread(x, mask),
+        share_below=measures.share_below(x, mask=mask),
+        gini=measures.gini(x, mask),
+        resultant=measures.resultant(x, mask),
+        direction=masked_mean(x, mask),
+    )
+
+
+def as_row(study: Study) -> dict[str, float]:
+    """The numbers of a study under flat names, as `cls_norm` and `agreement`: a row of a table.
+
+    >>> place = Place(1.0, 0.0, 0.5, 0.0, 0.25, 1.0, np.ones(2))
+    >>> row = as_row(Study(place, place, place, 0.5))
+    >>> row["text_gini"], row["agreement"], len(row)
+    (0.25, 0.5, 19)
+    """
+    study = jax.device_get(study)
+    places = {name: getattr(study, name)._asdict() for name in _PLACES}
+    numbers = {
+        f"{name}_{measure}": float(number)
+        for name, place in places.items()
+        for measure, number in place.items()
+        if measure != "direction"
+    }
+    return numbers | {"agreement": float(study.agreement)}
+
+
+_PLACES = ("cls", "text", "classifier")
+
+
+def sign_agreement(studies: Sequence[Study]) -> dict[str, float]:
+    """How far the mean gradient of each place keeps its signs from step to step, as `cls_sign_agreement`."""
+    if not studies:
+        raise ValueError("sign_agreement needs the studies of some steps, got none.")
+
+    def over_steps(name: str) -> float:
+        directions = np.stack([np.asarray(getattr(study, name).direction) for study in studies])
+        return float(measures.sign_agreement(directions))
+
+    return {f"{name}_sign_agreement": over_steps(name) for name in _PLACES}

@@ -1,0 +1,1 @@
+"""A loss, an optimizer, a step and a loop."""

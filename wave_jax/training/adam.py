@@ -1,0 +1,118 @@
+"""Adam with decoupled weight decay, for networks whose largest parameter is a table of which a batch reads
+few rows.
+
+The gradient of the table is never made as a whole: it is taken with respect to the rows that the batch reads
+and added to the moments there. Every row's moments still fade and every row still moves, in each step, so the
+result is Adam's, and equal to `optax.adamw` (`tests/test_optimizer.py`).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from wave_jax.networks.layers import Embedding, lookup
+
+__all__ = ["Rows", "adam", "as_table", "init", "narrow", "norm", "scaled"]
+
+_B1, _B2, _EPS = 0.9, 0.999, 1e-8
+
+
+class Rows(NamedTuple):
+    """The gradient of a table: `values` at the rows `ids`, 0 elsewhere. A row may be named again with 0."""
+
+    ids: Array  # (places,)
+    values: Array  # (places, d)
+
+
+def narrow(network: Any, ids: Int[Array, "*batch n"]) -> tuple[Any, Int[Array, "*batch n"]]:
+    """The network with a table of the rows that `ids` read, one per place, and the ids into that table.
+
+    Places with the same token share the row of the first of them, so gradients arrive there as a sum, and
+    the other places' rows get none. Where there are more places than rows, the network stays as it is.
+    """
+    if ids.size > network.embedding.shape[0]:
+        return network, ids
+    table, places = network.embedding, jnp.arange(ids.size, dtype=jnp.int32)
+    v = table.shape[0]
+    first = jnp.full(v, ids.size, jnp.int32).at[ids.reshape(-1)].min(places, mode="drop")
+    # An id beyond the table is beyond the small one too, where `lookup` makes it NaN.
+    of_place = first.at[ids].get(mode="fill", fill_value=ids.size)
+    small = jax.tree.map(lambda x: x, network)
+    small.embedding = Embedding(lookup(table, ids.reshape(-1)))
+    return small, of_place
+
+
+def as_table(gradient: Any, ids: Int[Array, "*batch n"]) -> Any:
+    """The gradient of a narrowed network as that of the whole one, its table's as `Rows`."""
+    if gradient.embedding.shape[0] != ids.size:  # a table of fewer rows, and not narrowed
+        return gradient
+    gradient = jax.tree.map(lambda x: x, gradient)
+    gradient.embedding = Embedding(Rows(ids.reshape(-1), gradient.embedding[...]))
+    return gradient
+
+
+def norm(gradient: Any) -> Float[Array, ""]:
+    """√Σg² over all parameters."""
+    leaves = jax.tree.leaves(gradient, is_leaf=_is_rows)
+    return jnp.sqrt(sum(jnp.sum(jnp.square(g.values if _is_rows(g) else g)) for g in leaves))
+
+
+def scaled(gradient: Any, by: Float[Array, ""]) -> Any:
+    return _each(lambda g: by * g, gradient)
+
+
+def init(network: Any) -> optax.ScaleByAdamState:
+    """Both moments 0."""
+    return optax.scale_by_adam().init(network)  # pyright: ignore[reportReturnType]
+
+
+def adam(
+    network: Any,
+    gradient: Any,
+    state: optax.ScaleByAdamState,
+    rate: Float[Array, ""],
+    decay: Any,
+    valid: Bool[Array, ""],
+) -> tuple[Any, optax.ScaleByAdamState]:
+    """p - rate·(m̂ / (√v̂ + ε) + decay·p), with m and v the running means of g and g², hats their value
+    without the start at 0. `decay` holds a number per parameter. Where not `valid`, nothing changes.
+    """
+    gradient = _each(lambda g: jnp.where(valid, g, jnp.zeros_like(g)), gradient)
+    m = _running(state.mu, gradient, _B1, valid)
+    v = _running(state.nu, _each(jnp.square, gradient), _B2, valid)
+    count = state.count + valid
+    # The moments are made in place, and the parameters from the new ones: nothing large is copied.
+    scale1, scale2 = (1 / (1 - b ** jnp.maximum(count, 1)) for b in (_B1, _B2))
+    rate = jnp.where(valid, rate, 0.0)
+
+    def moved(p, m, v, decay):
+        return p - rate * (m * scale1 / (jnp.sqrt(v * scale2) + _EPS) + decay * p)
+
+    return jax.tree.map(moved, network, m, v, decay), optax.ScaleByAdamState(count, m, v)
+
+
+def _running(mean: Any, gradient: Any, b: float, valid: Bool[Array, ""]) -> Any:
+    """b·mean + (1 - b)·g."""
+    keep, take = jnp.where(valid, b, 1.0), jnp.where(valid, 1 - b, 0.0)
+
+    def of(g, mean):
+        if _is_rows(g):
+            return (keep * mean).at[g.ids].add(take * g.values, mode="drop")
+        return keep * mean + take * g
+
+    return jax.tree.map(of, gradient, mean, is_leaf=_is_rows)
+
+
+def _each(function: Callable, gradient: Any) -> Any:
+    def of(g):
+        return Rows(g.ids, function(g.values)) if _is_rows(g) else function(g)
+
+    return jax.tree.map(of, gradient, is_leaf=_is_rows)
+
+
+def _is_rows(x: Any) -> bool:
+    return isinstance(x, Rows)

@@ -1,0 +1,96 @@
+"""Exact totals of a network over a split: loss, accuracy, confusion, precision and recall.
+
+Nothing here chooses a split: the test split is read only where a caller hands it over.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from wave_jax.data import batches
+from wave_jax.data.batches import TokenArrays
+from wave_jax.networks.layers import Network
+from wave_jax.training import devices
+from wave_jax.training.compiled import few
+from wave_jax.training.loss import Score, score_of_logits
+
+__all__ = ["Evaluation", "evaluate", "predict"]
+
+
+class Evaluation(NamedTuple):
+    """What a network made of the labelled texts of a split."""
+
+    score: Score
+    """Totals, added up in float64."""
+    confusion: np.ndarray
+    """(c, c) int64: texts by their label (row) and the class that was answered (column)."""
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.score.accuracy)
+
+    @property
+    def precision(self) -> np.ndarray:
+        """Of the texts answered with a class, the share that has its label; NaN where there is none."""
+        return _share(self.confusion, axis=0)
+
+    @property
+    def recall(self) -> np.ndarray:
+        """Of the texts with a label, the share that was answered with it; NaN where there is none.
+
+        >>> Evaluation(Score(1.0, 3, 4), np.array([[1, 1], [0, 2]])).recall.tolist()
+        [0.5, 1.0]
+        """
+        return _share(self.confusion, axis=1)
+
+
+def _share(confusion: np.ndarray, axis: int) -> np.ndarray:
+    total = confusion.sum(axis=axis)
+    return np.where(total > 0, confusion.diagonal() / np.maximum(total, 1), np.nan)
+
+
+def evaluate(network: Network, tokens: TokenArrays, batch: int = 256, mesh: Mesh | None = None) -> Evaluation:
+    """The totals over all texts with a label; they do not depend on the batch beyond float32 rounding."""
+    logits, losses = _answers(network, tokens, batch, mesh)
+    labels, answers = np.asarray(tokens.labels), logits.argmax(axis=-1)
+    real = labels >= 0
+    c = logits.shape[-1]
+    if len(labels) and labels.max() >= c:
+        raise ValueError(f"A text has label {labels.max()}, but the network knows the classes 0..{c - 1}.")
+    confusion = np.zeros((c, c), np.int64)
+    np.add.at(confusion, (labels[real], answers[real]), 1)
+    total = Score(float(losses[real].sum(dtype=np.float64)), int(confusion.trace()), int(real.sum()))
+    return Evaluation(total, confusion)
+
+
+def predict(network: Network, tokens: TokenArrays, batch: int = 256, mesh: Mesh | None = None) -> np.ndarray:
+    """The logits of every text, (texts, c) float32, in the order of the split."""
+    return _answers(network, tokens, batch, mesh)[0]
+
+
+def _answers(
+    network: Network, tokens: TokenArrays, batch: int, mesh: Mesh | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and loss of every text."""
+    devices.check_batch(batch, mesh)
+    c = network.classifier.out_features
+    logits, losses = np.zeros((len(tokens.labels), c), np.float32), np.zeros(len(tokens.labels), np.float32)
+    on_device = devices.place(batches.to_device(tokens), mesh)
+    shapes = batches.buckets(tokens.lengths, worth=0.05)
+    for n, rows in batches.evaluation(tokens, batch, shapes):
+        answers = _run(network, on_device, rows, n, mesh)
+        real = rows >= 0
+        logits[rows[real]], losses[rows[real]] = (np.asarray(answer)[real] for answer in answers)
+    return logits, losses
+
+
+@few(64, static_argnames=("n", "mesh"))
+def _run(network: Network, tokens: TokenArrays, rows: Any, n: int, mesh: Mesh | None) -> Any:
+    def one(row):
+        batch = devices.cut(batches.gather(tokens, row, n), mesh)
+        logits = network(batch.ids, batch.mask, batch.segments)
+        return logits, jax.vmap(score_of_logits)(logits, batch.labels).loss
+
+    return devices.keep(jax.lax.map(one, rows), mesh)

@@ -1,0 +1,80 @@
+"""Loss and accuracy of (network, batch) as pure functions.
+
+A batch is anything with `ids`, `mask`, `labels` and `segments` (`batches.Batch`). A label of -1 marks filler:
+a row that makes a batch full and counts nothing.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
+
+from wave_jax.data.batches import Batch
+from wave_jax.networks.layers import Network
+
+__all__ = ["Score", "loss", "score", "score_of_logits"]
+
+
+class Score(NamedTuple):
+    """Sums over texts: scores of batches add up to the score of a split, exactly."""
+
+    loss: Any
+    """Sum of the texts' losses, in nats."""
+    correct: Any
+    """Texts whose largest logit is the label's."""
+    count: Any
+    """Texts that are no filler."""
+
+    def __add__(self, other: "Score") -> "Score":  # pyright: ignore[reportIncompatibleMethodOverride]
+        """
+        >>> Score(1.0, 2, 4) + Score(2.0, 1, 2)
+        Score(loss=3.0, correct=3, count=6)
+        """
+        return Score(*(a + b for a, b in zip(self, other, strict=True)))
+
+    @property
+    def mean_loss(self) -> Any:
+        return self.loss / jnp.maximum(self.count, 1)
+
+    @property
+    def accuracy(self) -> Any:
+        return self.correct / jnp.maximum(self.count, 1)
+
+
+def score_of_logits(
+    logits: Float[Array, "*batch c"], labels: Int[Array, "*batch"], smoothing: Real[Array, ""] | float = 0.0
+) -> Score:
+    """Cross entropy -Σ_k q_k·log p_k against q = (1 - smoothing)·onehot(label) + smoothing / c.
+
+    >>> score_of_logits(jnp.zeros((1, 2)), jnp.array([0])).mean_loss.round(3)
+    Array(0.693, dtype=float32)
+    """
+    real = labels >= 0
+    log_p = jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)))
+    of_label = jnp.take_along_axis(log_p, jnp.maximum(labels, 0)[..., None], axis=-1)[..., 0]
+    losses = -(1 - smoothing) * of_label - smoothing * jnp.mean(log_p, axis=-1)
+    return Score(
+        loss=jnp.sum(jnp.where(real, losses, jnp.zeros_like(losses))),
+        correct=jnp.sum(real & (jnp.argmax(logits, axis=-1) == labels)),
+        count=jnp.sum(real),
+    )
+
+
+def score(network: Network, batch: Batch, key: PRNGKeyArray | None = None, smoothing: float = 0.0) -> Score:
+    """The score of a network on a batch; with a key, as in training: each voice of a network that has several
+    is to know the labels by itself, and the loss is the mean of theirs."""
+    inputs = batch.ids, batch.mask, batch.segments
+    if key is None:
+        return score_of_logits(network(*inputs), batch.labels, smoothing)
+    voices = network.voices(*inputs, key)
+    losses = [score_of_logits(voice, batch.labels, smoothing).loss for voice in voices]
+    answer = score_of_logits(jnp.mean(voices, axis=0), batch.labels, smoothing)
+    return answer._replace(loss=sum(losses) / len(losses))
+
+
+def loss(
+    network: Network, batch: Batch, key: PRNGKeyArray | None = None, smoothing: float = 0.0
+) -> Float[Array, ""]:
+    """Mean loss over the texts of a batch: the function whose gradient is taken."""
+    return score(network, batch, key, smoothing).mean_loss
