@@ -1,4 +1,4 @@
-"""The house stands: the wings import what the plan says, the door is light, the documents name what is there."""
+"""The house stands: wings import what the plan says, functions stay short, documents name what is there."""
 
 import ast
 import subprocess
@@ -7,13 +7,12 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+import rooms
+from rooms import MODULES, ROOT, house_imports, wing, wing_imports
 
 import wave_jax
 
-ROOT = Path(__file__).parent.parent
-PACKAGE = ROOT / "wave_jax"
-
-# What each module at the root, and each wing, imports from the house. docs/house.md shows the same table.
+# What each wing, and each module at the root, imports from the house: exactly this.
 IMPORTS = {
     "disk": set(),
     "errors": set(),
@@ -29,39 +28,12 @@ IMPORTS = {
     "classifier": {"data", "disk", "errors", "networks", "runs", "serving", "study", "training"},
     "cli": {"data", "disk", "errors", "networks", "runs", "serving", "study", "tables", "training"},
 }
-MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
-    for path in sorted(PACKAGE.rglob("*.py"))
-    if path.stem != "__init__"
-}
-
-
-def house_imports(source: str) -> set[str]:
-    """Return the modules of wave_jax that a source text imports, also inside its functions."""
-    found = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names if alias.name.startswith("wave_jax.")}
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            found.add(f"wave_jax.a relative import in line {node.lineno}")
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "wave_jax":
-            names = (f"{node.module}.{alias.name}" for alias in node.names)
-            found |= {name if name in MODULES else str(node.module) for name in names}
-    return found
-
-
-def wing(module: str) -> str:
-    """Return the wing of a module, or its own name if it is at the root."""
-    return module.split(".")[1]
+SOURCES = [path for name in ("wave_jax", "experiments", "benchmarks") for path in (ROOT / name).rglob("*.py")]
 
 
 @pytest.mark.parametrize("name", IMPORTS)
 def test_a_wing_imports_exactly_what_the_plan_says(name):
-    imported = set[str]()
-    for module, path in MODULES.items():
-        if wing(module) == name:
-            imported |= {wing(other) for other in house_imports(path.read_text())}
-    assert imported - {name} == IMPORTS[name]
+    assert wing_imports(name) == IMPORTS[name]
 
 
 def test_the_plan_names_every_wing():
@@ -70,7 +42,7 @@ def test_the_plan_names_every_wing():
 
 def test_no_module_imports_itself_through_others():
     graph = {module: house_imports(path.read_text()) for module, path in MODULES.items()}
-    assert len(list(TopologicalSorter(graph).static_order())) >= len(MODULES)
+    assert set(TopologicalSorter(graph).static_order()) >= set(MODULES)
 
 
 def test_an_unplanned_import_would_be_found():
@@ -78,21 +50,64 @@ def test_an_unplanned_import_would_be_found():
         "def f():\n    from wave_jax import wave\n    from wave_jax.training import loop\n"
         "    import wave_jax.cli.train\n    from . import x"
     )
-    assert {wing(name) for name in house_imports(source)} == {
-        "wave",
-        "training",
-        "cli",
-        "a relative import in line 5",
+    found = {wing(name) for name in house_imports(source)}
+    assert found == {"wave", "training", "cli", "a relative import in line 5"}
+
+
+def test_only_the_two_of_tfds_orbax_and_matplotlib_import_them():
+    homes = {
+        "tensorflow_datasets": {"published", "dbpedia"},
+        "orbax": {"steps"},
+        "matplotlib": {"plots", "plot_style"},
     }
+    for package, allowed in homes.items():
+        users = {path.stem for path in MODULES.values() if f"import {package}" in path.read_text()}
+        users |= {path.stem for path in MODULES.values() if f"from {package}" in path.read_text()}
+        assert users <= allowed, package
 
 
-def test_every_module_has_a_test_and_a_row_in_the_plan():
-    plan = (ROOT / "docs" / "house.md").read_text()
+def test_every_module_has_a_test_file():
     for module in MODULES:
         *folders, stem = module.split(".")[1:]
-        test = ROOT.joinpath("tests", *folders, f"test_{stem.strip('_')}.py")
-        assert test.exists(), module
-        assert f"`{stem}`" in plan, module
+        assert ROOT.joinpath("tests", *folders, f"test_{stem.strip('_')}.py").exists(), module
+
+
+def test_the_plan_shows_the_code_as_it_is():
+    page = rooms.PAGE.read_text()
+    assert page == rooms.written(page), "run `python docs/rooms.py`"
+    for module, path in MODULES.items():
+        assert rooms.reason(path).endswith("."), f"{module}: its first line is no whole sentence"
+
+
+def test_the_plan_without_a_marker_is_refused():
+    with pytest.raises(ValueError, match="must hold the markers of 'ground' once"):
+        rooms.written("a page")
+
+
+def functions(path: Path) -> list[ast.FunctionDef]:
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+
+
+def body_lines(function: ast.FunctionDef) -> int:
+    """Return the lines of a body, its docstring left out."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+def test_no_module_exceeds_300_lines_and_no_body_40():
+    for path in SOURCES:
+        assert len(path.read_text().splitlines()) <= 300, path
+        for function in functions(path):
+            assert body_lines(function) <= 40, f"{path}: {function.name}"
+
+
+def test_a_public_function_of_four_parameters_explains_them():
+    for path in MODULES.values():
+        for function in functions(path):
+            arguments = function.args
+            names = {a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+            if len(names - {"self", "cls"}) >= 4 and not function.name.startswith("_"):
+                assert "Args:" in (ast.get_docstring(function) or ""), f"{path}: {function.name}"
 
 
 def loaded_after(code: str) -> set[str]:
@@ -107,8 +122,9 @@ def test_import_wave_jax_is_light():
     heavy = {"tensorflow_datasets", "orbax", "matplotlib", "tokenizers", "flax", "jax", "tensorflow"}
     assert not loaded_after("import wave_jax as wj") & heavy
     heavy -= {"jax", "flax"}
-    used = "import wave_jax as wj; wj.encode; wj.count_parameters; wj.gradients; wj.wave_network; wj.bert"
+    used = "import wave_jax as wj; wj.encode; wj.count_parameters; wj.wave_network; wj.transformer; wj.bert"
     assert not loaded_after(used) & heavy
+    assert not loaded_after("import wave_jax as wj; wj.gradients; wj.fit") & (heavy - {"tokenizers"})
 
 
 def test_text_loads_no_jax():
