@@ -63,7 +63,12 @@ _HOME = {
     "phase": "wave",
     "read_out": "wave",
 }
-_FORMER = {"objective": "wave_jax.training.loss", "text": "wave_jax.data.tokenizer"}
+# What modules were called that earlier notebooks use.
+_FORMER = {
+    "baselines": "wave_jax.networks.transformer",
+    "objective": "wave_jax.training.loss",
+    "text": "wave_jax.data.tokenizer",
+}
 
 __all__ = [
     "PAPER_INTERFERENCE",

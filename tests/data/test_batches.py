@@ -267,7 +267,7 @@ def test_the_order_is_a_function_of_seed_and_epoch():
 
 ORDER = """
 import hashlib, numpy as np
-from wave_jax.batches import TokenArrays, epoch
+from wave_jax.data.batches import TokenArrays, epoch
 lengths = np.arange(5000) ** 2 % 97 + 3
 tokens = TokenArrays(np.zeros(0), np.concatenate([[0], np.cumsum(lengths)]), np.zeros(5000))
 plan = epoch(tokens, 32, seed=7, epoch=3, together=4)

@@ -293,5 +293,7 @@ def test_the_data_folder_is_given_or_set_or_the_users(monkeypatch, tmp_path):
 
 
 def test_tfds_is_imported_only_when_asked_for():
-    code = "import sys, wave_jax.datasets; print('tensorflow_datasets' in sys.modules, 'jax' in sys.modules)"
+    code = (
+        "import sys, wave_jax.data.datasets;print('tensorflow_datasets' in sys.modules, 'jax' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).stdout == b"False False\n"

@@ -282,7 +282,7 @@ def test_fewer_rows_are_said(caplog):
 
 
 TRAIN = """
-import sys; from wave_jax.text import Tokenizer
+import sys; from wave_jax.data.tokenizer import Tokenizer
 words = ["".join(chr(97 + i * 7919 % (j * 31 + 5) % 26) for j in range(i % 7 + 2)) for i in range(3000)]
 texts = [" ".join(words[k::17]) + " Zürich, 北京 " * (k % 3) for k in range(17)] * 2
 tokenizer = Tokenizer.train(texts, v=int(sys.argv[1]))

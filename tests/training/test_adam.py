@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from tiny import BATCH, CONFIGS, build
 
-from tests.networks import BATCH, CONFIGS, build
 from wave_jax.networks.layers import lookup
 from wave_jax.training import adam
 from wave_jax.training.loss import loss

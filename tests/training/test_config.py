@@ -7,8 +7,8 @@ import numpy as np
 import optax
 import pytest
 from conftest import unchecked
+from tiny import TINY, build
 
-from tests.networks import TINY, build
 from wave_jax.data.batches import TokenArrays
 from wave_jax.training.config import TrainConfig, decay, drop_tokens, lengths, rate
 

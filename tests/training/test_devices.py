@@ -12,8 +12,8 @@ import jax
 import numpy as np
 import pytest
 from jax.sharding import AxisType, PartitionSpec
+from tiny import TINY, build
 
-from tests.networks import TINY, build
 from wave_jax.data import batches
 from wave_jax.data.batches import TokenArrays
 from wave_jax.training import devices, loop

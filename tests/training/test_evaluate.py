@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import TINY, build
 
-from tests.networks import TINY, build
 from wave_jax.data.batches import TokenArrays, gather
 from wave_jax.training import devices
 from wave_jax.training.evaluate import Evaluation, evaluate, predict

@@ -13,8 +13,8 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from tiny import TINY, build
 
-from tests.networks import TINY, build
 from wave_jax.data import batches, planted
 from wave_jax.data.batches import TokenArrays
 from wave_jax.data.tokenizer import Tokenizer

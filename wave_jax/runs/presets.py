@@ -46,7 +46,7 @@ class Preset:
         """Build the preset's network for v rows of vocabulary and c classes, narrowed to fit `parameters`.
 
         >>> count_parameters(SMALL.build(v=30_000, c=4, rngs=nnx.Rngs(0))).total
-        2196916
+        2162956
         """
         return within(self, v, c).build(v=v, c=c, rngs=rngs)
 
