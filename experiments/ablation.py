@@ -33,7 +33,7 @@ from wave_jax.networks.wave_network import WaveConfig, WaveLayer, WaveNetwork
 from wave_jax.numerics import masked_mean
 from wave_jax.runs import presets, run
 from wave_jax.runs.presets import Preset
-from wave_jax.study import measures, plots
+from wave_jax.study import plot_style, plots, statistics
 from wave_jax.training import evaluate
 
 ABOUT = """\
@@ -300,13 +300,13 @@ def verdict(runs: Runs) -> str:
     return "\n".join(lines)
 
 
-def figure(runs: Runs) -> plots.Figure:
+def figure(runs: Runs) -> plot_style.Figure:
     """The difference that each change makes to its base."""
     found: dict[str, dict[str, tuple[float, float]]] = {}
     for (base, change), of in runs.items():
         pairs = zip(of, runs[base, NONE], strict=True)
         points = [100 * (a["test_accuracy"] - b["test_accuracy"]) for a, b in pairs]
         if change != NONE:
-            mean, _, half = measures.interval(points)
+            mean, _, half = statistics.interval(points)
             found.setdefault(base, {})[change] = mean, half
     return plots.differences(found, "test accuracy less that of the base, points of per cent")

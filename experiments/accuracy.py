@@ -26,7 +26,7 @@ from experiments import report
 from wave_jax.data.datasets import Dataset
 from wave_jax.runs import run
 from wave_jax.runs.presets import max_length
-from wave_jax.study import measures, plots
+from wave_jax.study import plot_style, plots, statistics
 from wave_jax.training import evaluate
 
 PAPER = {  # P1 table 2; the Transformer of table 1 is given BERT's words
@@ -171,7 +171,7 @@ def accuracy_table(rows: Rows) -> Rows:
             "model": model,
             "paper": PAPER.get(data, {}).get(model),
             "test": report.over_seeds(accuracy, digits=2),
-            "std": f"{measures.interval(accuracy).std:.2f}" if len(of) > 1 else "",
+            "std": f"{statistics.interval(accuracy).std:.2f}" if len(of) > 1 else "",
             "validation": report.over_seeds([each["valid_accuracy"] for each in of], 100, digits=2),
             "seeds": len(of),
             "parameters": f"{of[0]['parameters']:,}",
@@ -192,9 +192,9 @@ def difference_table(rows: Rows) -> Rows:
     ]
 
 
-def figure(rows: Rows) -> plots.Figure:
+def figure(rows: Rows) -> plot_style.Figure:
     points = {}
     for (_, model), of in groups(rows).items():
-        mean, _, half = measures.interval([each["test_accuracy"] for each in of])
+        mean, _, half = statistics.interval([each["test_accuracy"] for each in of])
         points[model] = (of[0]["parameters"], mean, half)
     return plots.accuracy_against_parameters(points)

@@ -31,6 +31,7 @@ import numpy as np
 from experiments import report
 from wave_jax.data import batches, datasets, planted
 from wave_jax.data.datasets import Dataset, Split
+from wave_jax.data.plan import Plan, buckets
 from wave_jax.runs import presets, run
 from wave_jax.runs.presets import Preset
 from wave_jax.study import attribution, plots
@@ -124,7 +125,7 @@ def judge(dataset: Dataset, key: report.Key) -> dict[str, dict[str, Any]]:
     test = dataset.test.take(range(min(key["texts"], len(dataset.test))))
     tokens = run.tokens_of(test, prepared.tokenizer, prepared.settings)
     places, rows = evidence_places(test, prepared), {method: [] for method in METHODS}
-    for n, steps in batches.evaluation(tokens, 64, batches.buckets(tokens.lengths, most=1)):
+    for n, steps in Plan.of_all(tokens, 64, buckets(tokens.lengths, most=1)):
         for step in steps:
             batch, on = batches.gather(tokens, step, n), np.where(step[:, None] < 0, False, places[step, :n])
             for method, of in rows.items():

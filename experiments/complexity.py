@@ -34,7 +34,7 @@ from wave_jax.networks.bert import BertConfig
 from wave_jax.networks.layers import count_parameters
 from wave_jax.networks.transformer import TransformerConfig
 from wave_jax.networks.wave_network import PAPER_MODULATION
-from wave_jax.study import measures, plots
+from wave_jax.study import plots, statistics
 from wave_jax.training.loss import loss
 
 ABOUT = """\
@@ -211,10 +211,10 @@ def exponents(
     sizes: np.ndarray, measured: Mapping[str, Mapping[str, np.ndarray]], expected: Mapping[str, Any]
 ) -> list[dict[str, str]]:
     def cell(model: str, name: str) -> str:
-        found = f"{measures.exponent(sizes, measured[name][model]):.2f}"
+        found = f"{statistics.exponent(sizes, measured[name][model]):.2f}"
         if name not in expected:
             return found
-        return f"{found} ({measures.exponent(sizes, expected[name][model]):.2f})"
+        return f"{found} ({statistics.exponent(sizes, expected[name][model]):.2f})"
 
     models = measured["seconds"]
     return [{"model": model} | {name: cell(model, name) for name in COSTS} for model in models]

@@ -29,7 +29,7 @@ from wave_jax.data import batches
 from wave_jax.data.batches import Batch
 from wave_jax.data.datasets import Dataset
 from wave_jax.runs import run
-from wave_jax.study import measures, plots
+from wave_jax.study import plots, statistics
 from wave_jax.study.gradients import by_stage
 from wave_jax.study.papers import as_row, gradient_study, sign_agreement
 
@@ -230,7 +230,7 @@ def verdicts(compared: Cells) -> str:
 
 def measure_table(over: Mapping[str, Cells]) -> Cells:
     def shown(values: Sequence[float]) -> str:
-        mean, _, half = measures.interval(values)
+        mean, _, half = statistics.interval(values)
         ends = f" ± {tables.number(half)}" if len(values) > 1 else ""
         return tables.number(mean) + ends
 

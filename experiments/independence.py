@@ -28,7 +28,8 @@ from wave_jax import wave
 from wave_jax.data import batches
 from wave_jax.data.batches import TokenArrays
 from wave_jax.data.datasets import Dataset
-from wave_jax.networks.layers import Trace
+from wave_jax.data.plan import Plan, buckets
+from wave_jax.networks.trace import Trace
 from wave_jax.networks.wave_network import WaveNetwork
 from wave_jax.runs import run
 from wave_jax.study import measures, plots
@@ -188,7 +189,7 @@ def over_corpus(network: Any, tokens: TokenArrays) -> dict[str, float]:
     """Correlation, and effective rank over d, of the token vectors, one drawn from each text, and of h."""
     places = 1 + np.random.default_rng(0).integers(tokens.lengths - 1)  # any but [CLS]
     drawn = np.asarray(tokens.ids)[np.asarray(tokens.offsets)[:-1] + places]
-    plan = batches.evaluation(tokens, 32, batches.buckets(tokens.lengths, most=1))
+    plan = Plan.of_all(tokens, 32, buckets(tokens.lengths, most=1))
     h = [np.asarray(_h(network, batch))[batch.labels >= 0] for batch in batches.steps(tokens, plan)]
     vectors = {"w": np.asarray(network.embedding[...])[drawn], "h": np.concatenate(h)}
     found: dict[str, float] = {}

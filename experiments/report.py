@@ -24,7 +24,7 @@ from wave_jax.disk import write_whole
 from wave_jax.networks.bert import BertConfig
 from wave_jax.runs import presets, run
 from wave_jax.runs.presets import Preset
-from wave_jax.study import measures, plots
+from wave_jax.study import plot_style, statistics
 
 __all__ = [
     "Networks",
@@ -202,7 +202,7 @@ def over_seeds(values: Sequence[float | np.floating], scale: float = 1.0, digits
     >>> over_seeds([0.5, 0.5, 0.5], scale=100)
     '50.0 ± 0.0'
     """
-    mean, _, half = measures.interval([scale * value for value in values])
+    mean, _, half = statistics.interval([scale * value for value in values])
     return f"{mean:.{digits}f} ± {half:.{digits}f}" if len(values) > 1 else f"{mean:.{digits}f}"
 
 
@@ -213,7 +213,7 @@ def against(ours: Sequence[float], theirs: Sequence[float]) -> str:
     >>> against([0.5, 0.6, 0.5], [0.2, 0.2, 0.1]), against([0.5, 0.1], [0.3, 0.3]), against([1.0], [0.0])
     ('more', 'same', 'one seed')
     """
-    mean, _, half = measures.interval(np.subtract(ours, theirs))
+    mean, _, half = statistics.interval(np.subtract(ours, theirs))
     if len(ours) == 1:
         return "one seed"
     return "more" if mean > half else "less" if -mean > half else "same"
@@ -223,9 +223,9 @@ def difference(runs: Sequence[Key], base: Sequence[Key], name: str) -> dict[str,
     """Of one model's `test_accuracy` from another's, called `name`, seed by seed, in points of per cent; and
     McNemar's test on their packed `right`. A verdict needs both, thus two seeds or more."""
     pairs = list(zip(runs, base, strict=True))
-    tests = [measures.mcnemar(unpacked(a["right"]), unpacked(b["right"])) for a, b in pairs]
+    tests = [statistics.mcnemar(unpacked(a["right"]), unpacked(b["right"])) for a, b in pairs]
     points = [100 * (a["test_accuracy"] - b["test_accuracy"]) for a, b in pairs]
-    mean, _, half = measures.interval(points)
+    mean, _, half = statistics.interval(points)
     p = np.median([test.p for test in tests])
     told = abs(mean) > half and p < 0.05
     return {
@@ -274,15 +274,15 @@ def verdict(answers: Mapping[str, str], wanted: str) -> str:
 def write(
     out: Path,
     title: str,
-    parts: Mapping[str, str | Sequence[Mapping[str, object]] | plots.Figure],
+    parts: Mapping[str, str | Sequence[Mapping[str, object]] | plot_style.Figure],
     rows: Mapping[str, Sequence[Mapping[str, object]]],
 ) -> None:
     """report.md of `parts`, each a text, a table or a figure under its heading, and `rows` as CSV files."""
     page = [f"# {title}", origin(shlex.join(["python", "-m", "experiments", *sys.argv[1:]]))]
     for i, (heading, part) in enumerate(parts.items()):
         page.append(f"## {heading}")
-        if isinstance(part, plots.Figure):
-            (out / f"figure{i}.png").write_bytes(plots.png(part))
+        if isinstance(part, plot_style.Figure):
+            (out / f"figure{i}.png").write_bytes(plot_style.png(part))
             part = f"![{heading}](figure{i}.png)"
         page.append(part if isinstance(part, str) else tables.markdown(part))
     for name, table in rows.items():

@@ -25,7 +25,7 @@ from experiments import report
 from wave_jax.data.datasets import Dataset, Split
 from wave_jax.runs import run
 from wave_jax.serving.live import Answers
-from wave_jax.study import measures, plots
+from wave_jax.study import plots, statistics
 
 ABOUT = """\
 Accuracy in per cent on {texts} test texts, spoilt at a rate: *typos*, the share of letters that are left out,
@@ -240,7 +240,7 @@ def loss_table(runs: Mapping[str, Rows], at: float) -> Rows:
     def row(name: str, other: str) -> dict[str, Any]:
         ours, theirs = losses("modulation", name), losses(other, name)
         tests = [
-            measures.mcnemar(*(report.unpacked(run["right"][name]) for run in pair))
+            statistics.mcnemar(*(report.unpacked(run["right"][name]) for run in pair))
             for pair in zip(runs["modulation"], runs[other], strict=True)
         ]
         return {

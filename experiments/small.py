@@ -31,7 +31,7 @@ from experiments import report
 from wave_jax.data.datasets import Dataset, Split
 from wave_jax.runs import presets, run
 from wave_jax.runs.presets import Preset
-from wave_jax.study import measures, plots
+from wave_jax.study import plot_style, plots, statistics
 
 ABOUT = """\
 Accuracy in per cent, mean and 95 % interval over seeds. *Less* and *more*: than SMALL of the same seeds, by
@@ -213,10 +213,10 @@ def accuracy_table(rows: Rows) -> Rows:
     ]
 
 
-def figure(rows: Rows) -> plots.Figure:
+def figure(rows: Rows) -> plot_style.Figure:
     """Of those models alone that differ in what they are; the others are trained in another way."""
     points, drawn = {}, [row for row in rows if row["model"] in DRAWN]
     for (_, model), of in groups(drawn).items():
-        mean, _, half = measures.interval([row["test_accuracy"] for row in of])
+        mean, _, half = statistics.interval([row["test_accuracy"] for row in of])
         points[model] = (of[0]["parameters"], mean, half)
     return plots.accuracy_against_parameters(points)

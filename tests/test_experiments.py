@@ -28,7 +28,8 @@ from experiments import (
     small,
     verdicts,
 )
-from wave_jax.networks.layers import Trace, count_parameters
+from wave_jax.networks.layers import count_parameters
+from wave_jax.networks.trace import Trace
 from wave_jax.study import measures
 
 

@@ -9,8 +9,9 @@ from flax import nnx
 
 from wave_jax.data.batches import Batch
 from wave_jax.data.datasets import Dataset
+from wave_jax.networks.bag import BagConfig
 from wave_jax.networks.bert import BertConfig
-from wave_jax.networks.transformer import BagConfig, TransformerConfig
+from wave_jax.networks.transformer import TransformerConfig
 from wave_jax.networks.wave_network import WaveConfig
 from wave_jax.runs.presets import Preset
 from wave_jax.training.config import TrainConfig

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from wave_jax.classifier import WaveClassifier
     from wave_jax.data.batches import Batch
     from wave_jax.data.tokenizer import Tokenizer
+    from wave_jax.networks.bag import BagConfig
     from wave_jax.networks.bert import BertConfig
-    from wave_jax.networks.layers import Network, Trace, count_parameters
-    from wave_jax.networks.transformer import BagConfig, TransformerConfig
+    from wave_jax.networks.layers import count_parameters
+    from wave_jax.networks.trace import Network, Trace
+    from wave_jax.networks.transformer import TransformerConfig
     from wave_jax.networks.wave_network import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig, WaveNetwork
     from wave_jax.runs.presets import SMALL
     from wave_jax.study.gradients import by_parameter, by_stage, by_token

@@ -26,15 +26,15 @@ from wave_jax.data.datasets import Dataset
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.disk import write_whole
 from wave_jax.errors import CheckpointError
-from wave_jax.networks.layers import Network
+from wave_jax.networks.trace import Network
 from wave_jax.networks.wave_network import WaveConfig
 from wave_jax.runs import presets, run
 from wave_jax.runs.folder import RunFolder, Settings
 from wave_jax.runs.presets import Preset
 from wave_jax.serving.live import Answers
 from wave_jax.study import explain
-from wave_jax.study.explain import Explanation, Method
-from wave_jax.training import loop
+from wave_jax.study.explanation import Explanation, Method
+from wave_jax.training import step
 from wave_jax.training.config import TrainConfig
 from wave_jax.training.loop import Record
 
@@ -188,7 +188,7 @@ class WaveClassifier:
         if path.exists():
             raise CheckpointError(f"{path} is there already: name another folder.")
         beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
-        state = loop.init(self.network)
+        state = step.init(self.network)
         state = state._replace(step=state.step + self.history[-1].step)
         try:
             with RunFolder.create(beside, settings, self.tokenizer) as folder:

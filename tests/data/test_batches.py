@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wave_jax.data import batches
-from wave_jax.data.batches import Run, TokenArrays
+from wave_jax.data.batches import TokenArrays
+from wave_jax.data.plan import Block, Plan, buckets
 from wave_jax.data.tokenizer import Rules, Tokenizer
 
 TEXTS = ["the cats sat", "the dogs sat down. The cats slept!", "", "a cat & a dog", "cats"] * 4
@@ -188,7 +189,7 @@ def waste(lengths, shapes):
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=20), st.integers(1, 4), st.sampled_from([1, 4, 8]))
 def test_no_other_buckets_leave_less_padding(lengths, most, multiple):
-    shapes = batches.buckets(np.array(lengths), most, multiple)
+    shapes = buckets(np.array(lengths), most, multiple)
     longest = -(-max(lengths) // multiple) * multiple
     assert shapes[-1] == longest
     assert len(shapes) <= most
@@ -203,21 +204,21 @@ def test_no_other_buckets_leave_less_padding(lengths, most, multiple):
 
 def test_one_length_more_only_where_it_is_worth_it():
     lengths = np.array([4] * 10 + [96] * 10 + [100] * 100)
-    assert batches.buckets(lengths) == (4, 96, 100)
-    assert batches.buckets(lengths, worth=0.01) == (4, 100)  # 96 would spare 40 of 11,040 places
-    assert batches.buckets(lengths, worth=0.1) == (100,)  # 4 would spare 960 of 12,000
+    assert buckets(lengths) == (4, 96, 100)
+    assert buckets(lengths, worth=0.01) == (4, 100)  # 96 would spare 40 of 11,040 places
+    assert buckets(lengths, worth=0.1) == (100,)  # 4 would spare 960 of 12,000
 
 
 def test_no_texts_no_buckets():
-    assert batches.buckets(np.zeros(0, int)) == ()
-    assert batches.epoch(split_of([]), 4, 0, 0) == batches.evaluation(split_of([]), 4) == []
-    assert batches.padding(split_of([]), []) == 0
+    assert buckets(np.zeros(0, int)) == ()
+    assert Plan.of_epoch(split_of([]), 4, 0, 0) == Plan.of_all(split_of([]), 4) == []
+    assert Plan().padding(split_of([])) == 0
 
 
 def test_buckets_must_cover_every_text():
     for plan in (
-        lambda: batches.epoch(split_of([9]), 4, 0, 0, [8]),
-        lambda: batches.evaluation(split_of([9]), 4, [8]),
+        lambda: Plan.of_epoch(split_of([9]), 4, 0, 0, [8]),
+        lambda: Plan.of_all(split_of([9]), 4, [8]),
     ):
         with pytest.raises(
             ValueError, match=r"text of 9 tokens fits in none of the buckets \(8,\): choose them"
@@ -228,10 +229,10 @@ def test_buckets_must_cover_every_text():
 @pytest.mark.parametrize(("count", "share"), [(68_754, 0.12), (5_000, 0.15), (500, 0.25)])
 def test_little_is_padding(count, share):
     tokens = split_of([0])._replace(offsets=np.concatenate([[0], np.cumsum(news_lengths(count))]))
-    plan = batches.epoch(tokens, 64, seed=0, epoch=0, together=16)
-    assert batches.padding(tokens, plan) < share
+    plan = Plan.of_epoch(tokens, 64, seed=0, epoch=0, together=16)
+    assert plan.padding(tokens) < share
     assert len({run.n for run in plan}) <= 6
-    assert batches.padding(tokens, batches.evaluation(tokens, 64)) < share
+    assert Plan.of_all(tokens, 64).padding(tokens) < share
 
 
 # --- the order of batches
@@ -241,7 +242,7 @@ def test_little_is_padding(count, share):
 @given(LENGTHS, st.integers(1, 9), st.integers(1, 4), st.integers(0, 3), st.integers(0, 3))
 def test_an_epoch_has_every_text_once(lengths, b, together, seed, epoch):
     tokens = split_of(lengths)
-    plan = batches.epoch(tokens, b, seed, epoch, together=together)
+    plan = Plan.of_epoch(tokens, b, seed, epoch, together=together)
     rows = np.concatenate([run.rows.ravel() for run in plan])
     assert sorted(rows[rows >= 0]) == list(range(len(lengths)))
     assert sum(len(run.rows) for run in plan) == -(
@@ -258,7 +259,7 @@ def test_the_order_is_a_function_of_seed_and_epoch():
     tokens = split_of(news_lengths(600).tolist())
 
     def plan(seed, epoch):
-        return [(run.n, run.rows.tolist()) for run in batches.epoch(tokens, 16, seed, epoch)]
+        return [(run.n, run.rows.tolist()) for run in Plan.of_epoch(tokens, 16, seed, epoch)]
 
     plans = [plan(seed, epoch) for seed in range(3) for epoch in range(3)]
     assert plans == [plan(seed, epoch) for seed in range(3) for epoch in range(3)]
@@ -285,7 +286,7 @@ def test_the_order_is_that_of_every_other_process_and_machine():
 def test_lengths_interleave_and_texts_mix():
     lengths = news_lengths(20_000)
     tokens = split_of([0])._replace(offsets=np.concatenate([[0], np.cumsum(lengths)]))
-    first, second = (batches.epoch(tokens, 64, 0, epoch) for epoch in (0, 1))
+    first, second = (Plan.of_epoch(tokens, 64, 0, epoch) for epoch in (0, 1))
     shape = np.concatenate([[run.n] * len(run.rows) for run in first])
     thirds = [part.mean() for part in np.array_split(shape, 3)]
     assert max(thirds) < 1.15 * min(thirds)
@@ -300,9 +301,9 @@ def test_lengths_interleave_and_texts_mix():
 @given(LENGTHS, st.integers(1, 5), st.integers(1, 4), st.integers(0, 30))
 def test_a_run_resumes_in_the_middle_of_an_epoch(lengths, b, together, done):
     tokens = split_of(lengths)
-    plan = batches.epoch(tokens, b, 0, 0, together=together)
+    plan = Plan.of_epoch(tokens, b, 0, 0, together=together)
     whole = list(batches.steps(tokens, plan))
-    rest = list(batches.steps(tokens, batches.after(plan, done)))
+    rest = list(batches.steps(tokens, plan.after(done)))
     assert len(rest) == max(0, len(whole) - done)
     assert all(same(a, b) for a, b in zip(rest, whole[done:], strict=True))
 
@@ -311,7 +312,7 @@ def test_a_run_resumes_in_the_middle_of_an_epoch(lengths, b, together, done):
 @given(LENGTHS, st.integers(1, 9))
 def test_evaluation_is_exact(lengths, b):
     tokens = split_of(lengths)
-    plan = batches.evaluation(tokens, b)
+    plan = Plan.of_all(tokens, b)
     assert len(plan) == len({run.n for run in plan})
     assert sum(run.rows.size for run in plan) < len(lengths) + b
     found = np.full(len(lengths), -2)
@@ -324,24 +325,24 @@ def test_evaluation_is_exact(lengths, b):
 
 def test_buckets_may_come_in_any_order():
     tokens = split_of([3, 9, 5])
-    plans = [batches.evaluation(tokens, 2, shapes) for shapes in ([16, 8], (8, 16))]
+    plans = [Plan.of_all(tokens, 2, shapes) for shapes in ([16, 8], (8, 16))]
     assert plans[0][0].n == plans[1][0].n == 8
     assert all(np.array_equal(a.rows, b.rows) for a, b in zip(*plans, strict=True))
-    assert batches.evaluation(split_of([]), 2, [8]) == []
+    assert Plan.of_all(split_of([]), 2, [8]) == []
 
 
 def test_batches_have_rows():
     for b, together in ((0, 1), (4, 0)):
         with pytest.raises(ValueError, match=f"at least one row and a run one step, got {b} and {together}"):
-            batches.epoch(split_of([3]), b, 0, 0, together=together)
+            Plan.of_epoch(split_of([3]), b, 0, 0, together=together)
     with pytest.raises(ValueError, match="at least one row"):
-        batches.evaluation(split_of([3]), 0)
+        Plan.of_all(split_of([3]), 0)
 
 
 def test_runs_that_are_done_are_left_out():
-    plan = [Run(8, np.zeros((2, 1), np.int32)), Run(16, np.ones((3, 1), np.int32))]
-    assert [(run.n, len(run.rows)) for run in batches.after(plan, 2)] == [(16, 3)]
-    assert batches.after(plan, 5) == []
+    plan = Plan([Block(8, np.zeros((2, 1), np.int32)), Block(16, np.ones((3, 1), np.int32))])
+    assert [(run.n, len(run.rows)) for run in plan.after(2)] == [(16, 3)]
+    assert plan.after(5) == []
 
 
 def test_room_on_the_device_changes_the_shape_and_no_batch():

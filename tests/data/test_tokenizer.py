@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers, trainers
 
 from wave_jax.data import tokenizer as tokenizer_module
+from wave_jax.data import words
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.data.vocabulary import LOOKS, SPECIAL, Rules, model
 
@@ -184,13 +185,13 @@ def test_hundred_thousand_characters(unit):
 
 
 def test_what_is_remembered_is_bounded_and_changes_nothing(monkeypatch):
-    monkeypatch.setattr(tokenizer_module, "_KEPT_WORDS", 5)
+    monkeypatch.setattr(words, "_KEPT_WORDS", 5)
     tokenizer = Tokenizer(UNCASED.vocabulary, UNCASED.rules)
     lines = [f"{line} word{i} {'x' * i}" for i, line in enumerate(CORPUS * 30)]
     expected = UNCASED.encode(lines, 64)
     for _ in range(2):
         assert np.array_equal(tokenizer.encode(lines, 64).ids, expected.ids)
-        assert len(tokenizer._words) <= 5
+        assert len(tokenizer.words.known) <= 5
     with ThreadPoolExecutor(4) as pool:
         for tokens in pool.map(lambda _: tokenizer.encode(lines, 64), range(16)):
             assert np.array_equal(tokens.ids, expected.ids)
@@ -199,7 +200,7 @@ def test_what_is_remembered_is_bounded_and_changes_nothing(monkeypatch):
 def test_long_words_are_not_kept():
     tokenizer = Tokenizer(UNCASED.vocabulary, UNCASED.rules)
     tokenizer.encode(["a" * 41, "cats"], 9)
-    assert list(tokenizer._words) == ["cats"]
+    assert list(tokenizer.words.known) == ["cats"]
 
 
 def test_unknown_whole_words_are_told_by_their_look():

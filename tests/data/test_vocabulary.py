@@ -4,15 +4,8 @@ import json
 
 import pytest
 
-from wave_jax.data.vocabulary import (
-    SPECIAL,
-    Rules,
-    dump_json,
-    model,
-    parse_json,
-    parse_lines,
-    train_vocabulary,
-)
+from wave_jax.data.tokenizer_json import dump_json, parse_json, parse_lines
+from wave_jax.data.vocabulary import SPECIAL, Rules, model, train_vocabulary
 
 TEXTS = ["low lower lowest", "new newer newest", "北京 low, new."] * 3
 

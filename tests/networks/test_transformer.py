@@ -9,8 +9,9 @@ import optax
 import pytest
 from flax import nnx
 
+from wave_jax.networks.bag import BagConfig
 from wave_jax.networks.layers import count_parameters, sinusoidal
-from wave_jax.networks.transformer import BagConfig, TransformerConfig
+from wave_jax.networks.transformer import TransformerConfig
 
 V, C, N = 20, 3, 6
 TINY = TransformerConfig(d=8, heads=2, width=12, max_length=10)

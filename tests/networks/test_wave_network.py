@@ -12,7 +12,8 @@ from conftest import unchecked
 from flax import nnx
 from tiny import BATCH, TINY, build
 
-from wave_jax.networks.layers import Trace, count_parameters
+from wave_jax.networks.layers import count_parameters
+from wave_jax.networks.trace import Trace
 from wave_jax.networks.wave_network import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig
 from wave_jax.runs.presets import SMALL
 from wave_jax.training.loss import loss, score

@@ -18,8 +18,8 @@ from wave_jax.data.tokenizer import Rules, Tokenizer
 from wave_jax.networks.wave_network import ACTIVATIONS, WaveConfig
 from wave_jax.runs.folder import RunFolder, Settings, parameter_digest
 from wave_jax.runs.presets import SMALL
-from wave_jax.serving import export, predictor
-from wave_jax.training import loop
+from wave_jax.serving import export, file, predictor
+from wave_jax.training import loop, step
 
 TOKENIZER = Tokenizer.train(["the cat sat on the mat. 北京 élan", "dogs, cats and mats!"] * 2, v=60)
 CLASSES = ["a", "b", "c"]
@@ -101,7 +101,7 @@ def test_activations(name):
 
 def test_every_setting_of_a_network_is_thought_of():
     """A new one changes answers, or it does not: say which in `export` and `predictor`, then here."""
-    in_the_file = {*predictor.Formula._fields, "d", "positions", "max_length", "voice_width"} - {"voices"}
+    in_the_file = {*file.Formula._fields, "d", "positions", "max_length", "voice_width"} - {"voices"}
     without_effect = {"dropout"}
     refused = {"levels", "layers"}
     assert {field.name for field in fields(WaveConfig)} == in_the_file | without_effect | refused
@@ -175,7 +175,7 @@ def test_int8_keeps_a_255th_of_the_largest_of_each_row():
     x = (rng.normal(size=(84, 9)) * 10.0 ** np.arange(-46, 38)[:, None]).astype(np.float32)
     rounded = export._rounded({"tokens": x, "places": x}, "int8")
     assert [rounded[name].dtype for name in ("tokens", "tokens.scale", "places")] == ["int8", "f4", "f4"]
-    back = predictor.restored(rounded, "tokens")
+    back = file.restored(rounded, "tokens")
     largest = np.abs(np.float64(x)).max(axis=1, keepdims=True)
     bound = np.where(largest < 1e-30, 1e-30, largest / 253)  # rows of less are 0
     assert (np.abs(np.float64(back) - x) <= bound).all()
@@ -225,7 +225,7 @@ def test_of_a_run_folder_the_best_network(tmp_path):
         tokenizer=TOKENIZER.digest,
         data={},
     )
-    states = [loop.init(build(TINY, v=TOKENIZER.v, seed=seed)) for seed in (1, 2)]
+    states = [step.init(build(TINY, v=TOKENIZER.v, seed=seed)) for seed in (1, 2)]
     with RunFolder.create(tmp_path / "run", run, TOKENIZER) as folder:
         folder.resume()
         for step, state in enumerate(states):

@@ -17,7 +17,8 @@ from tiny import CONFIGS, build
 from wave_jax.data.batches import Batch
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.study import attribution
-from wave_jax.study.explain import Explanation, TokenScore, explain
+from wave_jax.study.explain import explain
+from wave_jax.study.explanation import Explanation, TokenScore
 
 CLASSES = ("sea", "<b>land</b>", "air")
 TEXT = "The cat sat. The dogs ran! The cats ate"

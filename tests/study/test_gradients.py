@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny import BATCH, CONFIGS, build, in_float64
 
-from wave_jax.networks.layers import Trace
+from wave_jax.networks.trace import Trace
 from wave_jax.study.gradients import by_parameter, by_stage, by_token
 from wave_jax.training.loss import loss, score_of_logits
 

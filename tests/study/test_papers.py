@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny import BATCH, CONFIGS, build
 
-from wave_jax.networks.layers import Trace
+from wave_jax.networks.trace import Trace
 from wave_jax.study.papers import as_row, gradient_study, sign_agreement
 from wave_jax.training.loss import loss, score_of_logits
 

@@ -13,7 +13,7 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from wave_jax import wave
-from wave_jax.study import measures, plots
+from wave_jax.study import plot_style, plots, statistics
 
 RNG = np.random.default_rng(0)
 STEPS = np.arange(0, 200, 10)
@@ -106,7 +106,7 @@ def test_a_figure_is_a_picture_and_pyplot_knows_nothing_of_it(name):
 
 
 def test_equal_figures_are_equal_files():
-    assert plots.png(FIGURES["one wave"](), 50) == plots.png(FIGURES["one wave"](), 50)
+    assert plot_style.png(FIGURES["one wave"](), 50) == plot_style.png(FIGURES["one wave"](), 50)
 
 
 def test_lines_differ_by_dashes_and_markers_and_carry_the_numbers():
@@ -138,7 +138,7 @@ def test_a_stage_map_holds_the_norms_and_marks_exact_zeros():
     assert shown.mask.tolist() == [[False, False, j > 0] for j in range(12)]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["exactly 0"]
     assert not plots.stage_map(TOKENS, {"w": W}).legends
-    plots.png(plots.stage_map(["a"], {"w": np.zeros((1, 2))}))
+    plot_style.png(plots.stage_map(["a"], {"w": np.zeros((1, 2))}))
 
 
 def test_shades_grow_darker_all_the_way():
@@ -174,7 +174,7 @@ def test_a_band_is_the_interval_of_the_mean():
     values = RNG.uniform(size=(5, 20))
     ax = plots.bands(STEPS, {"wave": values, "one seed": values[:1]}).axes[0]
     (band,) = ax.collections
-    mean, _, half = measures.interval(values[:, 7])
+    mean, _, half = statistics.interval(values[:, 7])
     edge = band.get_paths()[0].vertices
     assert sorted(set(edge[edge[:, 0] == 70, 1])) == pytest.approx([mean - half, mean + half])
     assert ax.get_lines()[0].get_ydata()[7] == pytest.approx(mean)
@@ -205,7 +205,7 @@ def test_a_change_stands_on_its_row_with_its_interval():
 
 def test_one_seed_has_no_interval():
     figure = plots.accuracy_against_parameters({"wave": (1000, 0.9, np.inf), "bag": (2000, 0.8, 0.01)})
-    plots.png(figure, 50)
+    plot_style.png(figure, 50)
     assert figure.axes[0].get_ylim()[1] < 1
 
 
@@ -214,6 +214,6 @@ def test_html_is_the_page_of_an_explanation():
 
 
 def test_no_screen_and_no_pyplot_are_needed():
-    code = "import sys; from wave_jax import plots; plots.png(plots.bands([0, 1], {'a': [[1.0, 2.0]]}))"
+    code = "import sys; from wave_jax import plots; plot_style.png(plots.bands([0, 1], {'a': [[1.0, 2.0]]}))"
     check = "; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-W", "error", "-c", code + check], check=True)

@@ -10,7 +10,8 @@ from conftest import unchecked
 from tiny import TINY, build
 
 from wave_jax.data.batches import TokenArrays
-from wave_jax.training.config import TrainConfig, decay, drop_tokens, lengths, rate
+from wave_jax.training.config import TrainConfig
+from wave_jax.training.schedule import decay, drop_tokens, lengths, rate
 
 
 def tokens(texts, segments=False):

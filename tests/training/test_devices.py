@@ -17,7 +17,8 @@ from tiny import TINY, build
 from wave_jax.data import batches
 from wave_jax.data.batches import TokenArrays
 from wave_jax.training import devices, loop
-from wave_jax.training.loop import TrainConfig, fit, init
+from wave_jax.training.loop import TrainConfig, fit
+from wave_jax.training.step import init
 
 V = 128
 NETWORK = build(replace(TINY, dropout=0.3), v=V)

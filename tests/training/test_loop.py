@@ -17,13 +17,16 @@ from tiny import TINY, build
 
 from wave_jax.data import batches, planted
 from wave_jax.data.batches import TokenArrays
+from wave_jax.data.plan import Plan
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.networks.wave_network import WaveConfig
 from wave_jax.runs.presets import SMALL
 from wave_jax.training import loop
-from wave_jax.training.config import TrainConfig, lengths
-from wave_jax.training.loop import NonFinite, TrainState, fit, init, step
+from wave_jax.training.config import TrainConfig
+from wave_jax.training.loop import NonFinite, fit
 from wave_jax.training.loss import loss
+from wave_jax.training.schedule import lengths
+from wave_jax.training.step import TrainState, init, step
 
 
 def tokens(texts=26, seed=0, v=11):
@@ -191,7 +194,7 @@ def test_training_stops_when_validation_no_longer_gets_better():
 
 def test_non_finite_numbers_stop_the_run_and_the_state_is_from_before():
     config = replace(CONFIG, batch=1, drop_tokens=0.0, epochs=1)
-    plan = batches.epoch(TOKENS, 1, config.seed, 0, lengths(TOKENS, config), loop._TOGETHER)
+    plan = Plan.of_epoch(TOKENS, 1, config.seed, 0, lengths(TOKENS, config), loop._TOGETHER)
     read = [set(batch.ids[batch.mask].tolist()) for batch in batches.steps(TOKENS, plan)]
     first, token = next((i, t) for i in range(1, 26) for t in read[i] - set().union(*read[:i]))
     poisoned = copied(NETWORK)

@@ -26,14 +26,14 @@ from wave_jax.data.batches import Batch
 from wave_jax.data.datasets import Split
 from wave_jax.disk import write_whole
 from wave_jax.errors import CheckpointError
-from wave_jax.networks.layers import Network
+from wave_jax.networks.trace import Network
 from wave_jax.networks.transformer import TransformerConfig
 from wave_jax.networks.wave_network import WaveConfig
-from wave_jax.runs import run
+from wave_jax.runs import environment, run
 from wave_jax.runs.folder import RunFolder
 from wave_jax.runs.presets import Preset
 from wave_jax.runs.run import Prepared
-from wave_jax.study import explain, plots
+from wave_jax.study import explain, plot_style, plots
 from wave_jax.study.papers import as_row, gradient_study
 from wave_jax.training.config import TrainConfig
 
@@ -119,7 +119,7 @@ class Demo:
 def _head(size: int) -> str:
     reachable = planted.accuracies()._asdict()
     return _HEAD.format(
-        version=version("wave_jax"), jax=version("jax"), device=run.device(), texts=size, **reachable
+        version=version("wave_jax"), jax=version("jax"), device=environment.device(), texts=size, **reachable
     )
 
 
@@ -231,7 +231,7 @@ def _leave(out: Path, learners: Mapping[str, Learner], valid: Split) -> None:
         "gradients.png": plots.gradient_norms(np.array(first.steps), norms),
     }
     for name, figure in figures.items():
-        write_whole(out / name, plots.png(figure))
+        write_whole(out / name, plot_style.png(figure))
     write_whole(out / "explain.html", _explained(learners["modulation"], valid).page().encode())
     write_whole(out / "report.md", _page(learners).encode())
 

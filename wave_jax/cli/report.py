@@ -14,7 +14,7 @@ from wave_jax.disk import write_whole
 from wave_jax.runs import run
 from wave_jax.runs.folder import RunFolder
 from wave_jax.serving import export
-from wave_jax.study import explain, plots
+from wave_jax.study import explain, plot_style, plots
 from wave_jax.training.evaluate import Evaluation, evaluate
 from wave_jax.training.loop import Record
 
@@ -197,7 +197,7 @@ def write(folder: RunFolder, metrics: Mapping[str, Any]) -> None:
     }
     steps = np.array([record.step for record in validated])
     figure = plots.bands(steps, {name: np.array(values) for name, values in accuracies.items()})
-    write_whole(folder.path / "accuracy.png", plots.png(figure))
+    write_whole(folder.path / "accuracy.png", plot_style.png(figure))
     write_whole(folder.path / "report.md", _page(folder, metrics, validated).encode())
 
 

@@ -7,7 +7,7 @@ batch out, by NumPy or inside of jit.
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,21 +18,7 @@ from jaxtyping import Int
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.disk import cached, key_of
 
-__all__ = [
-    "Batch",
-    "Run",
-    "TokenArrays",
-    "after",
-    "buckets",
-    "epoch",
-    "evaluation",
-    "gather",
-    "padding",
-    "steps",
-    "to_device",
-    "tokenize",
-    "train_tokenizer",
-]
+__all__ = ["Batch", "TokenArrays", "gather", "to_device", "tokenize", "train_tokenizer"]
 
 Array = np.ndarray | jax.Array
 
@@ -59,13 +45,6 @@ class Batch(NamedTuple):
     mask: Any  # (b, n) bool: True at tokens, False at padding
     labels: Any  # (b,) int32
     segments: Any = None  # (b, n) int32: the sentence of each token, from 0; or None
-
-
-class Run(NamedTuple):
-    """Batches of one shape that follow each other: `rows` of texts per step, -1 for filler."""
-
-    n: int
-    rows: np.ndarray  # (steps, b) int32
 
 
 # --- from texts to arrays -----------------------------------------------------------------------------------
@@ -171,147 +150,3 @@ def gather(tokens: TokenArrays, rows: Int[Array, " b"], n: int) -> Batch:
     if tokens.segments is None:
         return Batch(ids, mask, labels)
     return Batch(ids, mask, labels, xp.where(mask, tokens.segments[at], 0).astype(xp.int32))
-
-
-def steps(tokens: TokenArrays, plan: Iterable[Run]) -> Iterator[Batch]:
-    """The batches of a plan, one by one."""
-    for n, rows in plan:
-        for row in rows:
-            yield gather(tokens, row, n)
-
-
-def buckets(
-    lengths: Int[np.ndarray, " texts"], most: int = 6, multiple: int = 4, worth: float = 0.0
-) -> tuple[int, ...]:
-    """At most `most` lengths to pad to: those that leave the least padding over all texts of these lengths.
-
-    Each is a multiple of `multiple`, the last covers the longest text. There are fewer where one more would
-    spare no more than the share `worth` of all places: less than its program takes to compile.
-
-    >>> buckets(np.array([3, 5, 8, 30, 31, 64]), most=3)
-    (8, 32, 64)
-    """
-    if not len(lengths):
-        return ()
-    size = -(-np.asarray(lengths) // multiple)
-    count = np.concatenate([[0], np.cumsum(np.bincount(size))])  # texts of fewer than i units
-    cover = np.arange(len(count) - 1)
-    # cost[j]: least padded area of all texts of at most j units, j itself being a bucket
-    cost, cuts = cover * count[1:].astype(float), []
-    for _ in range(most - 1):
-        table = cost[:, None] + cover * (count[1:] - count[1:, None])
-        table[cover[:, None] >= cover] = np.inf
-        best = np.argmin(table, axis=0)
-        if table[best[-1], -1] >= (1 - worth) * cost[-1]:
-            break
-        cuts.append(np.where(table[best, cover] < cost, best, -1))
-        cost = np.minimum(cost, table[best, cover])
-    ends = [len(cover) - 1]
-    for cut in reversed(cuts):
-        if cut[ends[-1]] >= 0:
-            ends.append(int(cut[ends[-1]]))
-    return tuple(multiple * end for end in reversed(ends))
-
-
-def _shuffled(count: int, *key: int) -> np.ndarray:
-    """0..count-1 in an order that depends on the key alone: NumPy promises raw bits for all versions, but
-    not the order that `Generator.permutation` makes of them."""
-    return np.argsort(np.random.PCG64(list(key)).random_raw(count), kind="stable")
-
-
-def epoch(
-    tokens: TokenArrays,
-    b: int,
-    seed: int,
-    epoch: int,
-    shapes: Sequence[int] | None = None,
-    together: int = 1,
-) -> list[Run]:
-    """One epoch of training: every text once, in an order that is a function of (seed, epoch) alone.
-
-    All texts are shuffled, dealt to their buckets, the longest first, and cut into batches, these into runs
-    of at most `together`, and the runs are shuffled. A bucket's last batch is filled up with texts of the
-    next shorter one, so that only one batch of an epoch has filler, the shortest. The one bias is that texts
-    of a batch, and of a run, are about as long as each other.
-
-    >>> tokens = TokenArrays(np.zeros(27), np.cumsum([0, 3, 9, 3, 3, 9]), np.zeros(5))
-    >>> [(run.n, run.rows.tolist()) for run in epoch(tokens, 2, seed=0, epoch=1)]
-    [(12, [[4, 1]]), (4, [[3, -1]]), (4, [[2, 0]])]
-    """
-    _check_batch(b, together)
-    lengths = tokens.lengths
-    shapes = buckets(lengths) if shapes is None else shapes
-    runs = _runs(lengths, _shuffled(len(lengths), seed, epoch, 0), b, shapes, together)
-    return [runs[i] for i in _shuffled(len(runs), seed, epoch, 1)]
-
-
-def after(plan: Sequence[Run], done: int) -> list[Run]:
-    """What is left of a plan after `done` steps.
-
-    >>> after([Run(8, np.zeros((4, 2))), Run(16, np.zeros((4, 2)))], 6)[0].rows.shape
-    (2, 2)
-    """
-    left = []
-    for n, rows in plan:
-        if done < len(rows):
-            left.append(Run(n, rows[done:]))
-        done = max(0, done - len(rows))
-    return left
-
-
-def evaluation(tokens: TokenArrays, b: int, shapes: Sequence[int] | None = None) -> list[Run]:
-    """Every text once, in a fixed order and one run per shape; only one batch has filler.
-
-    `run.rows` says which text each prediction belongs to, -1 none.
-
-    >>> tokens = TokenArrays(np.zeros(18), np.cumsum([0, 3, 9, 3, 3]), np.zeros(4))
-    >>> [(run.n, run.rows.tolist()) for run in evaluation(tokens, 2)]
-    [(4, [[2, 3]]), (12, [[1, 0]])]
-    """
-    _check_batch(b, 1)
-    lengths = tokens.lengths
-    shapes = buckets(lengths) if shapes is None else shapes
-    return _runs(lengths, np.arange(len(lengths)), b, shapes, together=max(1, len(lengths)))
-
-
-def _runs(
-    lengths: Int[np.ndarray, " texts"],
-    order: Int[np.ndarray, " texts"],
-    b: int,
-    shapes: Sequence[int],
-    together: int,
-) -> list[Run]:
-    """Texts in this order, but the longest bucket first, cut into batches, and these into runs."""
-    shapes = sorted(shapes)
-    if len(lengths) and lengths.max() > shapes[-1]:
-        raise ValueError(
-            f"A text of {lengths.max()} tokens fits in none of the buckets {tuple(shapes)}:"
-            " choose them from the lengths of all splits."
-        )
-    bucket = np.searchsorted(np.asarray(shapes), lengths)
-    rows = np.full(-(-len(order) // b) * b, -1, np.int32)
-    rows[: len(order)] = order[np.argsort(-bucket[order], kind="stable")]
-    rows = rows.reshape(-1, b)
-    runs = []
-    for k, n in enumerate(shapes):
-        of_bucket = rows[bucket[rows[:, 0]] == k]
-        runs += [Run(n, of_bucket[i : i + together]) for i in range(0, len(of_bucket), together)]
-    return runs
-
-
-def padding(tokens: TokenArrays, plan: Iterable[Run]) -> float:
-    """The share of a plan's places that hold padding or filler.
-
-    >>> padding(TokenArrays(np.zeros(12), np.array([0, 4, 12]), np.zeros(2)), [Run(8, np.array([[0, 1]]))])
-    0.25
-    """
-    lengths, places, full = tokens.lengths, 0, 0
-    for n, rows in plan:
-        places += n * rows.size
-        full += int(lengths[rows[rows >= 0]].sum())
-    return 1 - full / places if places else 0.0
-
-
-def _check_batch(b: int, together: int) -> None:
-    if b < 1 or together < 1:
-        raise ValueError(f"A batch needs at least one row and a run one step, got {b} and {together}.")

@@ -9,8 +9,7 @@ import hashlib
 import json
 import logging
 import os
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -19,34 +18,30 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wave_jax.data import pairs
+from wave_jax.data.appended import Appender
 from wave_jax.data.cleaning import clean_with_spans, sentences
-from wave_jax.data.pairs import PairIndex
+from wave_jax.data.tokenizer_json import dump_json, parse_json, parse_lines
 from wave_jax.data.vocabulary import (
     LOOKS,
     SPECIAL,
-    STEM,
     Rules,
-    beginnings,
-    dump_json,
-    is_plain,
-    model,
-    parse_json,
-    parse_lines,
-    plain_words,
     train_vocabulary,
     train_words,
 )
+from wave_jax.data.words import Words, without_lone_surrogates
 from wave_jax.disk import write_whole
 
-__all__ = ["Found", "Piece", "Rules", "Tokenizer", "Tokens"]
+__all__ = [
+    "Piece",
+    "Rules",
+    "Tokenizer",
+    "Tokens",
+]
 
 _NEEDED = SPECIAL[:4]
 _VERSION = 1  # of cleaning and sentences: another version may make other ids of the same text
-_KEPT_WORDS, _KEPT_LENGTH = 2**18, 40  # what is remembered between calls: at most about 60 MB
 
 _log = logging.getLogger(__name__)
-
-_LONE = re.compile("[\ud800-\udfff]")  # half a surrogate pair is no character that UTF-8 can hold
 
 
 class Tokens(NamedTuple):
@@ -64,33 +59,6 @@ class Piece(NamedTuple):
     token: str
     start: int
     end: int
-
-
-class Found(NamedTuple):
-    """Tokens that stand behind their texts, and for what: one word, or the neighbours of a pair."""
-
-    ids: np.ndarray
-    texts: np.ndarray
-    """Which text, going up."""
-    first: np.ndarray
-    """Place of the word or of a pair's first."""
-    last: np.ndarray
-
-
-class _Known(dict[str, bytes]):
-    """The ids of words; those of a word met for the first time are asked for, and kept."""
-
-    def __init__(self, ask: Callable[[str], bytes]):
-        super().__init__()
-        self.ask = ask
-
-    def __missing__(self, word: str) -> bytes:
-        ids = self.ask(word)
-        if len(self) >= _KEPT_WORDS:
-            self.clear()
-        if len(word) <= _KEPT_LENGTH:
-            self[word] = ids
-        return ids
 
 
 class Tokenizer:
@@ -118,15 +86,12 @@ class Tokenizer:
         self.pairs = np.zeros((0, 2), np.int64) if pairs is None else pairs
         if not np.isin(self.pairs, list(rows)).all():
             raise ValueError("A pair is made of two rows of the vocabulary.")
-        self._find_pairs = PairIndex(self.pairs)
         self.v = self.first_pair + len(self.pairs)
         self.pad_id, self.unk_id, self.cls_id, self.sep_id = (vocabulary[token] for token in _NEEDED)
         self._dtype = np.dtype(np.uint16 if self.v <= 2**16 else np.int32)
-        self._rust = model(vocabulary, rules)
-        self._words = _Known(self._tokenize)
-        self._bytes = {token: self._dtype.type(row).tobytes() for token, row in vocabulary.items()}
-        self._cls, self._sep = self._bytes["[CLS]"], self._bytes["[SEP]"]
-        self._stems = self._rows_of_stems()
+        self.words = Words(vocabulary, rules, self._dtype)
+        self._cls, self._sep = (self.words.token_bytes[token] for token in ("[CLS]", "[SEP]"))
+        self.appended = Appender(vocabulary, rules, self.pairs, self._dtype)
 
     def __repr__(self) -> str:
         pairs = f"{len(self.pairs):,} pairs, " if len(self.pairs) else ""
@@ -150,14 +115,6 @@ class Tokenizer:
         content: list[Any] = [_VERSION, rules, sorted(self.vocabulary.items())]
         content += [self.pairs.tolist()] if len(self.pairs) else []
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-    def _rows_of_stems(self) -> np.ndarray:
-        """(first_pair, 3): the rows of a token's stems, -1 for none; (0, 3) where no token has any."""
-        stems = np.full((self.first_pair, len(STEM)), -1, np.int32)
-        for token, row in self.vocabulary.items() if self.rules.looks else ():
-            for k, stem in enumerate(beginnings(token)):
-                stems[row, k] = self.vocabulary.get(stem, -1)
-        return stems if (stems >= 0).any() else stems[:0]
 
     @classmethod
     def train(
@@ -193,7 +150,7 @@ class Tokenizer:
             raise ValueError(f"stems={stems} cannot be: they are rows for beginnings of whole words; {cure}.")
         _check(texts)
         rules = Rules(clean=clean, looks=whole_words, lowercase=lowercase)
-        texts = [_LONE.sub("\ufffd", rules.prepare(text)) for text in texts]
+        texts = [without_lone_surrogates(rules.prepare(text)) for text in texts]
         if whole_words:
             vocabulary = train_words(texts, rules, v, min_frequency, stems)
         else:
@@ -253,10 +210,8 @@ class Tokenizer:
         return cls(*parse_json(content))
 
     def longest(self, max_length: int) -> int:
-        """Tokens of a text cut to `max_length`, at most: every word may have stems, every two neighbours may
-        make a pair."""
-        stems = (max_length - 2) * (self._stems >= 0).sum(1).max(initial=0)
-        return max_length + int(stems) + (max_length - 1 if len(self.pairs) else 0)
+        """Return the maximum number of tokens of a text cut to `max_length`, stems and pairs included."""
+        return self.appended.longest(max_length)
 
     def encode(self, texts: Sequence[str], max_length: int, segments: bool = False) -> Tokens:
         """The ids of each text between [CLS] and [SEP], at most `max_length` with them, then those of its
@@ -265,28 +220,11 @@ class Tokenizer:
         With `segments`, also the sentence of each token; [CLS] belongs to the first, [SEP] to the last.
         """
         ids, offsets, numbers = words = self._encode(texts, max_length, segments)
-        for rows, of_text, first, _ in self.behind(words.ids, words.offsets):
+        for rows, of_text, first, _ in self.appended(words.ids, words.offsets):
             if words.segments is not None and numbers is not None:
                 numbers, _ = pairs.behind(numbers, offsets, words.segments[first], of_text)
             ids, offsets = pairs.behind(ids, offsets, rows, of_text)
         return Tokens(ids, offsets, numbers)
-
-    def behind(self, ids: np.ndarray, offsets: np.ndarray) -> list[Found]:
-        """What stands behind the [SEP] of texts that end with it: first their stems, then their pairs."""
-        both = self._stems_in(ids, offsets), self._pairs_in(ids, offsets)
-        return [found for found in both if len(found.ids)]
-
-    def _stems_in(self, ids: np.ndarray, offsets: np.ndarray) -> Found:
-        if not len(self._stems):
-            return Found(*np.zeros((4, 0), np.int64))
-        stems = self._stems[ids]
-        places, k = np.nonzero(stems >= 0)
-        of_text = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[places]
-        return Found(stems[places, k].astype(self._dtype), of_text, places, places)
-
-    def _pairs_in(self, ids: np.ndarray, offsets: np.ndarray) -> Found:
-        rows, of_text, first = self._find_pairs(ids, offsets)
-        return Found((self.first_pair + rows).astype(self._dtype), of_text, first, first + 1)
 
     def _encode(self, texts: Sequence[str], max_length: int, segments: bool) -> Tokens:
         """The texts up to their [SEP]."""
@@ -310,61 +248,8 @@ class Tokenizer:
         """A text's ids as bytes, and how many tokens each of its sentences has."""
         text = self.rules.prepare(text)
         parts = sentences(text) if segments else [text]
-        pieces = [b"".join(map(self._words.__getitem__, self._cut(part))) for part in parts]
+        pieces = [self.words.ids(part) for part in parts]
         return b"".join(pieces), [len(piece) // self._dtype.itemsize for piece in pieces if piece]
-
-    def _cut(self, text: str) -> list[str]:
-        """The words of a text as BERT cuts it where it is in ASCII, elsewhere what lies between spaces."""
-        text = text.replace("\n", " ").replace("\t", " ").replace("\r", " ")
-        if not is_plain(text):
-            if " " not in text:
-                return [text]
-            return [part for word in text.split(" ") for part in self._cut(word)]
-        return plain_words(text, self.rules.lowercase and not self.rules.looks)
-
-    def _tokenize(self, word: str) -> bytes:
-        """The ids of a word as bytes."""
-        if not is_plain(word):
-            return b"".join(self._bytes[token] for token, _ in self._pieces(word))
-        normal = word.lower() if self.rules.lowercase else word
-        if not self.rules.looks:
-            return self._word_piece(normal)
-        known = len(word) <= self.rules.max_input_chars_per_word and normal in self._bytes
-        return self._bytes[normal if known else self._unknown(word, normal)]
-
-    def _pieces(self, text: str) -> list[tuple[str, tuple[int, int]]]:
-        """The tokens of a text by the Rust library, and their places."""
-        text = _LONE.sub("\ufffd", text)
-        found = self._rust.encode(text, add_special_tokens=False)
-        tokens = list(zip(found.tokens, found.offsets, strict=True))
-        if not self.rules.looks:
-            return tokens
-        normal = self._rust.normalizer.normalize_str
-        return [
-            (self._unknown(text[a:b], normal(text[a:b])) if token == "[UNK]" else token, (a, b))
-            for token, (a, b) in tokens
-        ]
-
-    def _unknown(self, word: str, normal: str) -> str:
-        """The token of a word without a row: its longest stem that has one, or what it looks like."""
-        for stem in beginnings(normal):
-            if stem in self._bytes:
-                return stem
-        return "[UNK-A]" if word[:1].isupper() else "[UNK-1]" if word[:1].isdigit() else "[UNK]"
-
-    def _word_piece(self, word: str) -> bytes:
-        """The longest token that the word begins with, then the longest of the rest, and so on; [UNK] where
-        there is none. Faster than the way to `_rust` and back."""
-        found, rest, inner = [], word, ""
-        while rest and len(word) <= self.rules.max_input_chars_per_word:
-            for end in range(len(rest), 0, -1):
-                if token := self._bytes.get(inner + rest[:end]):
-                    break
-            else:
-                return self._bytes["[UNK]"]
-            found.append(token)
-            rest, inner = rest[end:], "##"
-        return b"".join(found) or self._bytes["[UNK]"]
 
     def explain(self, text: str, max_length: int) -> list[Piece]:
         """The tokens of one text, [CLS] and [SEP] included, each with its place in the text as given.
@@ -378,12 +263,12 @@ class Tokenizer:
         cleaned, begin, end = clean_with_spans(text) if self.rules.clean else (text, (), ())
         pieces = [
             Piece(self.vocabulary[token], token, *((begin[a], end[b - 1]) if begin else (a, b)))
-            for token, (a, b) in self._pieces(cleaned)
+            for token, (a, b) in self.words.pieces(cleaned)
         ]
         first, last = Piece(self.cls_id, "[CLS]", 0, 0), Piece(self.sep_id, "[SEP]", len(text), len(text))
         pieces = [first, *pieces[: max_length - 2], last]
         ids = np.array([piece.id for piece in pieces])
-        for found in self.behind(ids, np.array([0, len(ids)])):
+        for found in self.appended(ids, np.array([0, len(ids)])):
             pieces += [
                 Piece(id, self.tokens[id], pieces[first].start, pieces[last].end)
                 for id, _, first, last in zip(*(array.tolist() for array in found), strict=True)

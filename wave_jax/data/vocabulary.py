@@ -1,13 +1,12 @@
 """WordPiece vocabularies: trained so that every run finds the same one; read from files, and written."""
 
-import json
 import re
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import tokenizers
-from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import models, normalizers, pre_tokenizers, trainers
 
 from wave_jax.data.cleaning import clean
 
@@ -17,11 +16,8 @@ __all__ = [
     "STEM",
     "Rules",
     "beginnings",
-    "dump_json",
     "is_plain",
     "model",
-    "parse_json",
-    "parse_lines",
     "plain_words",
     "train_vocabulary",
     "train_words",
@@ -146,71 +142,3 @@ def _alphabet(texts: list[str], rules: Rules, room: int, min_frequency: int) -> 
             normal[char] += int(counts[code])
     frequent = [char for char in normal if normal[char] >= min_frequency and not char.isspace()]
     return sorted(sorted(frequent, key=lambda char: (-normal[char], char))[:room])
-
-
-def parse_lines(content: str) -> tuple[dict[str, int], Rules]:
-    """A vocab.txt. Lines end with a line feed alone: other separators may be tokens."""
-    lines = [line.removesuffix("\r") for line in content.removesuffix("\n").split("\n")]
-    vocabulary = {}
-    for row, token in enumerate(lines):
-        if token in vocabulary:
-            raise ValueError(f"line {row + 1} repeats {token!r} of line {vocabulary[token] + 1}.")
-        vocabulary[token] = row
-    cased = any(token != token.lower() for token in lines if not token.startswith("["))
-    return vocabulary, Rules(lowercase=not cased)
-
-
-def dump_json(vocabulary: dict[str, int], rules: Rules, pairs: np.ndarray | None = None) -> str:
-    """A tokenizer.json in the form of Hugging Face's `tokenizers`; pairs are those of `wave_jax.pairs`."""
-    rust = model(vocabulary, rules)
-    rust.add_special_tokens([token for token in SPECIAL if token in vocabulary])
-    rust.decoder = decoders.WordPiece()
-    rust.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")],
-    )
-    parts = json.loads(rust.to_str())
-    # What no one else knows stands in an entry of ours.
-    token = {row: token for token, row in vocabulary.items()}
-    ours = {
-        **({"clean": True} if rules.clean else {}),
-        **({"looks": True} if rules.looks else {}),
-        **(
-            {} if pairs is None or not len(pairs) else {"pairs": [f"{token[a]} {token[b]}" for a, b in pairs]}
-        ),
-    }
-    if ours:
-        parts["wave_jax"] = ours
-    return json.dumps(parts, ensure_ascii=False, indent=1)
-
-
-def parse_json(content: str) -> tuple[dict[str, int], Rules, np.ndarray]:
-    """What `dump_json` wrote, or Hugging Face's for a model of BERT's kind: vocabulary, rules, pairs."""
-    try:
-        parts = json.loads(content)
-        kinds = [(parts[name] or {})["type"] for name in ("model", "normalizer", "pre_tokenizer")]
-        word_piece = parts["model"]
-        settings = {**parts["normalizer"], **word_piece, **parts.get("wave_jax", {})}
-        vocabulary = dict(word_piece["vocab"]) if kinds[0] == "WordPiece" else {}
-        pairs = [_pair(pair, vocabulary) for pair in settings.pop("pairs", ())]
-        added = [token["content"] for token in parts.get("added_tokens", ()) if not token["special"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"it is damaged or no tokenizer.json ({type(error).__name__}: {error}).") from None
-    if kinds != ["WordPiece", "BertNormalizer", "BertPreTokenizer"]:
-        raise ValueError(
-            f"it is made of {kinds}, where ['WordPiece', 'BertNormalizer', 'BertPreTokenizer'] is read."
-        )
-    if [word_piece.get(name) for name in ("unk_token", "continuing_subword_prefix")] != ["[UNK]", "##"]:
-        raise ValueError("only [UNK] for unknown words and ## for the parts of words are read.")
-    if added:
-        raise ValueError(f"it adds tokens outside of WordPiece, which are not read: {', '.join(added[:4])}.")
-    known = {field.name for field in fields(Rules)}
-    rules = {name: value for name, value in settings.items() if name in known}
-    return vocabulary, Rules(**rules), np.array(pairs, np.int64).reshape(-1, 2)
-
-
-def _pair(words: str, vocabulary: dict[str, int]) -> tuple[int, int]:
-    """The rows of two tokens that stand with a space between."""
-    first, second = words.split(" ")
-    return vocabulary[first], vocabulary[second]

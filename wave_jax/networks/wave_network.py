@@ -13,18 +13,8 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from wave_jax import wave
 from wave_jax.errors import check_choices, check_setting
-from wave_jax.networks.layers import (
-    Embedding,
-    LayerNorm,
-    Linear,
-    Network,
-    Trace,
-    check_inputs,
-    dropout,
-    embed,
-    fold,
-    nudged,
-)
+from wave_jax.networks.layers import Embedding, LayerNorm, Linear, dropout, embed, fold
+from wave_jax.networks.trace import Network, Trace, check_inputs, nudged
 from wave_jax.numerics import masked_mean
 
 __all__ = ["PAPER_INTERFERENCE", "PAPER_MODULATION", "WaveConfig", "WaveNetwork"]

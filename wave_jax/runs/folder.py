@@ -11,7 +11,6 @@
 See docs/checkpoints.md for what is in the folder and what is promised.
 """
 
-import fcntl
 import json
 import logging
 import math
@@ -24,16 +23,17 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
-from jax.experimental import multihost_utils
 
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.disk import digest_of, write_whole
 from wave_jax.errors import CheckpointError, first_few
 from wave_jax.runs import steps
+from wave_jax.runs.lock import is_first, locked, together
 from wave_jax.runs.settings import Settings
 from wave_jax.runs.steps import Note, Writing
-from wave_jax.training.loop import Record, TrainState, init
+from wave_jax.training.loop import Record
 from wave_jax.training.loss import Score
+from wave_jax.training.step import TrainState, init
 
 __all__ = ["RunFolder", "abstract_state", "parameter_digest"]
 
@@ -183,7 +183,7 @@ class RunFolder:
     def append(self, record: Record) -> None:
         """Add a record; before `save` of the same step, so that a step on disk has all its records."""
         self._check_claimed()
-        if not _is_first():
+        if not is_first():
             return
         try:
             with (self.path / "records.jsonl").open("a", encoding="utf-8") as file:
@@ -215,19 +215,19 @@ class RunFolder:
     def _begin(self, tokenizer: Tokenizer) -> None:
         self._claim()
         config = self.path / "config.json"
-        if _is_first() and (config.exists() or self.steps):
+        if is_first() and (config.exists() or self.steps):
             self.close()
             raise CheckpointError(
                 f"{self.path} holds a run already: open it to go on, or name another folder."
             )
         try:
-            if _is_first():
+            if is_first():
                 tokenizer.save(self.path / "tokenizer.json")
                 self.settings.save(config)  # last: with it the folder is one
         except OSError as error:
             self.close()
             raise self._unwritable(error) from None
-        _together("create")
+        together("create")
 
     def _finish(self) -> None:
         """Wait for the step being written, then remove those that are too many."""
@@ -235,13 +235,13 @@ class RunFolder:
         if writing is None:
             return
         writing.finish()
-        if _is_first():
+        if is_first():
             there = self.steps
             best = _best({step: self._metric(step) for step in there})
             for step in there[:-_KEEP]:
                 if step != best:
                     steps.remove(self._checkpoints, step)
-        _together("save")
+        together("save")
 
     def _metric(self, step: int) -> float | None:
         if step not in self._metrics:
@@ -297,7 +297,7 @@ class RunFolder:
                 continue
             for bad, error in damaged:
                 _log.warning("%s It is put aside; going on from step %d.", error, step)
-                if _is_first():
+                if is_first():
                     steps.put_aside(self._checkpoints, bad)
             return state
         if damaged:
@@ -305,18 +305,18 @@ class RunFolder:
         return None
 
     def _forget_after(self, step: int) -> None:
-        if _is_first():
+        if is_first():
             lines = [line + "\n" for record, line in self._records() if record.step <= step]
             write_whole(self.path / "records.jsonl", "".join(lines).encode())
-        _together("resume")
+        together("resume")
 
     def _claim(self) -> None:
         """Make this the one run that writes here, and see that it can."""
-        if self._lock is not None or not _is_first():
+        if self._lock is not None or not is_first():
             return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self.path / ".lock")
+            self._lock = locked(self.path / ".lock")
             self._checkpoints.mkdir(exist_ok=True)
             steps.clean(self._checkpoints)
             self._check_room()
@@ -340,7 +340,7 @@ class RunFolder:
             )
 
     def _check_claimed(self) -> None:
-        if self._lock is None and _is_first():
+        if self._lock is None and is_first():
             raise CheckpointError(f"{self.path} is open for reading: call `resume()` before writing to it.")
 
     def _unwritable(self, error: OSError) -> CheckpointError:
@@ -364,30 +364,3 @@ def _record(line: str) -> Record:
     fields = json.loads(line)
     valid = fields.pop("valid")
     return Record(**fields, valid=valid and Score(**valid))
-
-
-def _locked(file: Path) -> int:
-    """A lock that ends with its process, however that ends."""
-    handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.read(handle, 20).decode() or "unknown"
-        os.close(handle)
-        raise CheckpointError(
-            f"{file.parent} is being written by another run (process {owner}): wait for it, stop it, or name"
-            " another folder."
-        ) from None
-    os.ftruncate(handle, 0)
-    os.write(handle, str(os.getpid()).encode())
-    return handle
-
-
-def _is_first() -> bool:
-    """Of many processes one writes what is not an array."""
-    return jax.process_index() == 0
-
-
-def _together(place: str) -> None:
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(f"wave_jax {place}")

@@ -9,10 +9,12 @@ from pathlib import Path
 from flax import nnx
 
 from wave_jax.errors import check_setting
+from wave_jax.networks.bag import BagConfig
 from wave_jax.networks.bert import BertConfig
 from wave_jax.networks.kinds import NetworkConfig, check_kind
-from wave_jax.networks.layers import Network, count_parameters
-from wave_jax.networks.transformer import BagConfig, TransformerConfig
+from wave_jax.networks.layers import count_parameters
+from wave_jax.networks.trace import Network
+from wave_jax.networks.transformer import TransformerConfig
 from wave_jax.networks.wave_network import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig
 from wave_jax.training.config import PAPER, PAPER_BERT, TrainConfig
 

@@ -11,12 +11,9 @@ and resumed, and `finish` leaves `metrics.json` there, by which a finished run i
 
 import json
 import os
-import platform
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,15 +28,18 @@ from wave_jax.data.datasets import Dataset, Split
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.disk import write_whole
 from wave_jax.errors import CheckpointError
-from wave_jax.networks import bert
+from wave_jax.networks import bert_weights
 from wave_jax.networks.bert import BertConfig
-from wave_jax.networks.layers import Network, count_parameters
+from wave_jax.networks.layers import count_parameters
+from wave_jax.networks.trace import Network
 from wave_jax.networks.transformer import TransformerConfig
 from wave_jax.networks.wave_network import WaveConfig
+from wave_jax.runs.environment import device, versions
 from wave_jax.runs.folder import RunFolder, Settings, parameter_digest
 from wave_jax.runs.presets import Preset, max_length, within
 from wave_jax.training.evaluate import evaluate
-from wave_jax.training.loop import Record, TrainState, fit
+from wave_jax.training.loop import Record, fit
+from wave_jax.training.step import TrainState
 
 __all__ = [
     "Prepared",
@@ -53,12 +53,10 @@ __all__ = [
     "texts_of",
     "tokens_of",
     "train",
-    "versions",
 ]
 
 _EVERY = 16  # steps to a record; a run that is resumed keeps to it, to come to the same bits
 _SAVE_AFTER = 60.0  # seconds without a saved step
-PACKAGES = ("wave_jax", "jax", "flax", "optax", "numpy", "orbax-checkpoint", "tokenizers")
 
 
 class Prepared(NamedTuple):
@@ -140,9 +138,9 @@ def _start(settings: Settings, preset: Preset) -> Any:
     if weights is None:
         return network.build(v=v, c=c, rngs=rngs)
     if isinstance(network, BertConfig):
-        return bert.load(weights, c, rngs)
+        return bert_weights.load(weights, c, rngs)
     if isinstance(network, TransformerConfig):
-        return network.build(v=v, c=c, rngs=rngs, words=bert.word_embeddings(weights))
+        return network.build(v=v, c=c, rngs=rngs, words=bert_weights.word_embeddings(weights))
     raise ValueError(f"weights={weights} are for bert and transformer: leave them out for {settings.kind}.")
 
 
@@ -285,18 +283,3 @@ def metrics_of(path: str | os.PathLike[str]) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file} cannot be read ({error}): remove it and resume the run.") from None
-
-
-def device() -> str:
-    """The devices that JAX computes on.
-
-    >>> " x " in device()
-    True
-    """
-    kinds = Counter(device.device_kind for device in jax.devices())
-    return ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
-
-
-def versions() -> dict[str, str]:
-    """Of Python and of the packages that a result depends on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}

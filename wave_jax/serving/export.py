@@ -20,11 +20,13 @@ from wave_jax.data.batches import TokenArrays
 from wave_jax.data.tokenizer import Tokenizer, Tokens
 from wave_jax.disk import write_whole
 from wave_jax.errors import check_setting
-from wave_jax.networks.layers import Network, sinusoidal
+from wave_jax.networks.layers import sinusoidal
+from wave_jax.networks.trace import Network
 from wave_jax.networks.wave_network import WaveNetwork
 from wave_jax.runs.folder import RunFolder, parameter_digest
-from wave_jax.serving import predictor
-from wave_jax.serving.predictor import Content, Formula, Predictor
+from wave_jax.serving import file
+from wave_jax.serving.file import Content, Formula
+from wave_jax.serving.predictor import Predictor
 from wave_jax.training import evaluate
 
 __all__ = ["Dtype", "Exported", "Loss", "save", "save_run", "stablehlo"]
@@ -82,8 +84,8 @@ def save(
     arrays = _rounded(min(weights, _folded(weights, n), key=_numbers), dtype)
     digest = parameter_digest(network)
     content = Content(_formula(network), arrays, tokenizer.to_json(), tuple(classes), max_length, digest)
-    raw = predictor.pack(content)
-    loss = None if valid is None else _loss(network, Predictor(predictor.unpack(raw)), valid)
+    raw = file.pack(content)
+    loss = None if valid is None else _loss(network, Predictor(file.unpack(raw)), valid)
     write_whole(path, raw)
     return Exported(len(raw), "tokens" in arrays, digest, loss)
 
@@ -171,7 +173,7 @@ def _weights(network: WaveNetwork, v: int, n: int) -> dict[str, np.ndarray]:
 def _folded(weights: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
     """Rows per token and place for what they are made of, if sums of their squares fit into float32."""
     with np.errstate(over="ignore", invalid="ignore"):
-        tables = {"tokens": predictor.fold_tokens(weights), "places": predictor.fold_places(weights)}
+        tables = {"tokens": file.fold_tokens(weights), "places": file.fold_places(weights)}
     tables = {name: x for name, x in tables.items() if x is not None}
     largest = sum(float(np.abs(x).max()) for x in tables.values())
     if not n * largest**2 <= _LARGEST:  # NaN is no good either

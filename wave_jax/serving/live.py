@@ -9,8 +9,9 @@ from jaxtyping import Float
 
 from wave_jax.data import batches
 from wave_jax.data.datasets import Split
+from wave_jax.data.plan import Plan
 from wave_jax.data.tokenizer import Tokenizer
-from wave_jax.networks.layers import Network
+from wave_jax.networks.trace import Network
 from wave_jax.runs.folder import RunFolder, Settings
 from wave_jax.runs.run import tokens_of
 
@@ -41,7 +42,7 @@ class Answers:
         found = np.empty((len(texts), len(self.classes)), np.float32)
         split = Split(tuple(texts), np.full(len(texts), -1, np.int32))
         tokens = tokens_of(split, self.tokenizer, self.settings)
-        for n, rows in batches.evaluation(tokens, _TOGETHER, self._shapes):
+        for n, rows in Plan.of_all(tokens, _TOGETHER, self._shapes):
             for row in rows:
                 batch = batches.gather(tokens, row, n)
                 answers = np.asarray(_probabilities(self.network, batch.ids, batch.mask, batch.segments))

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 from wave_jax import wave
 from wave_jax.data.batches import Batch
 from wave_jax.errors import check_setting
-from wave_jax.networks.layers import Network, Trace
+from wave_jax.networks.trace import Network, Trace
 from wave_jax.networks.wave_network import WaveNetwork
 
 __all__ = [

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from wave_jax.data.batches import Batch
-from wave_jax.networks.layers import Network, Trace
+from wave_jax.networks.trace import Network, Trace
 from wave_jax.training.loss import loss, score_of_logits
 
 __all__ = ["by_parameter", "by_stage", "by_token"]

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from wave_jax.data.batches import Batch
-from wave_jax.networks.layers import Network
+from wave_jax.networks.trace import Network
 from wave_jax.numerics import masked_mean
 from wave_jax.study import measures
 from wave_jax.study.gradients import by_parameter, by_token

@@ -8,114 +8,65 @@ All are made to be read in print without colour: lines differ by dashes and mark
 lightness. Nothing here touches pyplot or a screen; this module is the only importer of Matplotlib.
 """
 
-import io
 from collections.abc import Mapping, Sequence
-from functools import cache, wraps
 from typing import Any
 
-import jax
-import matplotlib
 import numpy as np
 from jaxtyping import Complex, Float, Real
-from matplotlib import figure, font_manager
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Patch
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter, NullFormatter, PercentFormatter
 from matplotlib.transforms import Bbox
 
-from wave_jax.study import measures
+from wave_jax.study import statistics
+from wave_jax.study.plot_style import (
+    LINES,
+    SHADES,
+    WIDTH,
+    Figure,
+    Numbers,
+    legend,
+    line,
+    log_ticks,
+    note,
+    room,
+    shown,
+    styled,
+)
 
 __all__ = [
-    "Figure",
     "accuracy_against_parameters",
     "bands",
     "differences",
     "explain_html",
     "gradient_norms",
     "phase_portrait",
-    "png",
     "scaling",
     "stage_map",
 ]
 
-Numbers = jax.Array | np.ndarray
 
-# Okabe and Ito's colours, which all eyes tell apart, each with dashes and a marker of its own.
-_LINES = (
-    ("#0072B2", "-", "o"),
-    ("#D55E00", (0, (5, 2)), "s"),
-    ("#009E73", (0, (4, 1.5, 1, 1.5)), "^"),
-    ("#000000", (0, (1, 1.5)), "D"),
-    ("#CC79A7", (0, (8, 2)), "v"),
-    ("#E69F00", (0, (6, 1.5, 1, 1.5, 1, 1.5)), "P"),
-)
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.edgecolor": "0.4",
-    "axes.grid": True,
-    "grid.color": "0.9",
-    "axes.axisbelow": True,
-    "lines.linewidth": 1.5,
-    "lines.markersize": 5,
-    "legend.frameon": False,
-    "legend.handlelength": 3.5,
-    "hatch.linewidth": 0.5,
-}
-_SHADES = "cividis_r"  # dark is much
-_WIDTH = 7.2  # inches
-
-
-class Figure(figure.Figure):
-    """Matplotlib's, which also shows itself in a notebook without pyplot."""
-
-    def _repr_png_(self) -> bytes:
-        return png(self, dpi=100)
-
-
-def png(figure: figure.Figure, dpi: int = 150) -> bytes:
-    """The figure as a file; equal figures give equal bytes."""
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
-    return out.getvalue()
-
-
-def _styled(draw):
-    """A drawing function in the style of the house, whatever the style of its caller."""
-
-    @wraps(draw)
-    def styled(*args: Any, **settings: Any) -> Figure:
-        with matplotlib.rc_context(_STYLE):
-            return draw(*args, **settings)
-
-    return styled
-
-
-@_styled
+@styled
 def gradient_norms(
     steps: Real[Numbers, " steps"], norms: Mapping[str, Mapping[str, Float[Numbers, " steps"]]]
 ) -> Figure:
     """Norms of gradients over training: `norms[place][model]`, one panel for every place."""
-    figure = Figure(figsize=(_WIDTH, 3), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 3), layout="constrained")
     panels = figure.subplots(1, len(norms), sharey=True, squeeze=False)[0]
     names = list(dict.fromkeys(name for lines in norms.values() for name in lines))
     for ax, (place, lines) in zip(panels, norms.items(), strict=True):
         for name, values in lines.items():
-            _line(ax, np.asarray(steps), np.asarray(values), name, names.index(name))
-        ax.set(title=_shown(place), xlabel="step")
+            line(ax, np.asarray(steps), np.asarray(values), name, names.index(name))
+        ax.set(title=shown(place), xlabel="step")
     every = np.concatenate([np.ravel(values) for lines in norms.values() for values in lines.values()])
-    panels[0].set(ylim=_room(every[every > 0], 1.6), yscale="log", ylabel="gradient norm (nats per unit)")
-    _log_ticks(panels[0].yaxis, "{x:g}")
-    _legend(figure)
+    panels[0].set(ylim=room(every[every > 0], 1.6), yscale="log", ylabel="gradient norm (nats per unit)")
+    log_ticks(panels[0].yaxis, "{x:g}")
+    legend(figure)
     return figure
 
 
-@_styled
+@styled
 def stage_map(tokens: Sequence[str], gradients: Mapping[str, Real[Numbers, "n ..."]]) -> Figure:
     """How much gradient each token has at each stage of one text: the norm of `gradients[stage][token]`.
 
@@ -128,8 +79,8 @@ def stage_map(tokens: Sequence[str], gradients: Mapping[str, Real[Numbers, "n ..
     ax = figure.subplots()
     ax.grid(False)
     ax.patch.set(hatch="/////", edgecolor="0.7", facecolor="white")
-    ax.set_xticks(range(len(stages)), map(_shown, stages))
-    ax.set_yticks(range(len(tokens)), map(_shown, tokens))
+    ax.set_xticks(range(len(stages)), map(shown, stages))
+    ax.set_yticks(range(len(tokens)), map(shown, tokens))
     ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     ax.set_xlabel("stage", loc="left")
     ax.xaxis.set_label_position("top")
@@ -138,7 +89,7 @@ def stage_map(tokens: Sequence[str], gradients: Mapping[str, Real[Numbers, "n ..
     high = some.max(initial=1e-30)
     low = max(some.min(initial=high), high * 1e-6)
     shade = LogNorm(min(low, high / 10), high, clip=True)
-    image = ax.imshow(np.ma.masked_equal(norms, 0), aspect="auto", cmap=_SHADES, norm=shade)
+    image = ax.imshow(np.ma.masked_equal(norms, 0), aspect="auto", cmap=SHADES, norm=shade)
     ax.set(xlim=(-0.5, len(stages) - 0.5), ylim=(len(tokens) - 0.5, -0.5))
     ax.vlines(np.arange(1, len(stages)) - 0.5, -0.5, len(tokens) - 0.5, color="white", lw=2)
     if len(some):
@@ -149,7 +100,7 @@ def stage_map(tokens: Sequence[str], gradients: Mapping[str, Real[Numbers, "n ..
     return figure
 
 
-@_styled
+@styled
 def phase_portrait(
     Z: Complex[Numbers, "n d"], tokens: Sequence[str], dims: Sequence[int] = (0, 1, 2), names: int = 16
 ) -> Figure:
@@ -160,7 +111,7 @@ def phase_portrait(
     """
     waves: Any = np.asarray(Z)[:, list(dims)]
     upper = bool(np.all(waves.imag >= 0))
-    shown = [_shown(token if len(token) <= 12 else token[:11] + "…") for token in tokens]
+    shown = [shown(token if len(token) <= 12 else token[:11] + "…") for token in tokens]
     reach = 1.25 + 0.075 * max(map(len, shown))  # of the longest name, in units of G
     width = 2.1 * reach
     figure = Figure(figsize=(width * len(dims), width * (0.62 if upper else 1.1)), layout="constrained")
@@ -169,7 +120,7 @@ def phase_portrait(
         arc: Any = np.exp(1j * np.linspace(0, np.pi if upper else 2 * np.pi, 200))
         ax.plot(arc.real, arc.imag, color="0.75", lw=1)
         ax.plot([-1.1, 1.1], [0, 0], color="0.75", lw=1)
-        ax.plot(z.real / G, z.imag / G, "o", color=_LINES[0][0], mec="white", mew=0.7, zorder=3)
+        ax.plot(z.real / G, z.imag / G, "o", color=LINES[0][0], mec="white", mew=0.7, zorder=3)
         _name_phases(ax, z / G, shown, names)
         radius = "G" if np.allclose(np.abs(z), G, rtol=1e-3) else "max |Z|"
         ax.set_title(f"dimension {k + 1},  {radius} = {G:.3g}")
@@ -214,7 +165,7 @@ def _apart(rising: Real[np.ndarray, " n"], gap: float) -> Float[np.ndarray, " n"
     return np.array([np.mean(block) for block in blocks for _ in block]) + steps
 
 
-@_styled
+@styled
 def bands(
     steps: Real[Numbers, " steps"],
     curves: Mapping[str, Real[Numbers, "seeds steps"]],
@@ -226,23 +177,23 @@ def bands(
 
     `label` and `along` name the axes, `over` what the rows of a curve are, where it is not seeds.
     """
-    figure = Figure(figsize=(_WIDTH, 3.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
     ax = figure.subplots()
     x, most = np.asarray(steps), max(len(values) for values in curves.values())
     for i, (name, values) in enumerate(curves.items()):
-        intervals = [measures.interval(column) for column in np.asarray(values, float).T]
+        intervals = [statistics.interval(column) for column in np.asarray(values, float).T]
         mean, half = (np.array([getattr(each, part) for each in intervals]) for part in ("mean", "half"))
-        _line(ax, x, mean, name, i)
+        line(ax, x, mean, name, i)
         if len(values) > 1:
-            ax.fill_between(x, mean - half, mean + half, color=_LINES[i % len(_LINES)][0], alpha=0.18, lw=0)
-    ax.set(xlabel=_shown(along), ylabel=_shown(label))
+            ax.fill_between(x, mean - half, mean + half, color=LINES[i % len(LINES)][0], alpha=0.18, lw=0)
+    ax.set(xlabel=shown(along), ylabel=shown(label))
     if most > 1:
-        _note(ax, f"mean and its 95 % interval over {most} {over}")
-    _legend(figure)
+        note(ax, f"mean and its 95 % interval over {most} {over}")
+    legend(figure)
     return figure
 
 
-@_styled
+@styled
 def scaling(
     sizes: Real[Numbers, " sizes"],
     costs: Mapping[str, Mapping[str, Real[Numbers, " sizes"]]],
@@ -255,51 +206,51 @@ def scaling(
     """
     across = min(2, len(costs))
     down = -(-len(costs) // across)
-    figure = Figure(figsize=(_WIDTH, 0.6 + 2.4 * down), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.6 + 2.4 * down), layout="constrained")
     panels = figure.subplots(down, across, sharex=True, squeeze=False).ravel()
     names, x = list(dict.fromkeys(name for lines in costs.values() for name in lines)), np.asarray(sizes)
     for ax, (what, lines) in zip(panels, costs.items(), strict=False):
         pale = {} if formulas is None else formulas.get(what, {})
         for name, values in pale.items():
-            color = _LINES[names.index(name) % len(_LINES)][0]
+            color = LINES[names.index(name) % len(LINES)][0]
             ax.plot(x, np.asarray(values), color=color, lw=6, alpha=0.25, label="_")
         for name, values in lines.items():
-            _line(ax, x, np.asarray(values), name, names.index(name))
+            line(ax, x, np.asarray(values), name, names.index(name))
         every = np.concatenate([np.ravel(values) for values in (*lines.values(), *pale.values())])
-        ax.set(title=_shown(what), xscale="log", yscale="log", xlim=_room(x, 1.2), ylim=_room(every, 1.6))
+        ax.set(title=shown(what), xscale="log", yscale="log", xlim=room(x, 1.2), ylim=room(every, 1.6))
         ax.set_xticks(x, [f"{size:g}" for size in x])
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.tick_params(axis="x", which="minor", length=0)
-        _log_ticks(ax.yaxis, EngFormatter(sep=" "))
+        log_ticks(ax.yaxis, EngFormatter(sep=" "))
     for ax in panels[len(costs) :]:
         ax.set_visible(False)
-    figure.supxlabel(_shown(along), fontsize=10)
-    _legend(figure)
+    figure.supxlabel(shown(along), fontsize=10)
+    legend(figure)
     return figure
 
 
-@_styled
+@styled
 def accuracy_against_parameters(
     models: Mapping[str, tuple[int, float, float]], label: str = "test accuracy"
 ) -> Figure:
     """What size buys: `models[name]` is (parameters, accuracy as a share of 1, half its interval)."""
-    figure = Figure(figsize=(_WIDTH, 4), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4), layout="constrained")
     ax = figure.subplots()
     models = {name: (x, y, half if np.isfinite(half) else 0.0) for name, (x, y, half) in models.items()}
     for i, (parameters, accuracy, half) in enumerate(models.values()):
-        color, _, marker = _LINES[i % len(_LINES)]
+        color, _, marker = LINES[i % len(LINES)]
         ax.errorbar(parameters, accuracy, half, fmt=marker, color=color, ms=7, capsize=3, elinewidth=1)
-    ax.set(xscale="log", xlim=_room(np.array([x for x, _, _ in models.values()]), 5.0))
-    ax.set(xlabel="parameters", ylabel=_shown(label))
+    ax.set(xscale="log", xlim=room(np.array([x for x, _, _ in models.values()]), 5.0))
+    ax.set(xlabel="parameters", ylabel=shown(label))
     ax.margins(y=0.12)
-    _log_ticks(ax.xaxis, EngFormatter(sep=" "))
+    log_ticks(ax.xaxis, EngFormatter(sep=" "))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-    _note(ax, "bars: 95 % interval")
+    note(ax, "bars: 95 % interval")
     _name_points(figure, ax, models)
     return figure
 
 
-@_styled
+@styled
 def differences(
     models: Mapping[str, Mapping[str, tuple[float, float]]], label: str = "difference, points"
 ) -> Figure:
@@ -308,25 +259,25 @@ def differences(
     The axis is straight up to 1 on either side, and logarithmic beyond.
     """
     names = list(dict.fromkeys(name for changes in models.values() for name in changes))
-    figure = Figure(figsize=(_WIDTH, 1.2 + 0.3 * len(names)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.2 + 0.3 * len(names)), layout="constrained")
     ax = figure.subplots()
     ax.axvline(0, color="0.4", lw=1, label="_")
     for i, (model, changes) in enumerate(models.items()):
-        color, _, marker = _LINES[i % len(_LINES)]
+        color, _, marker = LINES[i % len(LINES)]
         x, half = np.array([*changes.values()], float).T
         half = np.where(np.isfinite(half), half, 0)
         y = np.array([names.index(name) for name in changes]) + 0.3 * ((i + 0.5) / len(models) - 0.5)
-        ax.plot(x, y, color=color, ls="", marker=marker, label=_shown(model))
+        ax.plot(x, y, color=color, ls="", marker=marker, label=shown(model))
         ax.hlines(y, x - half, x + half, color=color, lw=1.2)
     ax.set_xscale("symlog", linthresh=1)
     low, high = ax.get_xlim()
     ticks = [sign * tick for tick in (0.5, 1, 2, 5, 10, 20, 50) for sign in (-1, 1)]
     ax.set_xticks([0, *(tick for tick in ticks if low <= tick <= high)])
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.set_yticks(range(len(names)), map(_shown, names))
-    ax.set(ylim=(len(names) - 0.5, -0.5), xlabel=_shown(label))
-    _note(ax, "bars: 95 % interval")
-    _legend(figure)
+    ax.set_yticks(range(len(names)), map(shown, names))
+    ax.set(ylim=(len(names) - 0.5, -0.5), xlabel=shown(label))
+    note(ax, "bars: 95 % interval")
+    legend(figure)
     return figure
 
 
@@ -341,7 +292,7 @@ def _name_points(figure: Figure, ax: Axes, points: Mapping[str, tuple]) -> None:
     line = {"arrowstyle": "-", "color": "0.6", "lw": 0.7, "shrinkA": 0, "shrinkB": 5}
     for name, (x, y, _) in points.items():
         place = places[0]
-        text = ax.annotate(_shown(name), (x, y), place, textcoords="offset points", va="center", fontsize=9)
+        text = ax.annotate(shown(name), (x, y), place, textcoords="offset points", va="center", fontsize=9)
         for place in places:
             text.set(position=place, ha="left" if place[0] > 0 else "right")
             if not any(text.get_window_extent().overlaps(other) for other in taken):
@@ -354,51 +305,3 @@ def _name_points(figure: Figure, ax: Axes, points: Mapping[str, tuple]) -> None:
 def explain_html(explanation: Any) -> str:
     """A text with its tokens shaded by what they add to an answer, as a page of its own without scripts."""
     return explanation.page()
-
-
-# --- the style ----------------------------------------------------------------------------------------------
-
-
-def _line(ax: Axes, x: np.ndarray, y: np.ndarray, name: str, i: int) -> None:
-    """The i-th line; its markers stand between those of the others."""
-    color, dashes, marker = _LINES[i % len(_LINES)]
-    every = max(1, len(x) // 8)
-    start = i * every // len(_LINES) % every
-    ax.plot(x, y, color=color, ls=dashes, marker=marker, markevery=(start, every), label=_shown(name))
-
-
-def _room(values: Real[np.ndarray, " n"], factor: float) -> tuple[float, float]:
-    """The limits of a logarithmic axis; with a factor of 1.6 or more, a tick lies between them."""
-    return (values.min() / factor, values.max() * factor) if len(values) else (0.1, 10.0)
-
-
-def _log_ticks(axis: Axis, formatter: Any) -> None:
-    """Ticks at 1, 2, 5, 10 where the axis is short, else at powers of ten, written out."""
-    low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
-    axis.set_major_formatter(formatter)
-    axis.set_minor_formatter(NullFormatter())
-
-
-def _legend(figure: Figure) -> None:
-    """What each line is, above all panels, in as many columns as fit."""
-    every = [line for ax in figure.axes for line in ax.get_lines()]
-    lines = {name: line for line in every if not (name := str(line.get_label())).startswith("_")}
-    column = 0.9 + 0.085 * max(map(len, lines), default=0)  # inches
-    fit = max(1, int(figure.get_figwidth() / column))
-    figure.legend(handles=list(lines.values()), loc="outside upper left", ncols=min(fit, len(lines)))
-
-
-def _note(ax: Axes, text: str) -> None:
-    ax.set_title(text, loc="right", fontsize=8.5, color="0.35")
-
-
-def _shown(name: str) -> str:
-    """A name as it is: dollars start no formula, and characters the font lacks become boxes."""
-    known = _characters()
-    return "".join(c if ord(c) in known else "□" for c in str(name)).replace("$", r"\$")
-
-
-@cache
-def _characters() -> frozenset[int]:
-    return frozenset(font_manager.get_font(font_manager.findfont("DejaVu Sans")).get_charmap())

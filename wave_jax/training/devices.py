@@ -13,7 +13,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from wave_jax.errors import check_setting
 from wave_jax.networks.layers import Embedding
 
-__all__ = ["check_batch", "cut", "data_mesh", "keep", "place"]
+__all__ = ["check_batch", "constrain", "data_mesh", "place", "shard"]
 
 
 def data_mesh(count: int | None = None) -> Mesh:
@@ -48,14 +48,14 @@ def _put(x: Any, sharding: NamedSharding) -> jax.Array:
     return jax.make_array_from_callback(values.shape, sharding, lambda part: values[part])
 
 
-def keep(tree: Any, mesh: Mesh | None, shard_tables: bool = False) -> Any:
+def constrain(tree: Any, mesh: Mesh | None, shard_tables: bool = False) -> Any:
     """Inside of jit: results stay where `place` put them."""
     if mesh is None:
         return tree
     return jax.lax.with_sharding_constraint(tree, _shardings(tree, mesh, shard_tables))
 
 
-def cut(tree: Any, mesh: Mesh | None) -> Any:
+def shard(tree: Any, mesh: Mesh | None) -> Any:
     """Inside of jit: the first axis, of texts, cut over all devices."""
     if mesh is None:
         return tree

@@ -11,7 +11,8 @@ from jax.sharding import Mesh
 
 from wave_jax.data import batches
 from wave_jax.data.batches import TokenArrays
-from wave_jax.networks.layers import Network
+from wave_jax.data.plan import Plan, buckets
+from wave_jax.networks.trace import Network
 from wave_jax.training import devices
 from wave_jax.training.compiled import few
 from wave_jax.training.loss import Score, score_of_logits
@@ -78,8 +79,8 @@ def _answers(
     c = network.classifier.out_features
     logits, losses = np.zeros((len(tokens.labels), c), np.float32), np.zeros(len(tokens.labels), np.float32)
     on_device = devices.place(batches.to_device(tokens), mesh)
-    shapes = batches.buckets(tokens.lengths, worth=0.05)
-    for n, rows in batches.evaluation(tokens, batch, shapes):
+    shapes = buckets(tokens.lengths, worth=0.05)
+    for n, rows in Plan.of_all(tokens, batch, shapes):
         answers = _run(network, on_device, rows, n, mesh)
         real = rows >= 0
         logits[rows[real]], losses[rows[real]] = (np.asarray(answer)[real] for answer in answers)
@@ -89,8 +90,8 @@ def _answers(
 @few(64, static_argnames=("n", "mesh"))
 def _run(network: Network, tokens: TokenArrays, rows: Any, n: int, mesh: Mesh | None) -> Any:
     def one(row):
-        batch = devices.cut(batches.gather(tokens, row, n), mesh)
+        batch = devices.shard(batches.gather(tokens, row, n), mesh)
         logits = network(batch.ids, batch.mask, batch.segments)
         return logits, jax.vmap(score_of_logits)(logits, batch.labels).loss
 
-    return devices.keep(jax.lax.map(one, rows), mesh)
+    return devices.constrain(jax.lax.map(one, rows), mesh)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
 
 from wave_jax.data.batches import Batch
-from wave_jax.networks.layers import Network
+from wave_jax.networks.trace import Network
 
 __all__ = ["Score", "loss", "score", "score_of_logits"]
 

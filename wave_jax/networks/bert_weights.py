@@ -1,0 +1,90 @@
+"""BERT's weights from a local folder, in the form that Hugging Face writes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from safetensors import SafetensorError, safe_open
+
+from wave_jax.networks.bert import Bert, BertConfig, weights_file
+from wave_jax.networks.layers import Linear
+
+__all__ = ["load", "word_embeddings"]
+
+
+def load(folder: str | Path, c: int, rngs: nnx.Rngs) -> Bert:
+    """The BERT of a folder, with a fresh classifier for c classes; its weights become float32."""
+    model = BertConfig.read(folder).build(c=c, rngs=rngs)
+    parts = list(_parts(model))
+    # A Linear of PyTorch keeps its weight as (out, in).
+    weights = _read(folder, {name: p.shape[::-1] if turned else p.shape for name, p, turned in parts})
+    for name, parameter, turned in parts:
+        parameter[...] = jnp.asarray(weights[name].T if turned else weights[name])
+    return model
+
+
+def word_embeddings(folder: str | Path) -> np.ndarray:
+    """The table of words (vocab_size, hidden_size) alone: for `TransformerConfig.build(words=...)`."""
+    config, name = BertConfig.read(folder), "embeddings.word_embeddings.weight"
+    return _read(folder, {name: (config.vocab_size, config.hidden_size)})[name]
+
+
+def _parts(model: Bert) -> Iterator[tuple[str, nnx.Param, bool]]:
+    """Every parameter but the classifier's: its name in the file, itself, and whether it is turned there."""
+    yield "embeddings.word_embeddings.weight", model.embedding, False
+    yield "embeddings.position_embeddings.weight", model.positions, False
+    yield "embeddings.token_type_embeddings.weight", model.types, False
+    modules = {"embeddings.LayerNorm": model.norm, "pooler.dense": model.pooler}
+    for i, layer in enumerate(model.layers):
+        at = f"encoder.layer.{i}"
+        modules |= {
+            f"{at}.attention.self.query": layer.query,
+            f"{at}.attention.self.key": layer.key,
+            f"{at}.attention.self.value": layer.value,
+            f"{at}.attention.output.dense": layer.output,
+            f"{at}.attention.output.LayerNorm": layer.attention_norm,
+            f"{at}.intermediate.dense": layer.up,
+            f"{at}.output.dense": layer.down,
+            f"{at}.output.LayerNorm": layer.norm,
+        }
+    for name, module in modules.items():
+        is_linear = isinstance(module, Linear)
+        yield f"{name}.weight", module.kernel if is_linear else module.scale, is_linear
+        yield f"{name}.bias", module.bias, False
+
+
+def _read(folder: str | Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """These weights of a folder's model.safetensors, once all of them have been found there in shape."""
+    file = weights_file(folder, "model.safetensors")
+    try:
+        with safe_open(file, framework="np") as stored:
+            names = {_plain(name): name for name in stored.keys()}  # noqa: SIM118 (no dict)
+            found = {name: tuple(stored.get_slice(at).get_shape()) for name, at in names.items()}
+            _check_shapes(file, shapes, found)
+            return {name: stored.get_tensor(names[name]).astype(np.float32) for name in shapes}
+    except SafetensorError as error:
+        raise ValueError(f"{file} is damaged ({error}): download it again.") from None
+
+
+def _check_shapes(
+    file: Path, expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]
+) -> None:
+    wrong = [
+        f"{name} must be {shape}, is {found.get(name, 'missing')}"
+        for name, shape in expected.items()
+        if found.get(name) != shape
+    ]
+    if wrong:
+        more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise ValueError(
+            f"{file} does not fit the config.json beside it: {'; '.join(wrong[:3])}{more}."
+            " Take both from the same BERT model."
+        )
+
+
+def _plain(name: str) -> str:
+    """A weight's name without the model's prefix, and with the newer names for a norm's scale and bias."""
+    name = name.removeprefix("bert.")
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")

@@ -1,0 +1,123 @@
+"""How the figures look: colours, lines and markers readable in grey, axes, legends and PNG bytes."""
+
+import io
+from functools import cache, wraps
+from typing import Any
+
+import jax
+import matplotlib
+import numpy as np
+from jaxtyping import Real
+from matplotlib import figure, font_manager
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import LogLocator, NullFormatter
+
+__all__ = ["Figure", "Numbers", "png"]
+
+Numbers = jax.Array | np.ndarray
+
+
+# Okabe and Ito's colours, which all eyes tell apart, each with dashes and a marker of its own.
+LINES = (
+    ("#0072B2", "-", "o"),
+    ("#D55E00", (0, (5, 2)), "s"),
+    ("#009E73", (0, (4, 1.5, 1, 1.5)), "^"),
+    ("#000000", (0, (1, 1.5)), "D"),
+    ("#CC79A7", (0, (8, 2)), "v"),
+    ("#E69F00", (0, (6, 1.5, 1, 1.5, 1, 1.5)), "P"),
+)
+
+
+SHADES = "cividis_r"  # dark is much
+
+
+WIDTH = 7.2  # inches
+
+
+class Figure(figure.Figure):
+    """Matplotlib's, which also shows itself in a notebook without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self, dpi=100)
+
+
+def png(figure: figure.Figure, dpi: int = 150) -> bytes:
+    """The figure as a file; equal figures give equal bytes."""
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
+    return out.getvalue()
+
+
+def styled(draw):
+    """A drawing function in the style of the house, whatever the style of its caller."""
+
+    @wraps(draw)
+    def styled(*args: Any, **settings: Any) -> Figure:
+        with matplotlib.rc_context(_STYLE):
+            return draw(*args, **settings)
+
+    return styled
+
+
+def line(ax: Axes, x: np.ndarray, y: np.ndarray, name: str, i: int) -> None:
+    """The i-th line; its markers stand between those of the others."""
+    color, dashes, marker = LINES[i % len(LINES)]
+    every = max(1, len(x) // 8)
+    start = i * every // len(LINES) % every
+    ax.plot(x, y, color=color, ls=dashes, marker=marker, markevery=(start, every), label=shown(name))
+
+
+def room(values: Real[np.ndarray, " n"], factor: float) -> tuple[float, float]:
+    """The limits of a logarithmic axis; with a factor of 1.6 or more, a tick lies between them."""
+    return (values.min() / factor, values.max() * factor) if len(values) else (0.1, 10.0)
+
+
+def log_ticks(axis: Axis, formatter: Any) -> None:
+    """Ticks at 1, 2, 5, 10 where the axis is short, else at powers of ten, written out."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
+    axis.set_major_formatter(formatter)
+    axis.set_minor_formatter(NullFormatter())
+
+
+def legend(figure: Figure) -> None:
+    """What each line is, above all panels, in as many columns as fit."""
+    every = [line for ax in figure.axes for line in ax.get_lines()]
+    lines = {name: line for line in every if not (name := str(line.get_label())).startswith("_")}
+    column = 0.9 + 0.085 * max(map(len, lines), default=0)  # inches
+    fit = max(1, int(figure.get_figwidth() / column))
+    figure.legend(handles=list(lines.values()), loc="outside upper left", ncols=min(fit, len(lines)))
+
+
+def note(ax: Axes, text: str) -> None:
+    ax.set_title(text, loc="right", fontsize=8.5, color="0.35")
+
+
+def shown(name: str) -> str:
+    """A name as it is: dollars start no formula, and characters the font lacks become boxes."""
+    known = _characters()
+    return "".join(c if ord(c) in known else "□" for c in str(name)).replace("$", r"\$")
+
+
+@cache
+def _characters() -> frozenset[int]:
+    return frozenset(font_manager.get_font(font_manager.findfont("DejaVu Sans")).get_charmap())
+
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.edgecolor": "0.4",
+    "axes.grid": True,
+    "grid.color": "0.9",
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "legend.handlelength": 3.5,
+    "hatch.linewidth": 0.5,
+}

@@ -1,0 +1,96 @@
+"""What the settings do along a run: to the rate, the weights, and the tokens of each epoch."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array
+
+from wave_jax.data.batches import TokenArrays
+from wave_jax.data.plan import buckets
+from wave_jax.networks.layers import Embedding
+from wave_jax.networks.trace import Network
+from wave_jax.training.config import TrainConfig
+
+__all__ = ["decay", "drop_tokens", "lengths", "of_a_step", "rate", "share_dropped"]
+
+
+def of_a_step(config: TrainConfig) -> TrainConfig:
+    """The settings that one step is compiled for: runs that differ in others, as in their seed, share it."""
+    names = ("weight_decay", "decay_spares", "clip", "smoothing", "dtype")
+    return TrainConfig(**{name: getattr(config, name) for name in names})
+
+
+def rate(config: TrainConfig, step: Any, steps: int) -> Array:
+    """The learning rate of a step, counted from 0, in a run of `steps`.
+
+    >>> config = TrainConfig(rate=1.0, warm_up=0.5, schedule="linear")
+    >>> [float(rate(config, step, 4)) for step in range(4)]
+    [0.5, 1.0, 1.0, 0.5]
+    """
+    warm_up = round(config.warm_up * steps)
+    rising = jnp.minimum(1.0, (step + 1) / max(warm_up, 1))
+    past = jnp.clip((step - warm_up) / max(steps - warm_up, 1), 0.0, 1.0)
+    falling = {"constant": 1.0, "linear": 1 - past, "cosine": (1 + jnp.cos(jnp.pi * past)) / 2}
+    return config.rate * rising * falling[config.schedule]
+
+
+def decay(network: Network, config: TrainConfig) -> Any:
+    """The weight decay of every parameter, as a network of numbers."""
+
+    def of(parameter: nnx.Variable) -> Any:
+        vector = config.decay_spares != "nothing" and jnp.ndim(parameter[...]) < 2
+        table = config.decay_spares == "embeddings" and isinstance(parameter, Embedding)
+        return jax.tree.map(lambda _: 0.0 if vector or table else config.weight_decay, parameter)
+
+    return jax.tree.map(of, network, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))
+
+
+def share_dropped(train: TokenArrays, config: TrainConfig) -> float:
+    """The share of tokens that each epoch leaves out: `drop_tokens`, or less where texts are short.
+
+    >>> short = TokenArrays(np.arange(40), np.array([0, 24, 40]), np.array([0, 1]))
+    >>> share_dropped(short, TrainConfig(drop_tokens=0.6, keep_tokens=15))
+    0.25
+    """
+    mean = len(train.ids) / max(1, len(train.labels))
+    return min(config.drop_tokens, max(0.0, 1 - config.keep_tokens / max(mean, 1.0)))
+
+
+def drop_tokens(tokens: TokenArrays, share: float, seed: int, epoch: int) -> TokenArrays:
+    """The texts with each token but the first, [CLS], left out with probability `share`.
+
+    The texts get shorter, and training faster. A function of (seed, epoch) alone.
+
+    >>> tokens = TokenArrays(np.arange(8), np.array([0, 5, 8]), np.array([0, 1]))
+    >>> kept = drop_tokens(tokens, 0.5, seed=0, epoch=0)
+    >>> kept.ids.tolist(), kept.offsets.tolist()
+    ([0, 2, 3, 4, 5], [0, 4, 5])
+    """
+    if share == 0:
+        return tokens
+    total = len(tokens.ids)
+    raw = np.random.PCG64([seed, epoch, 2]).random_raw(-(-total // 4)).astype("<u8").view("<u2")[:total]
+    kept = raw >= round(share * 2**16)
+    kept[np.asarray(tokens.offsets)[:-1]] = True
+    offsets = np.concatenate([[0], np.cumsum(kept)])[tokens.offsets]
+    segments = None if tokens.segments is None else _dense(np.asarray(tokens.segments)[kept], offsets)
+    return tokens._replace(ids=np.asarray(tokens.ids)[kept], offsets=offsets, segments=segments)
+
+
+def _dense(segments: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Sentence numbers without gaps: `wave.encode` wants them below the length of the text."""
+    sizes = np.diff(offsets)
+    text = np.repeat(np.arange(len(sizes)), sizes)
+    _, number = np.unique(text << 16 | segments, return_inverse=True)
+    return (number - np.repeat(number[offsets[:-1]], sizes)).astype(segments.dtype)
+
+
+def lengths(train: TokenArrays, config: TrainConfig) -> tuple[int, ...]:
+    """The lengths to pad to, the same in every epoch and for every seed: those of one epoch, and the longest
+    text's."""
+    some = drop_tokens(train, share_dropped(train, config), seed=0, epoch=0)
+    longest = buckets(train.lengths, most=1)
+    return tuple(sorted({*buckets(some.lengths, most=config.lengths), *longest}))

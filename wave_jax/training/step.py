@@ -1,0 +1,191 @@
+"""One training step and many: the state, the gradient of the loss, Adam, and the compiled loop over batches."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh
+from jaxtyping import Array, Float
+
+from wave_jax.data.batches import Batch, TokenArrays, gather
+from wave_jax.networks.trace import Network
+from wave_jax.training import adam, devices
+from wave_jax.training.compiled import few
+from wave_jax.training.config import TrainConfig
+from wave_jax.training.loss import Score, score
+from wave_jax.training.schedule import decay, rate
+
+__all__ = [
+    "NOTHING",
+    "TOGETHER",
+    "Program",
+    "Sums",
+    "TrainState",
+    "Work",
+    "gradient",
+    "init",
+    "step",
+    "train_block",
+]
+
+TOGETHER = 16  # batches of one length in a row; part of the order of batches, so changing it changes runs
+
+
+class TrainState(NamedTuple):
+    """All that a run needs to go on."""
+
+    step: Any
+    """Steps done; with the seed and the data it says what comes next."""
+    network: Network
+    optimizer: Any
+    """Adam's moments, networks themselves (`optax.ScaleByAdamState`)."""
+    best: Any
+    """Best validation accuracy so far, -1 before the first."""
+    stale: Any
+    """Validations since the best one; 0 if this state is the best so far."""
+
+
+class Program(NamedTuple):
+    """The constants that a training program is compiled for."""
+
+    n: int
+    """Length of the padded texts."""
+    config: TrainConfig
+    """The settings of a step alone (`schedule.of_a_step`), so that runs over seeds and rates share a program."""
+    mesh: Mesh | None = None
+    shard_tables: bool = False
+
+
+class Work(NamedTuple):
+    """What a compiled program is told to do: some steps of one length."""
+
+    rows: Any
+    """(TOGETHER, b) texts of each batch; only the first `count` batches are read."""
+    rates: Any
+    """(TOGETHER,) learning rate of each step."""
+    count: Any
+    """Number of steps. It is no constant, so a run that is cut by a record or a resumption runs the same code."""
+    seed: Any
+
+
+class Sums(NamedTuple):
+    """Totals since the last record."""
+
+    score: Score
+    norm: Any
+    """Norm of the gradient, summed over steps."""
+    steps: Any
+    finite: Any
+    """Whether all of it was finite."""
+
+
+NOTHING = Sums(Score(np.float32(0), np.int32(0), np.int32(0)), np.float32(0), np.int32(0), np.bool_(True))
+
+
+def init(network: Network) -> TrainState:
+    """Return the state before the first step. The arrays are copied: training leaves the network alone."""
+    network = jax.tree.map(jnp.copy, network)
+    return TrainState(jnp.int32(0), network, adam.init(network), jnp.float32(-1), jnp.int32(0))
+
+
+@partial(jax.jit, static_argnames=("config", "steps"), donate_argnums=0)
+def step(state: TrainState, batch: Batch, config: TrainConfig, steps: int) -> tuple[TrainState, Score]:
+    """Take one step of a run of `steps`; the given state is used up.
+
+    Args:
+      state: where the run is.
+      batch: the texts of this step.
+      config: the settings of the run.
+      steps: number of steps of the whole run, which the learning rate depends on.
+    """
+    program = Program(batch.ids.shape[1], config)
+    state, score, _ = _advance(state, batch, config.seed, rate(config, state.step, steps), True, program)
+    return state, score
+
+
+@few(32, static_argnames=("program",), donate_argnames=("state",))
+def train_block(
+    state: TrainState, sums: Sums, tokens: TokenArrays, work: Work, program: Program
+) -> tuple[TrainState, Sums]:
+    """Take the steps of `work` on the device; none after one that meets numbers that are not finite.
+
+    Args:
+      state: where the run is; it is used up.
+      sums: totals so far.
+      tokens: the split on the device.
+      work: batches, rates and seed.
+      program: what the code is compiled for.
+    """
+    mesh = program.mesh
+
+    def body(i: Array, carry: tuple[TrainState, Sums]) -> tuple[TrainState, Sums]:
+        state, sums = carry
+        batch = devices.constrain(gather(tokens, work.rows[i], program.n), mesh)
+        before = state.step
+        state, score, norm = _advance(state, batch, work.seed, work.rates[i], sums.finite, program)
+        finite = state.step > before
+        sums = Sums(sums.score + score, sums.norm + norm, sums.steps + 1, finite)
+        return devices.constrain(state, mesh, program.shard_tables), sums
+
+    return jax.lax.fori_loop(0, work.count, body, (state, sums))
+
+
+def _advance(
+    state: TrainState, batch: Batch, seed: Any, rate: Any, going: Any, program: Program
+) -> tuple[TrainState, Score, Float[Array, ""]]:
+    """Return the state after a batch, the score, and the norm of the gradient.
+
+    The state stays as it was if the run is not `going` on, or if the loss or the gradient is not finite.
+    """
+    slope, score = gradient(state, batch, seed, program)
+    norm = adam.norm(slope)
+    valid = going & jnp.isfinite(score.loss) & jnp.isfinite(norm)
+    if program.config.clip is not None:
+        slope = adam.scaled(slope, jnp.minimum(1.0, program.config.clip / norm))
+    network, moments = adam.adam(
+        state.network, slope, state.optimizer, rate, decay(state.network, program.config), valid
+    )
+    state = state._replace(step=state.step + valid, network=network, optimizer=moments)
+    return state, score, norm
+
+
+def gradient(state: TrainState, batch: Batch, seed: Any, program: Program) -> tuple[Network, Score]:
+    """Return the gradient of the mean loss, with the embedding table's part as `adam.Rows`, and the score.
+
+    Args:
+      state: where the run is.
+      batch: the texts of this step.
+      seed: seed of dropout.
+      program: what the code is compiled for.
+    """
+    key = jax.random.fold_in(jax.random.key(seed), state.step)
+    config, mesh = program.config, program.mesh
+
+    # All devices decide alike which row is read by whom; only then are the texts sharded.
+    small, ids = devices.constrain(adam.narrow(state.network, batch.ids), mesh)
+    texts = devices.shard(batch._replace(ids=ids), mesh)
+
+    def loss(network: Network) -> tuple[Array, Score]:
+        network = _computing_in(network, config.dtype)
+        result = score(network, texts, key, config.smoothing)
+        return result.mean_loss, result
+
+    slope, result = jax.grad(loss, has_aux=True)(small)
+    return adam.as_table(devices.constrain(slope, mesh), batch.ids), result
+
+
+def _computing_in(network: Network, dtype: str) -> Network:
+    """Return the network with linear maps that compute in `dtype`.
+
+    Their parameters, and sums of gradients over tokens, stay float32.
+    """
+    if dtype == "float32":
+        return network
+    network = jax.tree.map(lambda x: x, network)
+    for _, module in nnx.iter_modules(network):
+        if isinstance(module, nnx.Linear):
+            module.dtype = jnp.dtype(dtype)
+    return network
