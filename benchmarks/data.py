@@ -22,6 +22,7 @@ from typing import Any
 
 from benchmarks.report import write
 from wave_jax.data import batches, datasets
+from wave_jax.data.plan import Plan
 from wave_jax.data.vocabulary import model
 
 V, MAX_LENGTH, BATCH = 30_000, 512, 64
@@ -38,8 +39,8 @@ def read(folder: str) -> tuple[list[str], list[int]]:
     return [t for split in splits for t in split.texts], [int(k) for split in splits for k in split.labels]
 
 
-def cut(tokens: batches.TokenArrays, plan: list[batches.Run]) -> None:
-    for _ in batches.steps(tokens, plan):
+def cut(tokens: batches.TokenArrays, plan: Plan) -> None:
+    for _ in plan.batches(tokens):
         pass
 
 
@@ -53,7 +54,7 @@ def measure(folder: str) -> dict[str, object]:
         cpu = time.process_time() - cpu
         _, first = clocked(batches.train_tokenizer, texts, V, cache)
         _, second = clocked(batches.tokenize, texts, labels, tokenizer, MAX_LENGTH, cache)
-    plan, planned = clocked(batches.epoch, tokens, BATCH, seed=0, epoch=0, together=16)
+    plan, planned = clocked(Plan.of_epoch, tokens, BATCH, seed=0, epoch=0, together=16)
     _, gathered = clocked(cut, tokens, plan)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     rust = model(tokenizer.vocabulary, tokenizer.rules)
@@ -62,7 +63,7 @@ def measure(folder: str) -> dict[str, object]:
     def rate(seconds: float) -> str:
         return f"{len(texts) / seconds:,.0f}"
 
-    steps = sum(len(run.rows) for run in plan)
+    steps = sum(len(block.rows) for block in plan)
     return {
         "data": Path(folder).name,
         "texts": f"{len(texts):,}",
@@ -74,8 +75,8 @@ def measure(folder: str) -> dict[str, object]:
         "train + tokenize, s (CPU s)": f"{trained + tokenized:.1f} ({cpu:.1f})",
         "from cache, s": f"{first + second:.2f}",
         "batch, ms": f"{1000 * (planned + gathered) / steps:.3f}",
-        "padding": f"{batches.padding(tokens, plan):.1%}",
-        "shapes": " ".join(map(str, sorted({run.n for run in plan}))),
+        "padding": f"{plan.padding(tokens):.1%}",
+        "shapes": " ".join(map(str, sorted({block.n for block in plan}))),
         "peak, MB": f"{peak:,.0f}",
     }
 

@@ -61,16 +61,13 @@ def exported(folder: str, out: Path) -> dict[str, Any]:
     from wave_jax.runs import presets, run
     from wave_jax.serving import export
 
-    data, small = datasets.load(folder), presets.preset("small")
-    prepared = run.prepare(data, replace(small, training=replace(small.training, epochs=2)))
+    small = presets.preset("small")
+    prepared = run.prepare(datasets.load(folder), replace(small, training=replace(small.training, epochs=2)))
     *_, last = run.train(prepared)
     return {
         dtype: export.save(
             out / dtype,
-            last.kept,
-            prepared.tokenizer,
-            data.classes,
-            max_length=prepared.settings.max_length,
+            prepared.trained(last.kept),
             dtype=dtype,
             valid=prepared.valid,
         )

@@ -249,7 +249,7 @@ def judge(dataset: Dataset, key: report.Key, cache: str) -> dict[str, Any]:
         dataset = shuffle(dataset, key["seed"])
     prepared = run.prepare(dataset, key["preset"], cache=cache)
     records, network = report.trained(prepared, "{data}, {base}, {change}, seed {seed}".format_map(key))
-    test = run.tokens_of(dataset.test, prepared.tokenizer, prepared.settings, cache)
+    test = prepared.start.tokens(dataset.test, cache)
     right = evaluate.predict(network, test).argmax(axis=-1) == test.labels
     metrics = run.measure(prepared, network, records)
     numbers = {name: metrics[name] for name in ("valid_accuracy", "parameters", "seconds")}

@@ -84,7 +84,7 @@ def main(config: Config, out: Path) -> None:
         key_of(*run, config) for run in product(loaded, range(config.seeds), models) if is_wanted(*run[1:])
     ]
 
-    def judged(keys: Sequence[report.Key]) -> Rows:
+    def judged(keys: Sequence[report.Key]) -> list[dict[str, Any]]:
         found = report.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
         return [{**key, **cell} for key, cell in zip(keys, found, strict=True)]
 
@@ -141,7 +141,7 @@ def judge(dataset: Dataset, key: report.Key) -> dict[str, Any]:
     """One run: its numbers, and which test texts it answers right."""
     prepared = run.prepare(dataset, key["preset"])
     records, network = report.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
-    test = run.tokens_of(dataset.test, prepared.tokenizer, prepared.settings)
+    test = prepared.start.tokens(dataset.test)
     right = evaluate.predict(network, test).argmax(axis=-1) == test.labels
     metrics = run.measure(prepared, network, records)
     names = ("valid_accuracy", "parameters", "parameters_without_embeddings", "seconds", "device")

@@ -123,7 +123,7 @@ def judge(dataset: Dataset, key: report.Key) -> dict[str, dict[str, Any]]:
     prepared = run.prepare(dataset, key["preset"])
     _, network = report.trained(prepared, "{data}, seed {seed}".format_map(key))
     test = dataset.test.take(range(min(key["texts"], len(dataset.test))))
-    tokens = run.tokens_of(test, prepared.tokenizer, prepared.settings)
+    tokens = prepared.start.tokens(test)
     places, rows = evidence_places(test, prepared), {method: [] for method in METHODS}
     for n, steps in Plan.of_all(tokens, 64, buckets(tokens.lengths, most=1)):
         for step in steps:

@@ -101,9 +101,7 @@ def follow(dataset: Dataset, key: report.Key) -> dict[str, Any]:
     """One run: test and validation accuracy along training."""
     prepared = run.prepare(dataset, key["preset"])
     read = {
-        name: run.tokens_of(
-            split.take(range(len(split))[: key["texts"]]), prepared.tokenizer, prepared.settings
-        )
+        name: prepared.start.tokens(split.take(range(len(split))[: key["texts"]]))
         for name, split in (("test", dataset.test), ("valid", dataset.valid))
     }
     found: dict[str, list[float]] = {"steps": [], "test": [], "valid": []}

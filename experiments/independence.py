@@ -190,7 +190,7 @@ def over_corpus(network: Any, tokens: TokenArrays) -> dict[str, float]:
     places = 1 + np.random.default_rng(0).integers(tokens.lengths - 1)  # any but [CLS]
     drawn = np.asarray(tokens.ids)[np.asarray(tokens.offsets)[:-1] + places]
     plan = Plan.of_all(tokens, 32, buckets(tokens.lengths, most=1))
-    h = [np.asarray(_h(network, batch))[batch.labels >= 0] for batch in batches.steps(tokens, plan)]
+    h = [np.asarray(_h(network, batch))[batch.labels >= 0] for batch in plan.batches(tokens)]
     vectors = {"w": np.asarray(network.embedding[...])[drawn], "h": np.concatenate(h)}
     found: dict[str, float] = {}
     for of, x in vectors.items():

@@ -202,7 +202,7 @@ def judge(dataset: Dataset, key: report.Key) -> dict[str, Any]:
     _, network = report.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
     test, answers = (
         chosen(dataset.test, key["texts"]),
-        Answers(network, prepared.tokenizer, prepared.settings),
+        Answers(prepared.trained(network)),
     )
 
     def right(texts: Sequence[str]) -> np.ndarray:

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from wave_jax.classifier import WaveClassifier, _as_array, _ordered
 from wave_jax.errors import CheckpointError, DataError
 from wave_jax.runs.folder import RunFolder, parameter_digest
-from wave_jax.runs.run import metrics_of, tokens_of
+from wave_jax.runs.run import metrics_of
 from wave_jax.training import evaluate
 
 # Folds hold the same texts, so that one compiled program serves them all.
@@ -64,7 +64,7 @@ def test_probabilities_are_those_of_the_network_in_the_order_of_the_classes(fitt
 
 def tokens_of_unchecked(split, classifier):
     with unchecked():
-        return tokens_of(split, classifier.tokenizer, classifier.settings)
+        return classifier.settings.trained(classifier.network, classifier.tokenizer).tokens(split)
 
 
 def test_the_box_opens(fitted):

@@ -31,12 +31,13 @@ from wave_jax.networks.wave_network import WaveConfig
 from wave_jax.runs import presets, run
 from wave_jax.runs.folder import RunFolder, Settings
 from wave_jax.runs.presets import Preset
+from wave_jax.runs.trained import Trained
 from wave_jax.serving.live import Answers
 from wave_jax.study import explain
 from wave_jax.study.explanation import Explanation, Method
-from wave_jax.training import step
 from wave_jax.training.config import TrainConfig
 from wave_jax.training.loop import Record
+from wave_jax.training.step import init
 
 __all__ = ["NotFitted", "WaveClassifier"]
 
@@ -143,7 +144,7 @@ class WaveClassifier:
 
     def predict_proba(self, texts: Iterable[Any]) -> Float[np.ndarray, "texts c"]:
         """The probability of each class; a column for each of `classes_`."""
-        answers = Answers(self.network, self.tokenizer, self.settings)
+        answers = Answers(self._trained())
         plain = _listed(texts)
         _check_texts(plain)
         return answers.predict_proba(plain)
@@ -188,7 +189,7 @@ class WaveClassifier:
         if path.exists():
             raise CheckpointError(f"{path} is there already: name another folder.")
         beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
-        state = step.init(self.network)
+        state = init(self.network)
         state = state._replace(step=state.step + self.history[-1].step)
         try:
             with RunFolder.create(beside, settings, self.tokenizer) as folder:
@@ -226,6 +227,9 @@ class WaveClassifier:
             training=replace(chosen.training, **{k: x for k, x in given.items() if k in _TRAINING}),
             **{k: x for k, x in given.items() if k in _ROWS},
         )
+
+    def _trained(self) -> Trained:
+        return self.settings.trained(self.network, self.tokenizer)
 
     def _numbers(self) -> dict[Any, int]:
         return {label: i for i, label in enumerate(self.classes_.tolist())}

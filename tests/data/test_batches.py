@@ -211,7 +211,7 @@ def test_one_length_more_only_where_it_is_worth_it():
 
 def test_no_texts_no_buckets():
     assert buckets(np.zeros(0, int)) == ()
-    assert Plan.of_epoch(split_of([]), 4, 0, 0) == Plan.of_all(split_of([]), 4) == []
+    assert Plan.of_epoch(split_of([]), 4, 0, 0) == Plan.of_all(split_of([]), 4) == ()
     assert Plan().padding(split_of([])) == 0
 
 
@@ -268,10 +268,11 @@ def test_the_order_is_a_function_of_seed_and_epoch():
 
 ORDER = """
 import hashlib, numpy as np
-from wave_jax.data.batches import TokenArrays, epoch
+from wave_jax.data.batches import TokenArrays
+from wave_jax.data.plan import Plan
 lengths = np.arange(5000) ** 2 % 97 + 3
 tokens = TokenArrays(np.zeros(0), np.concatenate([[0], np.cumsum(lengths)]), np.zeros(5000))
-plan = epoch(tokens, 32, seed=7, epoch=3, together=4)
+plan = Plan.of_epoch(tokens, 32, seed=7, epoch=3, together=4)
 print(hashlib.sha256(b"".join(np.int32(run.n).tobytes() + run.rows.tobytes() for run in plan)).hexdigest())
 """
 
@@ -302,8 +303,8 @@ def test_lengths_interleave_and_texts_mix():
 def test_a_run_resumes_in_the_middle_of_an_epoch(lengths, b, together, done):
     tokens = split_of(lengths)
     plan = Plan.of_epoch(tokens, b, 0, 0, together=together)
-    whole = list(batches.steps(tokens, plan))
-    rest = list(batches.steps(tokens, plan.after(done)))
+    whole = list(plan.batches(tokens))
+    rest = list(plan.after(done).batches(tokens))
     assert len(rest) == max(0, len(whole) - done)
     assert all(same(a, b) for a, b in zip(rest, whole[done:], strict=True))
 
@@ -317,7 +318,7 @@ def test_evaluation_is_exact(lengths, b):
     assert sum(run.rows.size for run in plan) < len(lengths) + b
     found = np.full(len(lengths), -2)
     steps = (rows for run in plan for rows in run.rows)
-    for rows, batch in zip(steps, batches.steps(tokens, plan), strict=True):
+    for rows, batch in zip(steps, plan.batches(tokens), strict=True):
         found[rows[rows >= 0]] = batch.labels[rows >= 0]
         assert (batch.labels[rows < 0] == -1).all()
     assert found.tolist() == tokens.labels.tolist()
@@ -328,12 +329,14 @@ def test_buckets_may_come_in_any_order():
     plans = [Plan.of_all(tokens, 2, shapes) for shapes in ([16, 8], (8, 16))]
     assert plans[0][0].n == plans[1][0].n == 8
     assert all(np.array_equal(a.rows, b.rows) for a, b in zip(*plans, strict=True))
-    assert Plan.of_all(split_of([]), 2, [8]) == []
+    assert Plan.of_all(split_of([]), 2, [8]) == ()
 
 
 def test_batches_have_rows():
     for b, together in ((0, 1), (4, 0)):
-        with pytest.raises(ValueError, match=f"at least one row and a run one step, got {b} and {together}"):
+        with pytest.raises(
+            ValueError, match=f"at least one row and a block one step, got {b} and {together}"
+        ):
             Plan.of_epoch(split_of([3]), b, 0, 0, together=together)
     with pytest.raises(ValueError, match="at least one row"):
         Plan.of_all(split_of([3]), 0)
@@ -342,7 +345,7 @@ def test_batches_have_rows():
 def test_runs_that_are_done_are_left_out():
     plan = Plan([Block(8, np.zeros((2, 1), np.int32)), Block(16, np.ones((3, 1), np.int32))])
     assert [(run.n, len(run.rows)) for run in plan.after(2)] == [(16, 3)]
-    assert plan.after(5) == []
+    assert plan.after(5) == ()
 
 
 def test_room_on_the_device_changes_the_shape_and_no_batch():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from wave_jax.data import batches, datasets, planted
+from wave_jax.data.plan import Plan
 
 LEANING = {word: topic for topic, words in enumerate(planted.LEANING) for word in words.split()}
 COLOURS = {word: cold for cold, words in enumerate(planted.COLOURS) for word in words.split()}
@@ -69,7 +70,7 @@ def test_the_order_of_training_knows_nothing_of_how_the_texts_were_made(seed):
     topics = planted.generate(seed, size=2000).topics
     tokens = batches.TokenArrays(np.zeros(2000), np.arange(2001), topics)
     for epoch in range(3):
-        first = np.concatenate([run.rows.ravel() for run in batches.epoch(tokens, 50, seed, epoch)])[:400]
+        first = np.concatenate([run.rows.ravel() for run in Plan.of_epoch(tokens, 50, seed, epoch)])[:400]
         assert sigmas(np.bincount(topics[first], minlength=4), 400, 0.25).max() < 4
 
 

@@ -24,8 +24,9 @@ from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.errors import CheckpointError
 from wave_jax.networks.wave_network import WaveConfig
 from wave_jax.runs.folder import RunFolder, Settings, abstract_state, parameter_digest
-from wave_jax.training import devices, loop, step
+from wave_jax.training import devices, loop
 from wave_jax.training.loop import Record, TrainConfig
+from wave_jax.training.step import init
 
 TOKENIZER = Tokenizer.train(["the cat sat on the mat"] * 2, v=40)
 V = 48  # more rows than the tokenizer's, shared evenly by eight devices
@@ -67,7 +68,7 @@ def run(folder, until=None, mesh=None):
 
 def state_at(step, seed=0):
     """A state of random numbers, without training."""
-    fresh = step.init(network())
+    fresh = init(network())
     rng = np.random.default_rng(seed)
     fresh = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape), x.dtype), fresh)
     return fresh._replace(step=jnp.int32(step))
@@ -235,7 +236,7 @@ def test_every_network_comes_back_from_its_folder(tmp_path, kind):
     settings = replace(SETTINGS, network=config, v=TOKENIZER.v)
     network = build(config, v=TOKENIZER.v)
     with create(tmp_path / "run", settings) as folder:
-        folder.save(step.init(network))
+        folder.save(init(network))
     found = RunFolder.open(tmp_path / "run")
     assert found.settings == settings
     assert found.tokenizer() == TOKENIZER
@@ -273,7 +274,7 @@ def test_onto_another_number_of_devices(tmp_path, before, after, shard_tables):
     state = state_at(1)
     with create(tmp_path / "run") as folder:
         folder.save(devices.place(state, devices.data_mesh(before), shard_tables))
-        like = devices.place(step.init(network()), devices.data_mesh(after), shard_tables)
+        like = devices.place(init(network()), devices.data_mesh(after), shard_tables)
         found = folder.restore(like=like)
         assert same(found, state)
         assert found.network.embedding[...].sharding == like.network.embedding[...].sharding

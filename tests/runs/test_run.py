@@ -104,7 +104,7 @@ def test_the_numbers_of_a_run(prepared, turns, tmp_path):
     assert metrics["versions"]["jax"] == jax.__version__
 
     read = run.measure(prepared, network, [record for record, _ in turns], test=DATA.test)
-    tokens = run.tokens_of(DATA.test, prepared.tokenizer, prepared.settings)
+    tokens = prepared.start.tokens(DATA.test)
     assert read["test_accuracy"] == np.mean(evaluate.predict(network, tokens).argmax(-1) == [0, 1])
 
 

@@ -13,8 +13,8 @@ from wave_jax.networks.bert import BertConfig
 from wave_jax.runs.folder import abstract_state
 from wave_jax.runs.presets import SMALL
 from wave_jax.runs.settings import Settings
-from wave_jax.training import step
 from wave_jax.training.loop import TrainConfig
+from wave_jax.training.step import init
 
 SETTINGS = Settings(
     TINY, SMALL.training, 11, ["α", "b", "c"], 16, "digest", {"name": "planted", "size": None}
@@ -36,7 +36,7 @@ def test_what_is_written_comes_back(tmp_path, kind):
     found = Settings.read(tmp_path / "config.json")
     assert found == settings
     assert found.digest == settings.digest
-    state = step.init(build(CONFIGS[kind]))
+    state = init(build(CONFIGS[kind]))
     assert jax.tree.structure(abstract_state(found)) == jax.tree.structure(state)
     for shape, array in zip(jax.tree.leaves(abstract_state(found)), jax.tree.leaves(state), strict=True):
         assert (shape.shape, shape.dtype) == (array.shape, array.dtype)

@@ -18,8 +18,10 @@ from wave_jax.data.tokenizer import Rules, Tokenizer
 from wave_jax.networks.wave_network import ACTIVATIONS, WaveConfig
 from wave_jax.runs.folder import RunFolder, Settings, parameter_digest
 from wave_jax.runs.presets import SMALL
+from wave_jax.runs.trained import Trained
 from wave_jax.serving import export, file, predictor
-from wave_jax.training import loop, step
+from wave_jax.training import loop
+from wave_jax.training.step import init
 
 TOKENIZER = Tokenizer.train(["the cat sat on the mat. 北京 élan", "dogs, cats and mats!"] * 2, v=60)
 CLASSES = ["a", "b", "c"]
@@ -29,7 +31,7 @@ TEXTS += ["dogs", "cats, cats, cats", "mat on mat", "the " * 6, "sat and sat.", 
 
 
 def save(path, network, tokenizer=TOKENIZER, **options):
-    return export.save(path, network, tokenizer, CLASSES, max_length=N, **options)
+    return export.save(path, Trained(network, tokenizer, CLASSES, N), **options)
 
 
 def tokens(texts=TEXTS, n=N, labels=None, tokenizer=TOKENIZER):
@@ -94,7 +96,7 @@ def test_pairs_of_tokens_are_tokens(config, tmp_path):
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations(name):
     x = np.linspace(-6, 6, 49, dtype=np.float32)
-    got = predictor._ACTIVATIONS[name](x)
+    got = file.ACTIVATIONS[name](x)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, ACTIVATIONS[name](x), rtol=1e-5, atol=1e-6)
 
@@ -225,13 +227,13 @@ def test_of_a_run_folder_the_best_network(tmp_path):
         tokenizer=TOKENIZER.digest,
         data={},
     )
-    states = [step.init(build(TINY, v=TOKENIZER.v, seed=seed)) for seed in (1, 2)]
+    states = [init(build(TINY, v=TOKENIZER.v, seed=seed)) for seed in (1, 2)]
     with RunFolder.create(tmp_path / "run", run, TOKENIZER) as folder:
         folder.resume()
         for step, state in enumerate(states):
             folder.save(state._replace(step=jnp.int32(step)), metric=-step)
     with RunFolder.open(tmp_path / "run") as folder:
-        written = export.save_run(tmp_path / "file", folder, dtype="float16", valid=tokens())
+        written = export.save(tmp_path / "file", folder.trained(), dtype="float16", valid=tokens())
     best = states[0].network
     answers = predictor.load(tmp_path / "file")
     assert written.digest == answers.digest == parameter_digest(best)

@@ -16,7 +16,7 @@ from wave_jax.training import evaluate
 def test_answers_are_those_of_evaluation(levels):
     preset = replace(PRESET, network=replace(PRESET.network, levels=levels))
     prepared = run.prepare(DATA, preset)
-    found = Answers(prepared.network, prepared.tokenizer, prepared.settings).predict_proba(DATA.valid.texts)
+    found = Answers(prepared.start).predict_proba(DATA.valid.texts)
     logits = evaluate.predict(prepared.network, prepared.valid).astype(float)
     shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     np.testing.assert_allclose(found, shares, rtol=1e-5)
@@ -24,7 +24,7 @@ def test_answers_are_those_of_evaluation(levels):
 
 def test_a_stream_of_texts_compiles_one_program_per_power_of_two():
     prepared = run.prepare(DATA, PRESET)
-    answering = Answers(prepared.network, prepared.tokenizer, replace(prepared.settings, max_length=40))
+    answering = Answers(prepared.start._replace(max_length=40))
     assert answering.classes == ("+", "-")
     text = "up rise gain loss"
     live._probabilities.clear_cache()

@@ -15,7 +15,9 @@ from tiny import TINY, build
 
 from wave_jax.data.tokenizer import Tokenizer, Tokens
 from wave_jax.errors import PredictorError
-from wave_jax.serving import export, file, predictor
+from wave_jax.runs.trained import Trained
+from wave_jax.serving import export, predictor
+from wave_jax.serving import file as format
 
 TOKENIZER = Tokenizer.train(["the cat sat on the mat. 北京 élan", "dogs, cats and mats!"] * 2, v=60)
 CLASSES = ["cats", "dogs", "北京"]
@@ -25,7 +27,7 @@ TEXTS = ["the cat", "", "   ", "\x00", "\ud800", "☃", "[PAD] [CLS]", "dogs and
 
 def saved(path, **settings):
     network = build(replace(TINY, **settings), v=TOKENIZER.v)
-    export.save(path, network, TOKENIZER, CLASSES, max_length=N)
+    export.save(path, Trained(network, TOKENIZER, CLASSES, N))
     return network
 
 
@@ -150,16 +152,16 @@ def test_a_byte_that_was_changed_is_noticed_wherever_it_is(file):
     for i in range(len(raw)):
         raw[i] ^= 1
         with pytest.raises(ValueError, match=r"it is damaged|it has|it is of format|no export"):
-            file.unpack(bytes(raw))
+            format.unpack(bytes(raw))
         raw[i] ^= 1
-    file.unpack(bytes(raw))
+    format.unpack(bytes(raw))
 
 
 def test_a_file_cut_short_at_any_place_is_refused(file):
     raw = file.read_bytes()
     for size in range(len(raw)):
         with pytest.raises(ValueError, match="copy or export it again"):
-            file.unpack(raw[:size])
+            format.unpack(raw[:size])
 
 
 @pytest.mark.parametrize(
@@ -211,16 +213,16 @@ def cut(content, name):
     ids=["formula", "tokenizer", "length", "classes", "missing", "shape", "rows", "dtype"],
 )
 def test_whole_but_not_as_written_here(file, tmp_path, change):
-    refused(tmp_path / "file", file.pack(change(file.unpack(file.read_bytes()))))
+    refused(tmp_path / "file", format.pack(change(format.unpack(file.read_bytes()))))
 
 
 def test_a_header_that_says_more_than_is_known(file, tmp_path):
-    content = file.unpack(file.read_bytes())
-    raw = file.pack(content)
-    _, _, header, _, _ = predictor._START.unpack_from(raw)
-    start = predictor._START.size
+    content = format.unpack(file.read_bytes())
+    raw = format.pack(content)
+    _, _, header, _, _ = format._START.unpack_from(raw)
+    start = format._START.size
     body = raw[start + header :]
     head = json.dumps({**json.loads(raw[start : start + header]), "power": 9}).encode()
-    checksum = file._checksum(head, body)
-    raw = predictor._START.pack(b"WaveJAX\n", 1, len(head), len(body), checksum) + head + body
+    checksum = format._checksum(head, body)
+    raw = format._START.pack(b"WaveJAX\n", 1, len(head), len(body), checksum) + head + body
     assert "take the wave_jax that wrote it" in refused(tmp_path / "file", raw)

@@ -142,7 +142,7 @@ def test_a_stage_map_holds_the_norms_and_marks_exact_zeros():
 
 
 def test_shades_grow_darker_all_the_way():
-    rgb = plots.matplotlib.colormaps[plots._SHADES](np.linspace(0, 1, 64))[:, :3]
+    rgb = plot_style.matplotlib.colormaps[plots._SHADES](np.linspace(0, 1, 64))[:, :3]
     assert np.all(np.diff(rgb @ [0.2126, 0.7152, 0.0722]) < 0)
 
 

@@ -16,9 +16,10 @@ from tiny import TINY, build
 
 from wave_jax.data import batches
 from wave_jax.data.batches import TokenArrays
-from wave_jax.training import devices, loop
+from wave_jax.training import devices
 from wave_jax.training.loop import TrainConfig, fit
-from wave_jax.training.step import init
+from wave_jax.training.schedule import of_a_step
+from wave_jax.training.step import NOTHING, TOGETHER, Program, Work, init, train_block
 
 V = 128
 NETWORK = build(replace(TINY, dropout=0.3), v=V)
@@ -76,13 +77,12 @@ def test_a_step_reduces_all_gradients_at_once_and_moves_no_table(shard_tables):
     mesh = devices.data_mesh()
     state = devices.place(init(NETWORK), mesh, shard_tables)
     on_device = devices.place(batches.to_device(tokens()), mesh)
-    rows = np.zeros((loop._TOGETHER, 8), np.int32)
-    rates, seed, config = np.zeros(loop._TOGETHER, np.float32), np.uint32(0), loop.of_a_step(CONFIG)
-    program = loop._run.jitted.lower(
-        state, loop._NOTHING, on_device, rows, rates, np.int32(4), seed, 8, config, mesh, shard_tables
-    ).compile()
+    rows = np.zeros((TOGETHER, 8), np.int32)
+    work = Work(rows, np.zeros(TOGETHER, np.float32), np.int32(4), np.uint32(0))
+    program = Program(8, of_a_step(CONFIG), mesh, shard_tables)
+    compiled = train_block.jitted.lower(state, NOTHING, on_device, work, program).compile()
     found = re.findall(
-        r"= (\S.*?) (all-reduce|all-gather|all-to-all|reduce-scatter)(?:-start)?\(", program.as_text()
+        r"= (\S.*?) (all-reduce|all-gather|all-to-all|reduce-scatter)(?:-start)?\(", compiled.as_text()
     )
     assert {kind for _, kind in found} == {"all-reduce"}
     gradients = [shapes for shapes, _ in found if shapes.count("f32[6,6]") == 2]  # both variants' kernels

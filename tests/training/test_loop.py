@@ -21,12 +21,11 @@ from wave_jax.data.plan import Plan
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.networks.wave_network import WaveConfig
 from wave_jax.runs.presets import SMALL
-from wave_jax.training import loop
 from wave_jax.training.config import TrainConfig
 from wave_jax.training.loop import NonFinite, fit
 from wave_jax.training.loss import loss
 from wave_jax.training.schedule import lengths
-from wave_jax.training.step import TrainState, init, step
+from wave_jax.training.step import TOGETHER, TrainState, init, step, train_block
 
 
 def tokens(texts=26, seed=0, v=11):
@@ -157,10 +156,10 @@ def test_a_run_goes_on_from_any_step_as_if_nothing_had_been(done):
 
 def test_runs_over_seeds_rates_and_lengths_are_compiled_once():
     *_, (first, _) = fit(NETWORK, TOKENS, CONFIG)
-    kinds = set(loop._run.known)
+    kinds = set(train_block.known)
     other = replace(CONFIG, seed=6, rate=1e-3, schedule="linear", epochs=2)
     *_, (second, _) = fit(NETWORK, TOKENS, other)
-    assert set(loop._run.known) == kinds
+    assert set(train_block.known) == kinds
     assert not np.array_equal(first.network.classifier.bias[...], second.network.classifier.bias[...])
 
 
@@ -194,8 +193,8 @@ def test_training_stops_when_validation_no_longer_gets_better():
 
 def test_non_finite_numbers_stop_the_run_and_the_state_is_from_before():
     config = replace(CONFIG, batch=1, drop_tokens=0.0, epochs=1)
-    plan = Plan.of_epoch(TOKENS, 1, config.seed, 0, lengths(TOKENS, config), loop._TOGETHER)
-    read = [set(batch.ids[batch.mask].tolist()) for batch in batches.steps(TOKENS, plan)]
+    plan = Plan.of_epoch(TOKENS, 1, config.seed, 0, lengths(TOKENS, config), TOGETHER)
+    read = [set(batch.ids[batch.mask].tolist()) for batch in plan.batches(TOKENS)]
     first, token = next((i, t) for i in range(1, 26) for t in read[i] - set().union(*read[:i]))
     poisoned = copied(NETWORK)
     poisoned.embedding = type(poisoned.embedding)(poisoned.embedding[...].at[token].set(jnp.inf))

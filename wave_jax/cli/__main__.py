@@ -165,7 +165,7 @@ def _answers(run: Path) -> Any:
     from wave_jax.runs.folder import RunFolder
     from wave_jax.serving.live import Answers
 
-    return Answers.of_run(RunFolder.open(run))
+    return Answers(RunFolder.open(run).trained())
 
 
 def _lines(source: int, most: int = 2**20) -> Iterator[list[str]]:

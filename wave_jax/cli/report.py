@@ -15,7 +15,7 @@ from wave_jax.runs import run
 from wave_jax.runs.folder import RunFolder
 from wave_jax.serving import export
 from wave_jax.study import explain, plot_style, plots
-from wave_jax.training.evaluate import Evaluation, evaluate
+from wave_jax.training.evaluate import Evaluation
 from wave_jax.training.loop import Record
 
 __all__ = [
@@ -35,13 +35,10 @@ __all__ = [
 
 def evaluation(folder: RunFolder, *, test: bool = False, place: str | None = None) -> dict[str, Any]:
     """What the network kept makes of the validation texts, and of the test split where it is asked for."""
-    settings, tokenizer, network = folder.settings, folder.tokenizer(), folder.network()
-    dataset = run.texts_of(settings, place)
+    trained = folder.trained()
+    dataset = run.texts_of(folder.settings, place)
     splits = {"valid": dataset.valid, **({"test": dataset.test} if test else {})}
-    found = {
-        name: _numbers(evaluate(network, run.tokens_of(split, tokenizer, settings)), settings.classes)
-        for name, split in splits.items()
-    }
+    found = {name: _numbers(trained.evaluate(split), trained.classes) for name, split in splits.items()}
     return {"run": str(folder.path), "data": dataset.name, **found}
 
 
@@ -132,34 +129,21 @@ def _entry(name: str, text: str) -> str:
 
 def explanation(folder: RunFolder, text: str, page: Path, label: str | None, method: explain.Method) -> str:
     """Writes the page; the answer and the strongest words for a terminal."""
-    settings = folder.settings
-    classes = tuple(settings.classes)
-    if label is not None and label not in classes:
-        raise ValueError(f"label must be one of {', '.join(classes)}, got {label!r}.")
-    found = explain.explain(
-        folder.network(),
-        folder.tokenizer(),
-        text,
-        classes,
-        label=None if label is None else classes.index(label),
-        method=method,
-        max_length=settings.max_length,
-    )
+    found = folder.trained().explain(text, label, method)
     write_whole(page, found.page().encode())
     words = [  # [CLS] and [SEP] stand for no characters
         {"word": text[token.start : token.end] or token.token, "score": token.score}
         for token in found.strongest()
     ]
-    head = f"{classes[found.label]}, probability {found.probabilities[found.label]:.3f}"
+    head = f"{found.classes[found.label]}, probability {found.probabilities[found.label]:.3f}"
     return f"{head}\n\n{tables.plain(words)}\n\n{page} shows the text."
 
 
 def exported(folder: RunFolder, file: Path, dtype: export.Dtype, place: str | None = None) -> str:
     """Writes the file; what it holds and what rounding cost, on the validation texts."""
-    settings = folder.settings
-    split = run.texts_of(settings, place).valid
-    valid = run.tokens_of(split, folder.tokenizer(), settings)
-    found = export.save_run(file, folder, dtype=dtype, valid=valid)
+    trained = folder.trained()
+    valid = trained.tokens(run.texts_of(folder.settings, place).valid)
+    found = export.save(file, trained, dtype=dtype, valid=valid)
     assert found.loss is not None
     before, after, texts = found.loss.before, found.loss.after, found.loss.texts
     return (

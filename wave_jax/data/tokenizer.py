@@ -21,13 +21,7 @@ from wave_jax.data import pairs
 from wave_jax.data.appended import Appender
 from wave_jax.data.cleaning import clean_with_spans, sentences
 from wave_jax.data.tokenizer_json import dump_json, parse_json, parse_lines
-from wave_jax.data.vocabulary import (
-    LOOKS,
-    SPECIAL,
-    Rules,
-    train_vocabulary,
-    train_words,
-)
+from wave_jax.data.vocabulary import LOOKS, SPECIAL, Rules, train_vocabulary, train_words
 from wave_jax.data.words import Words, without_lone_surrogates
 from wave_jax.disk import write_whole
 

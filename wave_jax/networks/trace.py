@@ -38,6 +38,7 @@ class Network(nnx.Module):
     `segments`, the sentence of each token, are taken by every network and used by few.
     """
 
+    config: Any  # its settings
     v: int  # rows of vocabulary
     embedding: Embedding
     classifier: Linear

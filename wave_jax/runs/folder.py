@@ -11,7 +11,6 @@
 See docs/checkpoints.md for what is in the folder and what is promised.
 """
 
-import json
 import logging
 import math
 import os
@@ -21,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from flax import nnx
 
 from wave_jax.data.tokenizer import Tokenizer
@@ -29,10 +27,11 @@ from wave_jax.disk import digest_of, write_whole
 from wave_jax.errors import CheckpointError, first_few
 from wave_jax.runs import steps
 from wave_jax.runs.lock import is_first, locked, together
+from wave_jax.runs.records import _line, _record
 from wave_jax.runs.settings import Settings
 from wave_jax.runs.steps import Note, Writing
+from wave_jax.runs.trained import Trained
 from wave_jax.training.loop import Record
-from wave_jax.training.loss import Score
 from wave_jax.training.step import TrainState, init
 
 __all__ = ["RunFolder", "abstract_state", "parameter_digest"]
@@ -141,6 +140,10 @@ class RunFolder:
         like = abstract_state(self.settings).network
         step = self.best if step is None else step
         return self._load(self._existing(step), like, "network.")
+
+    def trained(self, step: int | None = None) -> Trained:
+        """Return the network of a step, or the one that the run keeps, with its tokenizer and classes."""
+        return self.settings.trained(self.network(step), self.tokenizer())
 
     def restore(self, step: int | None = None, like: TrainState | None = None) -> TrainState:
         """The state of a step, or of the newest, bit for bit.
@@ -353,14 +356,3 @@ class RunFolder:
 def _best(metrics: Mapping[int, float | None]) -> int | None:
     known = {step: metric for step, metric in metrics.items() if metric is not None}
     return max(known, key=lambda step: (known[step], -step), default=None)
-
-
-def _line(record: Record) -> str:
-    valid = record.valid and {name: np.asarray(x).item() for name, x in record.valid._asdict().items()}
-    return json.dumps({**record._asdict(), "valid": valid}) + "\n"
-
-
-def _record(line: str) -> Record:
-    fields = json.loads(line)
-    valid = fields.pop("valid")
-    return Record(**fields, valid=valid and Score(**valid))

@@ -33,10 +33,10 @@ from wave_jax.networks.bert import BertConfig
 from wave_jax.networks.layers import count_parameters
 from wave_jax.networks.trace import Network
 from wave_jax.networks.transformer import TransformerConfig
-from wave_jax.networks.wave_network import WaveConfig
 from wave_jax.runs.environment import device, versions
 from wave_jax.runs.folder import RunFolder, Settings, parameter_digest
 from wave_jax.runs.presets import Preset, max_length, within
+from wave_jax.runs.trained import Trained
 from wave_jax.training.evaluate import evaluate
 from wave_jax.training.loop import Record, fit
 from wave_jax.training.step import TrainState
@@ -51,7 +51,6 @@ __all__ = [
     "prepare",
     "run_folder",
     "texts_of",
-    "tokens_of",
     "train",
 ]
 
@@ -63,15 +62,28 @@ class Prepared(NamedTuple):
     """All that a run starts from."""
 
     settings: Settings
-    tokenizer: Tokenizer
-    network: Network
-    """Before the first step."""
+    start: Trained
+    """The network before its first step, with its tokenizer."""
     train: TokenArrays
     valid: TokenArrays
 
     @property
+    def network(self) -> Network:
+        """The network before its first step."""
+        return self.start.network
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the run."""
+        return self.start.tokenizer
+
+    def trained(self, network: Network) -> Trained:
+        """Return a network of this run with its tokenizer and classes."""
+        return self.start._replace(network=network)
+
+    @property
     def steps(self) -> int:
-        """Of the whole run."""
+        """Number of steps of the whole run."""
         return self.settings.training.steps_for(len(self.train.labels))
 
 
@@ -108,16 +120,8 @@ def prepare(
         tokenizer=tokenizer.digest,
         data={"name": dataset.name, "digest": dataset.digest, **({"origin": dict(origin)} if origin else {})},
     )
-    train, valid = (tokens_of(split, tokenizer, settings, cache) for split in (dataset.train, dataset.valid))
-    return Prepared(settings, tokenizer, _start(settings, preset), train, valid)
-
-
-def tokens_of(
-    split: Split, tokenizer: Tokenizer, settings: Settings, cache: str | os.PathLike[str] | None = None
-) -> TokenArrays:
-    """A split as the network of these settings reads it."""
-    by_sentence = isinstance(settings.network, WaveConfig) and settings.network.levels == "sentence"
-    return batches.tokenize(split.texts, split.labels, tokenizer, settings.max_length, cache, by_sentence)
+    start = settings.trained(_start(settings, preset), tokenizer)
+    return Prepared(settings, start, start.tokens(dataset.train, cache), start.tokens(dataset.valid, cache))
 
 
 def _tokenizer(dataset: Dataset, preset: Preset, cache: str | os.PathLike[str] | None) -> Tokenizer:
@@ -254,7 +258,7 @@ def measure(
 
 
 def _of_test(network: Network, test: Split, prepared: Prepared) -> dict[str, float]:
-    score = evaluate(network, tokens_of(test, prepared.tokenizer, prepared.settings)).score
+    score = prepared.trained(network).evaluate(test).score
     return {"test_accuracy": score.correct / score.count, "test_loss": float(score.mean_loss)}
 
 

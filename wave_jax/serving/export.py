@@ -1,14 +1,14 @@
 """A trained Wave Network as one small file that `predictor` answers from, or as StableHLO for those with XLA.
 
     with RunFolder.open("runs/first") as folder:
-        export.save_run("news.wave", folder, dtype="int8", valid=valid)
+        export.save("news.wave", folder.trained(), dtype="int8")
 
 See docs/export.md for the bytes of the file and for what is promised.
 """
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal, NamedTuple, get_args
 
 import jax
@@ -17,19 +17,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from wave_jax.data.batches import TokenArrays
-from wave_jax.data.tokenizer import Tokenizer, Tokens
+from wave_jax.data.tokenizer import Tokens
 from wave_jax.disk import write_whole
 from wave_jax.errors import check_setting
 from wave_jax.networks.layers import sinusoidal
 from wave_jax.networks.trace import Network
 from wave_jax.networks.wave_network import WaveNetwork
-from wave_jax.runs.folder import RunFolder, parameter_digest
+from wave_jax.runs.folder import parameter_digest
+from wave_jax.runs.trained import Trained
 from wave_jax.serving import file
 from wave_jax.serving.file import Content, Formula
 from wave_jax.serving.predictor import Predictor
 from wave_jax.training import evaluate
 
-__all__ = ["Dtype", "Exported", "Loss", "save", "save_run", "stablehlo"]
+__all__ = ["Dtype", "Exported", "Loss", "save", "stablehlo"]
 
 Dtype = Literal["float32", "float16", "int8"]
 
@@ -68,17 +69,14 @@ class Exported(NamedTuple):
 
 def save(
     path: str | os.PathLike[str],
-    network: Network,
-    tokenizer: Tokenizer,
-    classes: Sequence[str],
+    trained: Trained,
     *,
-    max_length: int,
     dtype: Dtype = "float32",
     valid: TokenArrays | None = None,
 ) -> Exported:
     """Write the file; with `valid`, texts as tokens, say what rounding to `dtype` costs on them."""
     check_setting("dtype", dtype, dtype in get_args(Dtype), "float32, float16 or int8")
-    network = _checked(network, tokenizer, classes, max_length)
+    network, (_, tokenizer, classes, max_length) = _checked(trained), trained
     n = tokenizer.longest(max_length)
     weights = _weights(network, tokenizer.v, n)
     arrays = _rounded(min(weights, _folded(weights, n), key=_numbers), dtype)
@@ -88,26 +86,6 @@ def save(
     loss = None if valid is None else _loss(network, Predictor(file.unpack(raw)), valid)
     write_whole(path, raw)
     return Exported(len(raw), "tokens" in arrays, digest, loss)
-
-
-def save_run(
-    path: str | os.PathLike[str],
-    folder: RunFolder,
-    *,
-    dtype: Dtype = "float32",
-    valid: TokenArrays | None = None,
-) -> Exported:
-    """`save` of the network that the run of an opened folder keeps (`RunFolder.network`)."""
-    settings = folder.settings
-    return save(
-        path,
-        folder.network(),
-        folder.tokenizer(),
-        settings.classes,
-        max_length=settings.max_length,
-        dtype=dtype,
-        valid=valid,
-    )
 
 
 def stablehlo(network: Network, n: int) -> bytes:
@@ -121,13 +99,13 @@ def stablehlo(network: Network, n: int) -> bytes:
     return bytes(jax.export.export(program, platforms=("cpu", "cuda", "tpu"))(ids, mask).serialize())
 
 
-def _checked(network: Network, tokenizer: Tokenizer, classes: Sequence[str], max_length: int) -> WaveNetwork:
-    """Return the network, refused with a sentence if no file can hold it."""
+def _checked(trained: Trained) -> WaveNetwork:
+    """Return the network, or raise a ValueError if no file can hold it."""
+    network, tokenizer, classes, max_length = trained
     if not isinstance(network, WaveNetwork) or (network.config.layers, network.config.levels) != (1, "input"):
-        config = getattr(network, "config", None)
         raise ValueError(
-            f"Only a Wave Network of one layer at input level folds into a file, not {config}:"
-            " keep its run folder, or take `export.stablehlo`."
+            f"Only a Wave Network of one layer at input level folds into a file, not {network.config}:"
+            " keep its run folder, or use `export.stablehlo`."
         )
     c, v, places = network.classifier.out_features, network.v, network.positions
     names = len(classes) == c and all(isinstance(name, str) for name in classes)

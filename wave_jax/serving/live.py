@@ -1,19 +1,16 @@
-"""What a trained network answers to texts as they come, with a few compiled programs for all of them."""
+"""Answers of a trained network to texts as they come, with a few compiled programs for all of them."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Bool, Float, Int
 
 from wave_jax.data import batches
 from wave_jax.data.datasets import Split
 from wave_jax.data.plan import Plan
-from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.networks.trace import Network
-from wave_jax.runs.folder import RunFolder, Settings
-from wave_jax.runs.run import tokens_of
+from wave_jax.runs.trained import Trained
 
 __all__ = ["Answers"]
 
@@ -21,35 +18,31 @@ _TOGETHER = 64  # texts of a batch
 
 
 class Answers:
-    """A network with its tokenizer and classes; it answers as `predictor.Predictor` does, for every network.
+    """A trained network that answers as `predictor.Predictor` does, whatever its kind.
 
-    Texts are padded to powers of two and batches to one size, so that a stream of them compiles nothing new.
+    Texts are padded to powers of two and batches to one size, so a stream of them compiles nothing new.
     """
 
-    def __init__(self, network: Network, tokenizer: Tokenizer, settings: Settings):
-        self.network, self.tokenizer, self.settings = network, tokenizer, settings
-        self.classes = tuple(settings.classes)
-        longest = tokenizer.longest(settings.max_length)
+    def __init__(self, trained: Trained):
+        self.trained, self.classes = trained, tuple(trained.classes)
+        longest = trained.tokenizer.longest(trained.max_length)
         self._shapes = (*(2**k for k in range(4, 17) if 2**k < longest), longest)
 
-    @classmethod
-    def of_run(cls, folder: RunFolder) -> "Answers":
-        """Those of the network that a run keeps."""
-        return cls(folder.network(), folder.tokenizer(), folder.settings)
-
     def predict_proba(self, texts: Sequence[str]) -> Float[np.ndarray, "texts c"]:
-        """The probability of each class."""
-        found = np.empty((len(texts), len(self.classes)), np.float32)
+        """Return the probability of each class for each text."""
+        probabilities = np.empty((len(texts), len(self.classes)), np.float32)
         split = Split(tuple(texts), np.full(len(texts), -1, np.int32))
-        tokens = tokens_of(split, self.tokenizer, self.settings)
+        tokens = self.trained.tokens(split)
         for n, rows in Plan.of_all(tokens, _TOGETHER, self._shapes):
             for row in rows:
                 batch = batches.gather(tokens, row, n)
-                answers = np.asarray(_probabilities(self.network, batch.ids, batch.mask, batch.segments))
-                found[row[row >= 0]] = answers[row >= 0]
-        return found
+                answers = _probabilities(self.trained.network, batch.ids, batch.mask, batch.segments)
+                probabilities[row[row >= 0]] = np.asarray(answers)[row >= 0]
+        return probabilities
 
 
 @jax.jit
-def _probabilities(network: Network, ids: Any, mask: Any, segments: Any) -> Any:
+def _probabilities(
+    network: Network, ids: Int[Array, "b n"], mask: Bool[Array, "b n"], segments: Int[Array, "b n"] | None
+) -> Float[Array, "b c"]:
     return jax.nn.softmax(network(ids, mask, segments))

@@ -13,7 +13,21 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, NullFormatter
 
-__all__ = ["Figure", "Numbers", "png"]
+__all__ = [
+    "LINES",
+    "SHADES",
+    "WIDTH",
+    "Figure",
+    "Numbers",
+    "as_written",
+    "legend",
+    "line",
+    "log_ticks",
+    "note",
+    "png",
+    "room",
+    "styled",
+]
 
 Numbers = jax.Array | np.ndarray
 
@@ -65,7 +79,7 @@ def line(ax: Axes, x: np.ndarray, y: np.ndarray, name: str, i: int) -> None:
     color, dashes, marker = LINES[i % len(LINES)]
     every = max(1, len(x) // 8)
     start = i * every // len(LINES) % every
-    ax.plot(x, y, color=color, ls=dashes, marker=marker, markevery=(start, every), label=shown(name))
+    ax.plot(x, y, color=color, ls=dashes, marker=marker, markevery=(start, every), label=as_written(name))
 
 
 def room(values: Real[np.ndarray, " n"], factor: float) -> tuple[float, float]:
@@ -94,7 +108,7 @@ def note(ax: Axes, text: str) -> None:
     ax.set_title(text, loc="right", fontsize=8.5, color="0.35")
 
 
-def shown(name: str) -> str:
+def as_written(name: str) -> str:
     """A name as it is: dollars start no formula, and characters the font lacks become boxes."""
     known = _characters()
     return "".join(c if ord(c) in known else "□" for c in str(name)).replace("$", r"\$")

@@ -26,12 +26,12 @@ from wave_jax.study.plot_style import (
     WIDTH,
     Figure,
     Numbers,
+    as_written,
     legend,
     line,
     log_ticks,
     note,
     room,
-    shown,
     styled,
 )
 
@@ -58,7 +58,7 @@ def gradient_norms(
     for ax, (place, lines) in zip(panels, norms.items(), strict=True):
         for name, values in lines.items():
             line(ax, np.asarray(steps), np.asarray(values), name, names.index(name))
-        ax.set(title=shown(place), xlabel="step")
+        ax.set(title=as_written(place), xlabel="step")
     every = np.concatenate([np.ravel(values) for lines in norms.values() for values in lines.values()])
     panels[0].set(ylim=room(every[every > 0], 1.6), yscale="log", ylabel="gradient norm (nats per unit)")
     log_ticks(panels[0].yaxis, "{x:g}")
@@ -79,8 +79,8 @@ def stage_map(tokens: Sequence[str], gradients: Mapping[str, Real[Numbers, "n ..
     ax = figure.subplots()
     ax.grid(False)
     ax.patch.set(hatch="/////", edgecolor="0.7", facecolor="white")
-    ax.set_xticks(range(len(stages)), map(shown, stages))
-    ax.set_yticks(range(len(tokens)), map(shown, tokens))
+    ax.set_xticks(range(len(stages)), map(as_written, stages))
+    ax.set_yticks(range(len(tokens)), map(as_written, tokens))
     ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     ax.set_xlabel("stage", loc="left")
     ax.xaxis.set_label_position("top")
@@ -111,7 +111,7 @@ def phase_portrait(
     """
     waves: Any = np.asarray(Z)[:, list(dims)]
     upper = bool(np.all(waves.imag >= 0))
-    shown = [shown(token if len(token) <= 12 else token[:11] + "…") for token in tokens]
+    shown = [as_written(token if len(token) <= 12 else token[:11] + "…") for token in tokens]
     reach = 1.25 + 0.075 * max(map(len, shown))  # of the longest name, in units of G
     width = 2.1 * reach
     figure = Figure(figsize=(width * len(dims), width * (0.62 if upper else 1.1)), layout="constrained")
@@ -186,7 +186,7 @@ def bands(
         line(ax, x, mean, name, i)
         if len(values) > 1:
             ax.fill_between(x, mean - half, mean + half, color=LINES[i % len(LINES)][0], alpha=0.18, lw=0)
-    ax.set(xlabel=shown(along), ylabel=shown(label))
+    ax.set(xlabel=as_written(along), ylabel=as_written(label))
     if most > 1:
         note(ax, f"mean and its 95 % interval over {most} {over}")
     legend(figure)
@@ -217,14 +217,14 @@ def scaling(
         for name, values in lines.items():
             line(ax, x, np.asarray(values), name, names.index(name))
         every = np.concatenate([np.ravel(values) for values in (*lines.values(), *pale.values())])
-        ax.set(title=shown(what), xscale="log", yscale="log", xlim=room(x, 1.2), ylim=room(every, 1.6))
+        ax.set(title=as_written(what), xscale="log", yscale="log", xlim=room(x, 1.2), ylim=room(every, 1.6))
         ax.set_xticks(x, [f"{size:g}" for size in x])
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.tick_params(axis="x", which="minor", length=0)
         log_ticks(ax.yaxis, EngFormatter(sep=" "))
     for ax in panels[len(costs) :]:
         ax.set_visible(False)
-    figure.supxlabel(shown(along), fontsize=10)
+    figure.supxlabel(as_written(along), fontsize=10)
     legend(figure)
     return figure
 
@@ -241,7 +241,7 @@ def accuracy_against_parameters(
         color, _, marker = LINES[i % len(LINES)]
         ax.errorbar(parameters, accuracy, half, fmt=marker, color=color, ms=7, capsize=3, elinewidth=1)
     ax.set(xscale="log", xlim=room(np.array([x for x, _, _ in models.values()]), 5.0))
-    ax.set(xlabel="parameters", ylabel=shown(label))
+    ax.set(xlabel="parameters", ylabel=as_written(label))
     ax.margins(y=0.12)
     log_ticks(ax.xaxis, EngFormatter(sep=" "))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
@@ -267,15 +267,15 @@ def differences(
         x, half = np.array([*changes.values()], float).T
         half = np.where(np.isfinite(half), half, 0)
         y = np.array([names.index(name) for name in changes]) + 0.3 * ((i + 0.5) / len(models) - 0.5)
-        ax.plot(x, y, color=color, ls="", marker=marker, label=shown(model))
+        ax.plot(x, y, color=color, ls="", marker=marker, label=as_written(model))
         ax.hlines(y, x - half, x + half, color=color, lw=1.2)
     ax.set_xscale("symlog", linthresh=1)
     low, high = ax.get_xlim()
     ticks = [sign * tick for tick in (0.5, 1, 2, 5, 10, 20, 50) for sign in (-1, 1)]
     ax.set_xticks([0, *(tick for tick in ticks if low <= tick <= high)])
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.set_yticks(range(len(names)), map(shown, names))
-    ax.set(ylim=(len(names) - 0.5, -0.5), xlabel=shown(label))
+    ax.set_yticks(range(len(names)), map(as_written, names))
+    ax.set(ylim=(len(names) - 0.5, -0.5), xlabel=as_written(label))
     note(ax, "bars: 95 % interval")
     legend(figure)
     return figure
@@ -292,7 +292,9 @@ def _name_points(figure: Figure, ax: Axes, points: Mapping[str, tuple]) -> None:
     line = {"arrowstyle": "-", "color": "0.6", "lw": 0.7, "shrinkA": 0, "shrinkB": 5}
     for name, (x, y, _) in points.items():
         place = places[0]
-        text = ax.annotate(shown(name), (x, y), place, textcoords="offset points", va="center", fontsize=9)
+        text = ax.annotate(
+            as_written(name), (x, y), place, textcoords="offset points", va="center", fontsize=9
+        )
         for place in places:
             text.set(position=place, ha="left" if place[0] > 0 else "right")
             if not any(text.get_window_extent().overlaps(other) for other in taken):

@@ -103,9 +103,8 @@ class _Course:
 
     def work(self, rows: np.ndarray, done: int) -> Work:
         """Return these batches as work for a program, with the rates that follow `done` steps."""
-        filled = np.pad(rows, ((0, TOGETHER - len(rows)), (0, 0)), constant_values=-1)
         rates = rate(self.config, done + np.arange(TOGETHER), self.steps)
-        return Work(filled, rates, np.int32(len(rows)), np.uint32(self.config.seed))
+        return Work.of(rows, rates, self.config.seed)
 
 
 def fit(

@@ -70,6 +70,12 @@ class Work(NamedTuple):
     """Number of steps. It is no constant, so a run that is cut by a record or a resumption runs the same code."""
     seed: Any
 
+    @classmethod
+    def of(cls, rows: np.ndarray, rates: Any, seed: int) -> "Work":
+        """Return these batches as work, filled up to the shape that all programs share."""
+        filled = np.pad(rows, ((0, TOGETHER - len(rows)), (0, 0)), constant_values=-1)
+        return cls(filled, rates, np.int32(len(rows)), np.uint32(seed))
+
 
 class Sums(NamedTuple):
     """Totals since the last record."""

@@ -1,0 +1,50 @@
+"""A trained network with all that answers need: its tokenizer, its classes, and how much of a text it reads."""
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from wave_jax.data.batches import TokenArrays, tokenize
+from wave_jax.data.datasets import Split
+from wave_jax.data.tokenizer import Tokenizer
+from wave_jax.networks.trace import Network
+from wave_jax.study.explain import explain
+from wave_jax.study.explanation import Explanation, Method
+from wave_jax.training.evaluate import Evaluation, evaluate
+
+__all__ = ["Trained"]
+
+
+class Trained(NamedTuple):
+    """A network with its tokenizer and classes. A run gives one, a folder gives one, what answers takes one."""
+
+    network: Network
+    tokenizer: Tokenizer
+    classes: Sequence[str]
+    """Names of the classes, in the order of the logits."""
+    max_length: int
+    """Tokens of a text that are read, [CLS] and [SEP] included."""
+
+    def tokens(self, split: Split, cache: str | os.PathLike[str] | None = None) -> TokenArrays:
+        """Tokenize a split as the network reads it, from the folder `cache` if it is there already."""
+        by_sentence = getattr(self.network.config, "levels", "input") == "sentence"
+        return tokenize(split.texts, split.labels, self.tokenizer, self.max_length, cache, by_sentence)
+
+    def evaluate(self, split: Split) -> Evaluation:
+        """Compute loss, accuracy and confusion over the labelled texts of a split."""
+        return evaluate(self.network, self.tokens(split))
+
+    def explain(self, text: str, label: str | None = None, method: Method = "leave_one_out") -> Explanation:
+        """Explain what each token of a text adds to a class; to the likeliest one if no label is given."""
+        classes = tuple(self.classes)
+        if label is not None and label not in classes:
+            raise ValueError(f"label must be one of {', '.join(classes)}, got {label!r}.")
+        return explain(
+            self.network,
+            self.tokenizer,
+            text,
+            classes,
+            label=None if label is None else classes.index(label),
+            method=method,
+            max_length=self.max_length,
+        )
