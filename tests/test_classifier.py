@@ -16,10 +16,11 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from wave_jax.classifier import WaveClassifier, _as_array, _ordered
+from wave_jax.data.labels import as_array
+from wave_jax.classifier import WaveClassifier, , _ordered
 from wave_jax.errors import CheckpointError, DataError
+from wave_jax.runs.condition import metrics_of
 from wave_jax.runs.folder import RunFolder, parameter_digest
-from wave_jax.runs.run import metrics_of
 from wave_jax.training import evaluate
 
 # Folds hold the same texts, so that one compiled program serves them all.
@@ -136,8 +137,8 @@ def test_the_order_of_classes_hangs_on_the_labels_alone_where_they_can_be_sorted
     assert _ordered([(2, "b"), (2, "a"), (1, "z")]) == [(1, "z"), (2, "a"), (2, "b")]
     sets = [frozenset({2}), frozenset({1}), frozenset({1, 2})]  # `<` of sets is no order
     assert _ordered(sets) == sets
-    assert _as_array([(1, 2), (3, 4)]).tolist() == [(1, 2), (3, 4)]
-    assert _as_array([1, 2]).dtype == np.int64
+    assert as_array([(1, 2), (3, 4)]).tolist() == [(1, 2), (3, 4)]
+    assert as_array([1, 2]).dtype == np.int64
 
 
 def test_a_saved_classifier_is_a_run_folder_that_answers_the_same(fitted, tmp_path):

@@ -15,6 +15,7 @@ from wave_jax.cli import demo
 from wave_jax.cli.__main__ import main
 from wave_jax.data import datasets
 from wave_jax.runs import run
+from wave_jax.runs.condition import metrics_of
 from wave_jax.runs.presets import Preset
 
 SIZE = 200
@@ -57,7 +58,7 @@ def test_what_it_prints_fits_80_columns_and_has_a_line_for_each_epoch(shown):
 def test_what_it_leaves(shown, place):
     folder = place / "runs" / "demo"
     for name in ("modulation", "transformer"):
-        metrics = run.metrics_of(folder / name)
+        metrics = metrics_of(folder / name)
         assert metrics is not None
         assert (metrics["data"], metrics["epochs"]) == ("planted", 2)
     for name in ("accuracy.png", "gradients.png"):

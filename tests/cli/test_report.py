@@ -9,6 +9,7 @@ from tiny import DATA, PRESET
 
 from wave_jax.cli import report
 from wave_jax.runs import run
+from wave_jax.runs.condition import metrics_of
 from wave_jax.training.evaluate import Evaluation
 from wave_jax.training.loss import Score
 
@@ -31,7 +32,7 @@ def folder(tmp_path_factory):
 
 
 def test_the_page_of_a_run_says_what_was_measured(folder):
-    page, metrics = (folder.path / "report.md").read_text(), run.metrics_of(folder.path)
+    page, metrics = (folder.path / "report.md").read_text(), metrics_of(folder.path)
     assert metrics is not None
     assert page.startswith("# first\n")
     assert f"{100 * metrics['valid_accuracy']:.2f} %" in page

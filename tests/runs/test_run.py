@@ -10,6 +10,7 @@ from tiny import DATA, PRESET
 
 from wave_jax.errors import CheckpointError
 from wave_jax.runs import run
+from wave_jax.runs.condition import metrics_of
 from wave_jax.runs.folder import parameter_digest
 from wave_jax.training import evaluate
 from wave_jax.training.loop import TrainConfig
@@ -88,10 +89,10 @@ def test_a_run_with_a_folder_that_is_stopped_anywhere_ends_as_one_that_is_not(pr
 def test_the_numbers_of_a_run(prepared, turns, tmp_path):
     with run.run_folder(tmp_path / "run", prepared) as folder:
         list(run.train(prepared, folder, every=2))
-        assert run.metrics_of(folder.path) is None
+        assert metrics_of(folder.path) is None
         metrics = run.finish(folder, prepared, preset="tiny")
         network = folder.network()
-    assert run.metrics_of(tmp_path / "run") == metrics
+    assert metrics_of(tmp_path / "run") == metrics
     assert "test_accuracy" not in metrics
     count = sum(leaf.size for leaf in jax.tree.leaves(network))
     assert metrics["parameters"] == count
@@ -126,9 +127,9 @@ def test_texts_that_moved_are_the_same_texts(tmp_path):
 def test_metrics_that_cannot_be_read_are_an_error(tmp_path):
     (tmp_path / "metrics.json").write_text("{")
     with pytest.raises(CheckpointError, match="remove it and resume the run"):
-        run.metrics_of(tmp_path)
+        metrics_of(tmp_path)
     (tmp_path / "metrics.json").write_text(json.dumps({"a": 1}))
-    assert run.metrics_of(tmp_path) == {"a": 1}
+    assert metrics_of(tmp_path) == {"a": 1}
 
 
 def test_weights_are_for_networks_that_have_their_shape(tmp_path):

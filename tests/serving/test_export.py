@@ -191,7 +191,7 @@ def test_small_as_int8_is_under_4_mb(tmp_path):
     tokenizer = Tokenizer(vocabulary, Rules())
     assert tokenizer.v == 30_000
     network = build(SMALL.network, v=tokenizer.v, c=4)
-    written = export.save(tmp_path / "file", network, tokenizer, list("abcd"), max_length=512, dtype="int8")
+    written = export.save(tmp_path / "file", Trained(network, tokenizer, list("abcd"), 512), dtype="int8")
     assert written.size == (tmp_path / "file").stat().st_size < 4e6
     assert predictor.load(tmp_path / "file").predict([words[0], "?"])
 
@@ -274,10 +274,11 @@ def test_layers_and_levels_that_do_not_fold(config, tmp_path):
 def test_bad_settings(options, message, tmp_path):
     network = build(replace(TINY, positions="learned"), v=20)
     small = Tokenizer.train(["a b"] * 2, v=20)
-    good = {"tokenizer": small, "classes": CLASSES, "max_length": N}
-    export.save(tmp_path / "good", network, **good)
+    good = Trained(network, small, CLASSES, N)
+    export.save(tmp_path / "good", good)
+    changes = {name: value for name, value in options.items() if name != "dtype"}
     with unchecked(), pytest.raises(ValueError, match=message):
-        export.save(tmp_path / "file", network, **good | options)
+        export.save(tmp_path / "file", good._replace(**changes), dtype=options.get("dtype", "float32"))
     assert not (tmp_path / "file").exists()
 
 

@@ -142,7 +142,7 @@ def test_a_stage_map_holds_the_norms_and_marks_exact_zeros():
 
 
 def test_shades_grow_darker_all_the_way():
-    rgb = plot_style.matplotlib.colormaps[plots._SHADES](np.linspace(0, 1, 64))[:, :3]
+    rgb = plot_style.matplotlib.colormaps[plot_style.SHADES](np.linspace(0, 1, 64))[:, :3]
     assert np.all(np.diff(rgb @ [0.2126, 0.7152, 0.0722]) < 0)
 
 
@@ -214,6 +214,6 @@ def test_html_is_the_page_of_an_explanation():
 
 
 def test_no_screen_and_no_pyplot_are_needed():
-    code = "import sys; from wave_jax import plots; plot_style.png(plots.bands([0, 1], {'a': [[1.0, 2.0]]}))"
+    code = "import sys; from wave_jax.study import plot_style, plots; plot_style.png(plots.bands([0, 1], {'a': [[1.0, 2.0]]}))"
     check = "; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-W", "error", "-c", code + check], check=True)

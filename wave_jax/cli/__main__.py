@@ -12,9 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
+
+from wave_jax.serving.file import Dtype
+from wave_jax.study.explanation import Method
 
 HELP = """\
 usage: wave-jax COMMAND [OPTIONS]
@@ -39,7 +42,6 @@ first steps:
   echo "the crew left the dock" | wave-jax predict runs/first
 """
 
-_Method = Literal["leave_one_out", "gradient_x_input", "integrated_gradients"]
 Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 _FLAGS = (tyro.conf.FlagCreatePairsOff,)  # --json, and no --no-json
 
@@ -105,7 +107,7 @@ class Explain:
     """The page to write."""
     label: Annotated[str | None, tyro.conf.arg(metavar="CLASS")] = None
     """Class to explain; the likeliest if none is named."""
-    method: Annotated[_Method, tyro.conf.arg(metavar="HOW")] = "leave_one_out"
+    method: Annotated[Method, tyro.conf.arg(metavar="HOW")] = "leave_one_out"
     """What a word adds to the answer: leave_one_out takes it out and looks again; gradient_x_input and
     integrated_gradients follow the derivative."""
 
@@ -124,7 +126,7 @@ class Export:
     """Folder of a run."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")]
     """The file to write."""
-    dtype: Annotated[Literal["int8", "float16", "float32"], tyro.conf.arg(metavar="DTYPE")] = "int8"
+    dtype: Annotated[Dtype, tyro.conf.arg(metavar="DTYPE")] = "int8"
     """What most numbers are rounded to: int8, float16 or float32. What it costs is printed."""
     data: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None
     """Where the texts are now, if not where they were."""

@@ -94,7 +94,7 @@ def info(folder: RunFolder) -> dict[str, Any]:
         },
         "steps": folder.steps,
         "best": folder.best,
-        "metrics": run.metrics_of(folder.path),
+        "metrics": folder.metrics(),
     }
 
 

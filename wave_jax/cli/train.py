@@ -17,10 +17,10 @@ from tqdm import tqdm
 
 from wave_jax.cli import report
 from wave_jax.data import datasets, published
-from wave_jax.errors import CheckpointError
 from wave_jax.networks.kinds import Kind
 from wave_jax.networks.layers import count_parameters
 from wave_jax.runs import presets, run
+from wave_jax.runs.condition import condition, metrics_of, occupied
 from wave_jax.runs.folder import RunFolder
 from wave_jax.runs.presets import PRESETS, Preset
 from wave_jax.runs.run import Prepared
@@ -76,7 +76,7 @@ class Train:
 
     def __call__(self) -> int:
         if self._is_finished():
-            print(f"{self.out} is finished: {report.in_short(run.metrics_of(self.out) or {})}")
+            print(f"{self.out} is finished: {report.in_short(metrics_of(self.out) or {})}")
             return 0
         origin = {**run.origin_of(self.data), "valid": self.settings.valid}
         dataset = datasets.load(**origin)
@@ -99,13 +99,11 @@ class Train:
 
     def _is_finished(self) -> bool:
         """Whether there is nothing left to do; raises where the folder is in the way, or of another run."""
-        if not (self.out / "config.json").exists():
+        if condition(self.out) == "missing":
             return False
         if not self.resume:
-            raise CheckpointError(
-                f"{self.out} holds a run already: --resume goes on with it, or name another folder."
-            )
-        metrics = run.metrics_of(self.out)
+            raise occupied(self.out)
+        metrics = metrics_of(self.out)
         if metrics is None or (self.test and "test_accuracy" not in metrics):
             return False
         folder = RunFolder.open(self.out)

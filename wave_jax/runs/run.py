@@ -9,7 +9,6 @@ Nothing here prints, and nothing needs a folder; with one (`run_folder`) the run
 and resumed, and `finish` leaves `metrics.json` there, by which a finished run is known.
 """
 
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,13 +25,13 @@ from wave_jax.data import batches, datasets
 from wave_jax.data.batches import TokenArrays
 from wave_jax.data.datasets import Dataset, Split
 from wave_jax.data.tokenizer import Tokenizer
-from wave_jax.disk import write_whole
 from wave_jax.errors import CheckpointError
 from wave_jax.networks import bert_weights
 from wave_jax.networks.bert import BertConfig
 from wave_jax.networks.layers import count_parameters
 from wave_jax.networks.trace import Network
 from wave_jax.networks.transformer import TransformerConfig
+from wave_jax.runs.condition import condition, occupied
 from wave_jax.runs.environment import device, versions
 from wave_jax.runs.folder import RunFolder, Settings, parameter_digest
 from wave_jax.runs.presets import Preset, max_length, within
@@ -46,7 +45,6 @@ __all__ = [
     "Turn",
     "finish",
     "measure",
-    "metrics_of",
     "origin_of",
     "prepare",
     "run_folder",
@@ -171,10 +169,10 @@ def texts_of(settings: Settings, place: str | None = None) -> Dataset:
 def run_folder(path: str | os.PathLike[str], prepared: Prepared, *, resume: bool = False) -> RunFolder:
     """The folder of this run: a new one, or with `resume` the one that is there, if it is of this run."""
     path = Path(path)
-    if not (path / "config.json").exists():
+    if condition(path) == "missing":
         return RunFolder.create(path, prepared.settings, prepared.tokenizer)
     if not resume:
-        raise CheckpointError(f"{path} holds a run already: resume it, or name another folder.")
+        raise occupied(path)
     folder = RunFolder.open(path)
     data = {**prepared.settings.data, "origin": folder.settings.data.get("origin")}
     found = data if data["origin"] else prepared.settings.data  # texts may have moved: the digest tells
@@ -216,7 +214,7 @@ def finish(
 ) -> dict[str, Any]:
     """Measure the network kept of a run that came to its end, and write `metrics.json`."""
     metrics = measure(prepared, folder.network(), folder.records(), test=test, preset=preset)
-    write_whole(folder.path / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
+    folder.finish(metrics)
     return metrics
 
 
@@ -276,14 +274,3 @@ def _texts_and_seconds(records: Sequence[Record], size: int, batch: int) -> tupl
         seconds += (seen - before) / record.texts_per_second
         before = seen
     return before, seconds
-
-
-def metrics_of(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """What `metrics.json` of a run folder says; None where the run is not finished."""
-    file = Path(path) / "metrics.json"
-    try:
-        return json.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file} cannot be read ({error}): remove it and resume the run.") from None

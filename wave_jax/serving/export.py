@@ -9,7 +9,7 @@ See docs/export.md for the bytes of the file and for what is promised.
 import math
 import os
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import jax
 import jax.export
@@ -26,13 +26,11 @@ from wave_jax.networks.wave_network import WaveNetwork
 from wave_jax.runs.folder import parameter_digest
 from wave_jax.runs.trained import Trained
 from wave_jax.serving import file
-from wave_jax.serving.file import Content, Formula
+from wave_jax.serving.file import Content, Dtype, Formula
 from wave_jax.serving.predictor import Predictor
 from wave_jax.training import evaluate
 
-__all__ = ["Dtype", "Exported", "Loss", "save", "stablehlo"]
-
-Dtype = Literal["float32", "float16", "int8"]
+__all__ = ["Exported", "Loss", "save", "stablehlo"]
 
 # What most numbers of a file are in; the others, vectors and small matrices, stay float32.
 _ROUNDED = ("embedding", "tokens", "variants", "feed_forward")

@@ -6,11 +6,21 @@ import math
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-__all__ = ["Content", "Formula", "fold_places", "fold_tokens", "pack", "restored", "unpack"]
+__all__ = [
+    "ACTIVATIONS",
+    "Content",
+    "Dtype",
+    "Formula",
+    "fold_places",
+    "fold_tokens",
+    "pack",
+    "restored",
+    "unpack",
+]
 
 _FORMAT = 1
 
@@ -21,7 +31,8 @@ _MAGIC = b"WaveJAX\n"
 _START = struct.Struct("<8sIIQ32s")  # magic, format, bytes of the header and of the body, SHA-256
 
 
-_DTYPES = {"float32": np.float32, "float16": np.float16, "int8": np.int8}
+Dtype = Literal["float32", "float16", "int8"]
+_DTYPES: dict[str, type] = {name: np.dtype(name).type for name in get_args(Dtype)}
 
 
 _LARGEST = 2**28  # bytes of a tokenizer

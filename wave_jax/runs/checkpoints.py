@@ -1,0 +1,145 @@
+"""The saved steps of one run: the last three and the best, written behind the training that goes on."""
+
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+
+from wave_jax.errors import CheckpointError
+from wave_jax.runs import steps
+from wave_jax.runs.lock import is_first, together
+from wave_jax.runs.steps import Note, Writing
+
+__all__ = ["KEPT", "Checkpoints"]
+
+KEPT = 3  # the last steps; the best is kept as well
+Tree = TypeVar("Tree")
+
+_log = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """The steps in a folder, saved under the settings of one run."""
+
+    def __init__(self, folder: Path, settings: str):
+        self.folder, self._settings = folder, settings
+        self._writing: Writing | None = None
+        self._metrics: dict[int, float | None] = {}  # of the steps on disk
+
+    @property
+    def saved(self) -> list[int]:
+        """The steps on disk, the newest last."""
+        self.finish()
+        return steps.saved(self.folder)
+
+    @property
+    def best(self) -> int | None:
+        """The step of the highest metric, the earliest of equals; None if none was saved with one."""
+        return _best({step: self._note(step).metric for step in self.saved})
+
+    def save(self, step: int, tree: Any, metric: Any = None) -> None:
+        """Begin to save a state under its step.
+
+        Args:
+          step: number of the step.
+          tree: the state; training may use it up as soon as this returns.
+          metric: how good it is; higher is better.
+        """
+        self.finish()
+        arrays = steps.named(tree)
+        note = Note(self._settings, None, steps.describe(arrays))
+        last = max(self.saved, default=-1)
+        if step == last and self._note(step).arrays == note.arrays:
+            return
+        if step <= last:
+            raise CheckpointError(
+                f"{self.folder.parent} has saved step {last} already, so step {step} is of another run: go on"
+                " from `resume()`, or name another folder."
+            )
+        if metric is not None and math.isfinite(metric):
+            note = note._replace(metric=float(metric))
+        self._writing = steps.write(self.folder, step, arrays, note)
+        self._metrics[step] = note.metric
+
+    def finish(self) -> None:
+        """Wait for the step that is being written, then remove those that are too many."""
+        writing, self._writing = self._writing, None
+        if writing is None:
+            return
+        writing.finish()
+        if is_first():
+            on_disk = steps.saved(self.folder)
+            best = _best({step: self._metric(step) for step in on_disk})
+            for step in on_disk[:-KEPT]:
+                if step != best:
+                    steps.remove(self.folder, step)
+        together("save")
+
+    def load(self, step: int | None, like: Tree, within: str = "") -> Tree:
+        """Load the arrays of a step, or of the newest for None, into the structure of `like`.
+
+        Args:
+          step: the step; it must be on disk.
+          like: arrays or shapes; they say which devices hold what.
+          within: what the names begin with on disk, as "network.".
+        """
+        step = self._existing(step)
+        self._note(step)
+        names = {within + name: leaf for name, leaf in steps.named(like).items()}
+        arrays = steps.load(self.folder, step, names)
+        return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in names])
+
+    def newest_intact(self, like: Tree) -> Tree | None:
+        """Load the newest step that is intact; None if no step was saved.
+
+        Newer steps that are damaged are reported as a warning and put aside.
+        """
+        damaged: list[tuple[int, CheckpointError]] = []
+        for step in reversed(self.saved):
+            try:
+                state = self.load(step, like)
+            except CheckpointError as error:
+                damaged.append((step, error))
+                continue
+            for bad, error in damaged:
+                _log.warning("%s It is put aside; going on from step %d.", error, step)
+                if is_first():
+                    steps.put_aside(self.folder, bad)
+            return state
+        if damaged:
+            raise damaged[0][1]
+        return None
+
+    def _metric(self, step: int) -> float | None:
+        if step not in self._metrics:
+            try:
+                self._metrics[step] = self._note(step).metric
+            except CheckpointError as error:
+                _log.warning("%s It does not count as the best.", error)
+                self._metrics[step] = None
+        return self._metrics[step]
+
+    def _note(self, step: int) -> Note:
+        note = steps.note_of(self.folder, step)
+        if note.settings != self._settings:
+            raise CheckpointError(
+                f"Step {step} in {self.folder} was saved under other settings than config.json's:"
+                " files of two runs are mixed; put back the right ones."
+            )
+        return note
+
+    def _existing(self, step: int | None) -> int:
+        """Return the step, or the newest for None, if it is on disk."""
+        on_disk = self.saved
+        if on_disk and step in (None, *on_disk):
+            return on_disk[-1] if step is None else step
+        what = "no step" if step is None else f"no step {step}"
+        raise CheckpointError(f"{self.folder} holds {what}; there are {on_disk or 'none'}.")
+
+
+def _best(metrics: Mapping[int, float | None]) -> int | None:
+    known = {step: metric for step, metric in metrics.items() if metric is not None}
+    return max(known, key=lambda step: (known[step], -step), default=None)
