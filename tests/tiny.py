@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from wave_jax.data.batches import Batch
+from wave_jax.data.batches import Batch, TokenArrays
 from wave_jax.data.datasets import Dataset
 from wave_jax.networks.bag import BagConfig
 from wave_jax.networks.bert import BertConfig
@@ -61,3 +61,26 @@ TEXTS = [f"{_WORDS[i % 2]} {'abc'[i % 3]} {'xyz'[i // 3 % 3]}" for i in range(20
 DATA = Dataset.from_texts(
     TEXTS, [i % 2 for i in range(20)], test=(["rise", "fall a"], [0, 1]), classes=["+", "-"]
 )
+
+
+def split_of(lengths, segments=False):
+    """A split of texts of these lengths; token j of text i is 100·i + j + 1."""
+    rows = [100 * i + np.arange(length) + 1 for i, length in enumerate(lengths)]
+    return TokenArrays(
+        ids=np.concatenate([np.zeros(0, int), *rows]).astype(np.uint16),
+        offsets=np.cumsum([0, *lengths]),
+        labels=np.arange(len(lengths), dtype=np.int32) % 3,
+        segments=np.concatenate([row % 100 // 4 for row in rows]).astype(np.uint16) if segments else None,
+    )
+
+
+def news_lengths(count, seed=0):
+    """Lengths as those of AG News: median 50, a long tail, cut at 128."""
+    draw = np.random.default_rng(seed)
+    return np.clip(draw.lognormal(np.log(50), 0.3, count), 3, 128).astype(int)
+
+
+def same(a, b):
+    return all(
+        np.array_equal(x, y) and x.dtype == y.dtype for x, y in zip(a, b, strict=True) if x is not None
+    )

@@ -1,10 +1,5 @@
 """The vocabulary as it is trained and written; what files mean is tested with the tokenizer."""
 
-import json
-
-import pytest
-
-from wave_jax.data.tokenizer_json import dump_json, parse_json, parse_lines
 from wave_jax.data.vocabulary import SPECIAL, Rules, model, train_vocabulary
 
 TEXTS = ["low lower lowest", "new newer newest", "北京 low, new."] * 3
@@ -27,24 +22,6 @@ def test_rare_characters_have_no_row():
 def test_the_most_frequent_characters_win_where_rows_are_few():
     vocabulary = train_vocabulary(["aaa bb c"] * 3, Rules(), 9, 2)
     assert sorted(vocabulary.keys() - set(SPECIAL)) == ["##a", "##b", "a", "b"]
-
-
-@pytest.mark.parametrize("clean", [False, True])
-def test_json_round_trip(clean):
-    rules = Rules(clean=clean, lowercase=False, strip_accents=True, max_input_chars_per_word=50)
-    vocabulary = {token: 3 * row for row, token in enumerate([*SPECIAL, "low", "\u2028", '"'])}
-    content = dump_json(vocabulary, rules)
-    *same, pairs = parse_json(content)
-    assert same == [vocabulary, rules]
-    assert not len(pairs)
-    assert ("wave_jax" in json.loads(content)) == clean
-
-
-def test_lines():
-    vocabulary, rules = parse_lines("[PAD]\r\n[UNK]\nlow\n\x85\n")
-    assert vocabulary == {"[PAD]": 0, "[UNK]": 1, "low": 2, "\x85": 3}
-    assert rules.lowercase
-    assert not parse_lines("[PAD]\nLow")[1].lowercase
 
 
 def test_the_model_knows_no_special_tokens():

@@ -106,30 +106,6 @@ def test_other_activations_are_those_of_pytorch(tmp_path, activation):
     close(logits_of(model, IDS, MASK), GOLDEN[f"logits.{activation}"])
 
 
-def test_prefix_old_names_and_foreign_weights_do_not_matter(model, tmp_path):
-    def old(name):
-        return "bert." + name.replace("Norm.weight", "Norm.gamma").replace("Norm.bias", "Norm.beta")
-
-    weights = {old(name): array for name, array in WEIGHTS.items()}
-    weights["bert.embeddings.position_ids"] = np.arange(12)[None]
-    weights["cls.predictions.bias"] = np.zeros(50, np.float32)
-    found = bert_weights.load(write(tmp_path, weights), make_bert.CLASSES, nnx.Rngs(0))
-    for (_, a, _), (_, b, _) in zip(bert_weights._parts(found), bert_weights._parts(model), strict=True):
-        np.testing.assert_array_equal(a[...], b[...])
-
-
-def test_half_precision_weights_become_float32(tmp_path):
-    write(tmp_path, {name: array.astype(np.float16) for name, array in WEIGHTS.items()})
-    model = bert_weights.load(tmp_path, 2, nnx.Rngs(0))
-    assert {leaf.dtype for leaf in jax.tree.leaves(model)} == {np.dtype("float32")}
-    assert model.classifier.kernel.shape == (16, 2)
-
-
-def test_word_embeddings_alone(folder):
-    table = bert_weights.word_embeddings(folder)
-    np.testing.assert_array_equal(table, WEIGHTS["embeddings.word_embeddings.weight"])
-
-
 def test_dropout_needs_a_key_and_follows_it(shallow):
     first, again, other = (logits_of(shallow, IDS, MASK, jax.random.key(seed)) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
@@ -202,29 +178,6 @@ def test_a_missing_or_unreadable_config_is_named(tmp_path):
     (tmp_path / "config.json").write_text("[]")
     with pytest.raises(ValueError, match=r"config\.json must hold a JSON object of settings, got list"):
         BertConfig.read(tmp_path)
-
-
-def test_missing_and_misshapen_weights_are_named(tmp_path):
-    weights = {name: array for name, array in WEIGHTS.items() if name != "encoder.layer.1.output.dense.bias"}
-    weights["pooler.dense.weight"] = np.zeros((16, 15), np.float32)
-    with pytest.raises(ValueError, match=r"model\.safetensors does not fit") as raised:
-        bert_weights.load(write(tmp_path, weights), 4, nnx.Rngs(0))
-    assert "encoder.layer.1.output.dense.bias must be (16,), is missing" in str(raised.value)
-    assert "pooler.dense.weight must be (16, 16), is (16, 15)" in str(raised.value)
-    with pytest.raises(ValueError, match="; and 14 more"):
-        bert_weights.load(write(tmp_path, num_hidden_layers=3, max_position_embeddings=13), 4, nnx.Rngs(0))
-    with pytest.raises(ValueError, match=r"word_embeddings.weight must be \(51, 16\), is \(50, 16\)"):
-        bert_weights.word_embeddings(write(tmp_path, vocab_size=51))
-
-
-def test_a_missing_or_damaged_file_of_weights_is_named(tmp_path):
-    file = write(tmp_path) / "model.safetensors"
-    file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"model\.safetensors is damaged .*: download it again"):
-        bert_weights.load(tmp_path, 4, nnx.Rngs(0))
-    file.unlink()
-    with pytest.raises(FileNotFoundError, match=r"model\.safetensors is missing: download"):
-        bert_weights.word_embeddings(tmp_path)
 
 
 def test_real_weights_against_pytorch():

@@ -10,7 +10,6 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from flax import nnx
 from tiny import TINY, build
@@ -23,9 +22,8 @@ from wave_jax.networks.wave_network import WaveConfig
 from wave_jax.runs.presets import SMALL
 from wave_jax.training.config import TrainConfig
 from wave_jax.training.loop import NonFinite, fit
-from wave_jax.training.loss import loss
 from wave_jax.training.schedule import lengths
-from wave_jax.training.step import TOGETHER, TrainState, init, step, train_block
+from wave_jax.training.step import TOGETHER, TrainState, train_block
 
 
 def tokens(texts=26, seed=0, v=11):
@@ -77,44 +75,6 @@ def test_what_fit_cannot_do_is_refused_before_the_first_step():
 
 
 # --- one step -----------------------------------------------------------------------------------------------
-
-
-def test_a_step_is_clipped_adam():
-    config = TrainConfig(rate=0.1, clip=0.01)
-    batch = jax.tree.map(jnp.asarray, batches.gather(TOKENS, np.arange(4), 8))
-    network = build(TINY, v=V)
-    state, score = step(init(network), batch, config, 10)
-    transform = optax.chain(optax.clip_by_global_norm(0.01), optax.adam(0.1))
-
-    @jax.jit
-    def plain(network):
-        gradient = jax.grad(loss)(network, batch)
-        update, _ = transform.update(gradient, transform.init(network))
-        return optax.apply_updates(network, update), gradient, loss(network, batch)
-
-    want, gradient, want_loss = plain(network)
-    sure = jax.tree.map(lambda g: abs(g) > 1e-4, gradient)  # of rounding, Adam makes a full step
-    for a, b, where in zip(*map(jax.tree.leaves, (state.network, want, sure)), strict=True):
-        np.testing.assert_allclose(a[where], b[where], rtol=1e-4, atol=1e-4)
-    assert int(state.step) == 1
-    np.testing.assert_allclose(score.mean_loss, want_loss, rtol=1e-5)
-
-
-def test_a_step_uses_its_state_up_and_fit_spares_what_it_is_given():
-    batch = jax.tree.map(jnp.asarray, batches.gather(TOKENS, np.arange(4), 8))
-    config = TrainConfig(rate=0.1, clip=0.01)
-    state = init(build(TINY, v=V))
-    step(state, batch, config, 10)
-    assert state.network.embedding[...].is_deleted()
-    assert not any(x.is_deleted() for x in jax.tree.leaves(NETWORK))
-
-
-def test_bfloat16_computes_near_float32_and_keeps_float32_parameters():
-    state, records = run(config=replace(CONFIG, dtype="bfloat16"), every=7, until=7)
-    assert {x.dtype for x in jax.tree.leaves(state.network)} == {np.dtype(np.float32)}
-    want = WHOLE[1][0].loss
-    assert records[-1].loss != want
-    assert records[-1].loss == pytest.approx(want, rel=0.02)
 
 
 # --- a run --------------------------------------------------------------------------------------------------

@@ -1,0 +1,126 @@
+"""The bytes of an exported file: any change, cut or addition is refused with a sentence."""
+
+import json
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny import TINY, build
+
+from wave_jax.data.tokenizer import Tokenizer
+from wave_jax.errors import PredictorError
+from wave_jax.runs.trained import Trained
+from wave_jax.serving import export, predictor
+from wave_jax.serving import file as format
+
+TOKENIZER = Tokenizer.train(["the cat sat on the mat. 北京 élan", "dogs, cats and mats!"] * 2, v=60)
+
+
+CLASSES = ["cats", "dogs", "北京"]
+
+
+N = 8
+
+
+def saved(path, **settings):
+    network = build(replace(TINY, **settings), v=TOKENIZER.v)
+    export.save(path, Trained(network, TOKENIZER, CLASSES, N))
+    return network
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    """A good file."""
+    path = tmp_path_factory.mktemp("files") / "good.wave"
+    saved(path)
+    return path
+
+
+def refused(path, raw):
+    path.write_bytes(raw)
+    with pytest.raises(PredictorError) as error:
+        predictor.load(path)
+    assert str(error.value).startswith(f"{path} ")
+    return str(error.value)
+
+
+def test_a_byte_that_was_changed_is_noticed_wherever_it_is(file):
+    raw = bytearray(file.read_bytes())
+    for i in range(len(raw)):
+        raw[i] ^= 1
+        with pytest.raises(ValueError, match=r"it is damaged|it has|it is of format|no export"):
+            format.unpack(bytes(raw))
+        raw[i] ^= 1
+    format.unpack(bytes(raw))
+
+
+def test_a_file_cut_short_at_any_place_is_refused(file):
+    raw = file.read_bytes()
+    for size in range(len(raw)):
+        with pytest.raises(ValueError, match="copy or export it again"):
+            format.unpack(raw[:size])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda raw: raw[:-1], "bytes, not"),
+        (lambda raw: raw + b"\n", "bytes, not"),
+        (lambda raw: b"", "ends after 0 bytes"),
+        (lambda raw: b"PK\x03\x04" + raw, "no export of wave_jax wrote it"),
+        (
+            lambda raw: raw[:8] + struct.pack("<I", 2) + raw[12:],
+            "format 2, not 1: take the wave_jax that wrote",
+        ),
+        (lambda raw: raw[:-9] + b"\x00" + raw[-8:], "damaged, as its SHA-256 shows"),
+    ],
+    ids=["shorter", "longer", "empty", "foreign", "newer", "changed"],
+)
+def test_what_is_not_whole_is_refused_with_a_sentence(file, tmp_path, change, message):
+    assert message in refused(tmp_path / "file", change(file.read_bytes()))
+
+
+def test_what_is_missing(tmp_path):
+    with pytest.raises(PredictorError, match=r"none\.wave cannot be read: No such file"):
+        predictor.load(tmp_path / "none.wave")
+    with pytest.raises(PredictorError, match="cannot be read: Is a directory"):
+        predictor.load(tmp_path)
+
+
+def without(content, name):
+    return content._replace(arrays={key: x for key, x in content.arrays.items() if key != name})
+
+
+def cut(content, name):
+    return content._replace(arrays={**content.arrays, name: content.arrays[name][:-1]})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content._replace(formula=content.formula._replace(read_out="product")),
+        lambda content: content._replace(tokenizer="{}"),
+        lambda content: content._replace(max_length=1),
+        lambda content: content._replace(classes=CLASSES[:2]),
+        lambda content: without(content, "classifier"),
+        lambda content: cut(content, "feed_forward"),
+        lambda content: cut(content, "embedding"),
+        lambda content: content._replace(arrays={**content.arrays, "embedding": np.zeros((60, 6), complex)}),
+    ],
+    ids=["formula", "tokenizer", "length", "classes", "missing", "shape", "rows", "dtype"],
+)
+def test_whole_but_not_as_written_here(file, tmp_path, change):
+    refused(tmp_path / "file", format.pack(change(format.unpack(file.read_bytes()))))
+
+
+def test_a_header_that_says_more_than_is_known(file, tmp_path):
+    content = format.unpack(file.read_bytes())
+    raw = format.pack(content)
+    _, _, header, _, _ = format._START.unpack_from(raw)
+    start = format._START.size
+    body = raw[start + header :]
+    head = json.dumps({**json.loads(raw[start : start + header]), "power": 9}).encode()
+    checksum = format._checksum(head, body)
+    raw = format._START.pack(b"WaveJAX\n", 1, len(head), len(body), checksum) + head + body
+    assert "take the wave_jax that wrote it" in refused(tmp_path / "file", raw)

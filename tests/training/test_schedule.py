@@ -1,0 +1,86 @@
+"""Rates, weight decay and dropped tokens along a run."""
+
+import itertools
+
+import jax
+import numpy as np
+import optax
+import pytest
+from tiny import TINY, build
+
+from wave_jax.data.batches import TokenArrays
+from wave_jax.training.config import TrainConfig
+from wave_jax.training.schedule import decay, drop_tokens, lengths, rate
+
+
+def tokens(texts, segments=False):
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(2, 9, texts)
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    ids = rng.integers(4, 11, offsets[-1]).astype(np.uint16)
+    ids[offsets[:-1]] = 2
+    numbers = np.concatenate([np.arange(n) // 2 for n in sizes]).astype(np.uint16) if segments else None
+    return TokenArrays(ids, offsets, np.zeros(texts, np.int32), 0, numbers)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_rate_is_optaxs(schedule):
+    config = TrainConfig(rate=0.5, warm_up=0.2, schedule=schedule)
+    falling = {
+        "constant": optax.constant_schedule(0.5),
+        "linear": optax.linear_schedule(0.5, 0.0, 40),
+        "cosine": optax.cosine_decay_schedule(0.5, 40),
+    }[schedule]
+    got = [float(rate(config, step, 50)) for step in range(50)]
+    want = [0.5 * (step + 1) / 10 for step in range(10)] + [float(falling(step)) for step in range(40)]
+    np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
+def test_weight_decay_spares_what_it_is_told_to():
+    decayed = {}
+    for spares in ("nothing", "vectors", "embeddings"):
+        of = decay(build(TINY), TrainConfig(weight_decay=0.5, decay_spares=spares))
+        parameters = (of.embedding, of.classifier.kernel, of.classifier.bias)
+        decayed[spares] = tuple(jax.tree.leaves(parameters))
+    assert decayed == {
+        "nothing": (0.5, 0.5, 0.5),
+        "vectors": (0.5, 0.5, 0.0),
+        "embeddings": (0.0, 0.5, 0.0),
+    }
+
+
+def test_dropped_tokens_are_a_share_and_never_the_first():
+    many = tokens(texts=2000)
+    kept = drop_tokens(many, 0.4, seed=1, epoch=0)
+    np.testing.assert_array_equal(kept.ids[kept.offsets[:-1]], 2)
+    rest = (len(kept.ids) - 2000) / (len(many.ids) - 2000)
+    assert rest == pytest.approx(0.6, abs=0.02)
+    for i in range(50):  # in their order
+        left = iter(many.ids[many.offsets[i] : many.offsets[i + 1]])
+        assert all(id in left for id in kept.ids[kept.offsets[i] : kept.offsets[i + 1]])
+    again, other = drop_tokens(many, 0.4, seed=1, epoch=0), drop_tokens(many, 0.4, seed=1, epoch=1)
+    np.testing.assert_array_equal(kept.ids, again.ids)
+    assert not np.array_equal(kept.offsets, other.offsets)
+    assert drop_tokens(many, 0.0, seed=1, epoch=0) is many
+
+
+@pytest.mark.parametrize("ordered", [True, False], ids=["in order", "pairs behind"])
+def test_sentences_are_numbered_anew(ordered):
+    many = tokens(texts=300, segments=True)
+    if not ordered:  # as behind a text, where its pairs name its sentences once more
+        turned = [many.segments[a:b][::-1] for a, b in itertools.pairwise(many.offsets)]
+        many = many._replace(segments=np.concatenate([[0, *row[:-1]] for row in turned]).astype(np.uint16))
+    kept = drop_tokens(many, 0.6, seed=0, epoch=0)
+    for a, b in zip(kept.offsets, kept.offsets[1:], strict=False):
+        numbers = kept.segments[a:b]
+        assert set(numbers.tolist()) == set(range(numbers.max() + 1))
+        assert not ordered or (np.diff(numbers.astype(int)) >= 0).all()
+
+
+def test_lengths_to_pad_to_cover_every_text_of_every_epoch():
+    many, config = tokens(texts=300), TrainConfig(drop_tokens=0.6)
+    shapes = lengths(many, config)
+    assert len(shapes) <= 5
+    assert shapes[-1] >= many.lengths.max()
+    assert lengths(many, TrainConfig()) == (4, 8)
+    assert lengths(many, TrainConfig(lengths=1)) == (8,)
