@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside and renamed, and arrays cached by their origin."""
+"""Files that are whole or absent, JSON with its own digest, and arrays cached by their origin."""
 
 import hashlib
 import io
@@ -31,7 +31,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes | memoryview) -> No
 
 
 def key_of(texts: Sequence[str], *settings: object) -> str:
-    """SHA-256 of texts and settings.
+    """Compute the SHA-256 of texts and settings.
 
     >>> key_of(["ab", "c"], 8) == key_of(["a", "bc"], 8)
     False
@@ -45,7 +45,7 @@ def key_of(texts: Sequence[str], *settings: object) -> str:
 
 
 def digest_of(content: Any) -> str:
-    """SHA-256 of what JSON can hold.
+    """Compute the SHA-256 of what JSON can hold.
 
     >>> digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
     True
@@ -54,7 +54,7 @@ def digest_of(content: Any) -> str:
 
 
 def sealed(content: dict[str, Any]) -> bytes:
-    """JSON that ends with the SHA-256 of its content.
+    """Write JSON that ends with the SHA-256 of its content.
 
     >>> unsealed(sealed({"d": 64}))
     {'d': 64}
@@ -63,7 +63,7 @@ def sealed(content: dict[str, Any]) -> bytes:
 
 
 def unsealed(raw: bytes) -> dict[str, Any]:
-    """What `sealed` made JSON of; raises ValueError for anything else."""
+    """Read what `sealed` wrote; raise a ValueError for anything else."""
     content = json.loads(raw)
     if not isinstance(content, dict) or content.pop("sha256", None) != digest_of(content):
         raise ValueError("its content does not agree with its SHA-256")
@@ -73,7 +73,7 @@ def unsealed(raw: bytes) -> dict[str, Any]:
 def cached(
     folder: str | os.PathLike[str], key: str, make: Callable[[], dict[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """The arrays of this key from the folder; made and put there where they are missing or damaged."""
+    """Return the arrays of this key from the folder; make them and put them there if they are missing or damaged."""
     path = Path(folder) / f"{key}.npz"
     arrays = _load(path, key)
     if arrays is not None:
@@ -91,7 +91,7 @@ def cached(
 
 
 def _load(path: Path, key: str) -> dict[str, np.ndarray] | None:
-    """The arrays of a cached file, or None where it is missing or not what was written under this key.
+    """Load the arrays of a cached file; None if it is missing or not what was written under this key.
 
     Nothing is parsed before the checksum at the end of the file holds.
     """

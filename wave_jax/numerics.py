@@ -1,4 +1,4 @@
-"""The few careful functions: what stays finite where the plain form does not."""
+"""The few careful functions: what stays finite if the plain form does not."""
 
 import jax
 import jax.numpy as jnp
@@ -8,10 +8,10 @@ __all__ = ["layer_norm", "masked", "masked_mean", "safe_sqrt"]
 
 
 def safe_sqrt(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """√x, and 0 with zero derivatives of every order where x ≤ 0.
+    """Compute √x, and 0 with zero derivatives of every order if x ≤ 0.
 
-    √ has an infinite slope at 0, and an infinite slope times a zero cotangent is NaN. The guard
-    stands on the input of √: a `where` on its output would come too late for the backward pass.
+    √ has an infinite slope at 0, and an infinite slope times a zero cotangent is NaN. The guard is on the input of
+    √: a `where` on its output would come too late for the backward pass.
 
     >>> safe_sqrt(jnp.array([4.0, 0.0]))
     Array([2., 0.], dtype=float32)
@@ -21,14 +21,14 @@ def safe_sqrt(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
 
 def masked(x: Float[Array, "*batch n d"], mask: Bool[Array, "*batch n"] | None) -> Float[Array, "*batch n d"]:
-    """x with the rows of padding set to 0. A selection, not a product: NaN in padding goes too."""
+    """Set the rows of padding to 0. This is a selection, not a product: NaN in padding goes too."""
     return x if mask is None else jnp.where(mask[..., None], x, jnp.zeros_like(x))
 
 
 def masked_mean(
     x: Float[Array, "*batch n d"], mask: Bool[Array, "*batch n"] | None
 ) -> Float[Array, "*batch d"]:
-    """Mean over the tokens that are no padding; 0 where all are padding.
+    """Mean over the tokens that are not padding; 0 if all are padding.
 
     >>> masked_mean(jnp.array([[1.0], [3.0], [9.0]]), jnp.array([True, True, False]))
     Array([2.], dtype=float32)
@@ -42,9 +42,15 @@ def masked_mean(
 def layer_norm(
     x: Float[Array, "*batch d"], scale: Float[Array, "*parts d"], bias: Float[Array, "*parts d"], eps: float
 ) -> Float[Array, "*batch d"]:
-    """(x - μ) / √(σ² + eps) · scale + bias, over the last axis.
+    """Normalize over the last axis: (x - μ) / √(σ² + eps) · scale + bias.
 
-    Centred first: E[x²] - μ² cancels, and XLA takes many times as long to compile its gradient.
+    x is centred first: E[x²] - μ² cancels, and XLA takes many times as long to compile its gradient.
+
+    Args:
+      x: what is normalized.
+      scale: factor after the norm.
+      bias: summand after the norm.
+      eps: added to the variance.
     """
     centred = x - jnp.mean(x, axis=-1, keepdims=True)
     return centred * jax.lax.rsqrt(jnp.mean(centred * centred, axis=-1, keepdims=True) + eps) * scale + bias

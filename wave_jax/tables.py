@@ -25,7 +25,7 @@ _LEAST = 6  # places that a column keeps in a narrow terminal
 
 
 def number(value: object) -> str:
-    """A number for reading: whole ones in full, others with three digits or four.
+    """Write a number for reading: whole ones in full, others with three digits or four.
 
     >>> [number(x) for x in (2026, 25_807_108, 0.954, 0.003, 2e-5, 12.3456, 86_400.5, math.nan, True, None)]
     ['2026', '25,807,108', '0.9540', '0.003', '2e-05', '12.35', '86,400', 'nan', 'yes', '']
@@ -43,7 +43,7 @@ def number(value: object) -> str:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """A Markdown table, numbers to the right. Cells are text or `code`: other marks, and HTML, are escaped.
+    """Write a Markdown table, numbers to the right. Cells are text or `code`: other marks and HTML are escaped.
 
     >>> print(markdown([{"model": "wave", "accuracy": 0.95}, {"model": "a|b", "accuracy": 1.0}]))
     | model | accuracy |
@@ -58,7 +58,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def csv(rows: Sequence[Row]) -> str:
-    """Comma-separated values with a header line, every digit kept.
+    """Write comma-separated values with a header line, every digit kept.
 
     >>> csv([{"text": 'say "oil", twice', "share": 1 / 3}])
     'text,share\\n"say ""oil"", twice",0.3333333333333333\\n'
@@ -72,7 +72,7 @@ def csv(rows: Sequence[Row]) -> str:
 
 
 def plain(rows: Sequence[Row], width: int = 80) -> str:
-    """Aligned columns for a terminal of `width` places; the widest columns of text are cut to fit.
+    """Write aligned columns for a terminal of `width` characters; the widest columns of text are cut to fit.
 
     >>> print(plain([{"model": "wave", "accuracy": 0.95}, {"model": "a bag of words", "accuracy": 0.8}], 20))
     model       accuracy
@@ -94,13 +94,13 @@ def plain(rows: Sequence[Row], width: int = 80) -> str:
 
 
 def _read(rows: Sequence[Row]) -> tuple[list[str], list[Mapping[str, Any]]]:
-    """The names of all columns, and the rows as mappings."""
+    """Return the names of all columns, and the rows as mappings."""
     table: list[Any] = [row._asdict() if isinstance(row, tuple) else row for row in rows]  # pyright: ignore
     return list(dict.fromkeys(name for row in table for name in row)), table
 
 
 def _columns(rows: Sequence[Row]) -> tuple[list[str], list[list[str]], list[bool]]:
-    """Names, cells, and which columns hold numbers alone."""
+    """Return names, cells, and which columns hold numbers alone."""
     names, table = _read(rows)
     cells = [[number(row.get(name)) for name in names] for row in table]
     values = [[_native(row[name]) for row in table if row.get(name) is not None] for name in names]
@@ -108,7 +108,7 @@ def _columns(rows: Sequence[Row]) -> tuple[list[str], list[list[str]], list[bool
 
 
 def _native(value: Any) -> Any:
-    """Python's own number for NumPy's and JAX's."""
+    """Return Python's own number for NumPy's and JAX's."""
     return value.item() if getattr(value, "shape", None) == () else value
 
 
@@ -117,12 +117,12 @@ def _escaped(cell: str) -> str:
 
 
 def _printable(cell: str) -> str:
-    """On one line, and nothing in it that moves a terminal's cursor."""
+    """Put a cell on one line, without anything that moves a terminal's cursor."""
     return "".join(c if c.isprintable() else "\ufffd" for c in " ".join(cell.split()))
 
 
 def _places(cell: str) -> list[int]:
-    """Places taken up to each character: East Asian ones and most emoji take two, accents none."""
+    """Return the columns taken up to each character: East Asian ones and most emoji take two, accents none."""
     wide = ((unicodedata.east_asian_width(c) in "WF") + (not unicodedata.combining(c)) for c in cell)
     return list(itertools.accumulate(wide, initial=0))
 

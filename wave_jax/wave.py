@@ -1,4 +1,4 @@
-"""The papers' formulas on bare arrays: a token as a complex wave, and two ways for waves to meet.
+"""The papers' formulas on bare arrays: a token as a complex wave, and two ways to combine waves.
 
 P1 is "Wave Network: An Ultra-Small Language Model" (arXiv 2411.02674), P2 "The Backpropagation of
 the Wave Network" (arXiv 2411.06989). `docs/maths.md` derives everything here.
@@ -17,7 +17,7 @@ the Wave Network" (arXiv 2411.06989). `docs/maths.md` derives everything here.
 | `logits` | | (*batch, c) | scores of the classes |
 
 Sizes: n tokens, d width, v vocabulary, c classes, b batch. The token axis is -2 and any leading axes
-work. A `mask` is True where a token stands and False on padding.
+work. A `mask` is True at tokens and False at padding.
 """
 
 from collections.abc import Sequence
@@ -53,14 +53,17 @@ def encode(
     segments: Int[Array, "*batch n"] | None = None,
     rows: Sequence[int] | None = None,
 ) -> Complex[Array, "*batch r d"]:
-    """Tokens to waves: Z_jk = w_jk + i·s_jk with s_jk = √(Σ_{m≠j} w_mk²).
+    """Turn tokens into waves: Z_jk = w_jk + i·s_jk with s_jk = √(Σ_{m≠j} w_mk²).
 
-    In the papers' polar form Z = G·exp(iα), G_k = √(Σ_j w_jk²), α = arctan2(√(1 - (w/G)²), w/G) (P1
-    section 3.1). The real part is the token itself, the imaginary part the norm of all the others.
+    In the papers' polar form, Z = G·exp(iα), G_k = √(Σ_j w_jk²), α = arctan2(√(1 - (w/G)²), w/G) (P1 section 3.1).
+    The phase tells how much of the norm G this token contributes. In Cartesian form, the real part is the token
+    itself and the imaginary part is the norm of all other tokens. float16 and bfloat16 are computed in float32.
 
-    `segments` (ids in 0..n-1) restricts "the others" to the same segment: sentence-level G. `rows`
-    returns the waves of these positions only; G still counts every token. A masked row holds
-    0 + i·G. float16 and bfloat16 are computed in float32.
+    Args:
+      w: token vectors, real.
+      mask: True at tokens, False at padding. A masked row holds 0 + i·G.
+      segments: ids in 0..n-1; "all other tokens" are then those of the same segment: sentence-level G.
+      rows: positions whose waves are returned; all if not given. G still counts every token.
 
     >>> encode(jnp.array([[3.0], [4.0]]))
     Array([[3.+4.j],
@@ -81,10 +84,10 @@ def encode(
 def _others(
     w2: Float[Array, "*batch n d"], segments: Int[Array, "*batch n"] | None
 ) -> Float[Array, "*batch n d"]:
-    """Σ_{m≠j} w_m² for every j, over the text or over j's segment, without cancellation.
+    """Compute Σ_{m≠j} w_m² for every j, over the text or over j's segment, without cancellation.
 
-    The plain G² - w_j² loses everything where w_j dominates. But at most one token of a dimension holds more
-    than half of G²: its others are added up, and for the rest the subtraction loses one bit at most.
+    The plain G² - w_j² loses everything if w_j dominates. But at most one token of a dimension holds more than
+    half of G²: its others are added up, and for the rest the subtraction loses one bit at most.
     """
     total = _sum_of_peers(w2, segments)
     dominates = w2 + w2 > total
@@ -95,7 +98,7 @@ def _others(
 def _sum_of_peers(
     x: Float[Array, "*batch n d"], segments: Int[Array, "*batch n"] | None
 ) -> Float[Array, "*batch n_or_1 d"]:
-    """Σ_m x_m over all tokens, or for every token over those of its segment; O(n·d) both."""
+    """Compute Σ_m x_m over all tokens, or for every token over those of its segment; both in O(n·d)."""
     if segments is None:
         return jnp.sum(x, axis=-2, keepdims=True)
     n, d = x.shape[-2:]
@@ -114,7 +117,7 @@ def _others_of_row(
     segments: Int[Array, "*batch n"] | None,
     row: int,
 ) -> Float[Array, "*batch d"]:
-    """Σ_{m≠row} w_m² for one row: a plain sum, so nothing cancels."""
+    """Compute Σ_{m≠row} w_m² for one row: a plain sum, so nothing cancels."""
     other = jnp.arange(w.shape[-2]) != row
     if mask is not None:
         other = other & mask
@@ -125,7 +128,7 @@ def _others_of_row(
 
 
 def magnitude(Z: Complex[Array, "*s"]) -> Float[Array, "*s"]:
-    """|Z|, with zero gradient at Z = 0. For a wave fresh from `encode` it is G in every row.
+    """Compute |Z|, with zero gradient at Z = 0. For a wave fresh from `encode` it is G in every row.
 
     >>> magnitude(jnp.array([3.0 + 4.0j]))
     Array([5.], dtype=float32)
@@ -134,7 +137,7 @@ def magnitude(Z: Complex[Array, "*s"]) -> Float[Array, "*s"]:
 
 
 def phase(Z: Complex[Array, "*s"]) -> Float[Array, "*s"]:
-    """α = arctan2(Im Z, Re Z); 0 with zero gradient at Z = 0. In [0, π] for a wave from `encode`.
+    """Compute α = arctan2(Im Z, Re Z); 0 with zero gradient at Z = 0. In [0, π] for a wave from `encode`.
 
     >>> phase(jnp.array([1.0j]))
     Array([1.5707964], dtype=float32)
@@ -145,7 +148,7 @@ def phase(Z: Complex[Array, "*s"]) -> Float[Array, "*s"]:
 
 
 def interfere(Z1: Complex[Array, "*s"], Z2: Complex[Array, "*s"]) -> Complex[Array, "*s"]:
-    """Wave interference Z + Z' = (w + w') + i(s + s') (P1 section 3.2).
+    """Combine two waves by interference: Z + Z' = (w + w') + i(s + s') (P1 section 3.2).
 
     |Z + Z'|² = G² + G'² + 2·G·G'·cos(α - α'): waves in step strengthen each other.
     """
@@ -153,7 +156,7 @@ def interfere(Z1: Complex[Array, "*s"], Z2: Complex[Array, "*s"]) -> Complex[Arr
 
 
 def modulate(Z1: Complex[Array, "*s"], Z2: Complex[Array, "*s"]) -> Complex[Array, "*s"]:
-    """Wave modulation Z·Z' = (w·w' - s·s') + i(w·s' + w'·s) (P1 section 3.2).
+    """Combine two waves by modulation: Z·Z' = (w·w' - s·s') + i(w·s' + w'·s) (P1 section 3.2).
 
     Magnitudes multiply, |Z·Z'| = G·G', and phases add.
     """
@@ -161,7 +164,7 @@ def modulate(Z1: Complex[Array, "*s"], Z2: Complex[Array, "*s"]) -> Complex[Arra
 
 
 def read_out(Z: Complex[Array, "*batch n d"], kind: ReadOut) -> Float[Array, "*batch n dx"]:
-    """The way g from a wave back to real vectors: "real", "magnitude", or "real_imag" side by side (2d).
+    """Turn a wave back into real numbers: "real", "magnitude", or "real_imag" side by side (2d).
 
     What each can see (`docs/maths.md`): the real part of an interference holds no other token, the
     magnitude of a modulation no phase; real and imaginary parts together lose nothing.
@@ -192,10 +195,19 @@ def mix(
     combine: Combine,
     read_out: ReadOut,
 ) -> Float[Array, "*batch r dx"]:
-    """g(f(w, w')): encode both variants, let them meet, read out; the whole wave part of a layer.
+    """Compute g(f(w, w')): encode both variants, combine them, read out; the whole wave part of a layer.
 
-    `segments` makes Z1 sentence-level, Z2 keeps the whole text. For the backward pass the arguments are
-    kept and nothing else of their size: the waves are made again, cheap to make and many times as large.
+    For the backward pass the arguments are kept and nothing else of their size: the waves are made again, which is
+    cheap, and they are many times as large.
+
+    Args:
+      w1: first variant of the tokens.
+      w2: second variant.
+      mask: True at tokens, False at padding.
+      segments: makes Z1 sentence-level; Z2 keeps the whole text.
+      rows: positions to compute; all if not given.
+      combine: how the two waves are combined.
+      read_out: the way from a wave back to real numbers.
 
     >>> mix(jnp.ones((2, 3)), jnp.ones((2, 3)), combine="modulate", read_out="magnitude").shape
     (2, 3)

@@ -29,7 +29,7 @@ class BagConfig:
         check_setting("max_length", self.max_length, self.max_length >= 2, "at least 2 ([CLS] and [SEP])")
 
     def build(self, *, v: int, c: int, rngs: nnx.Rngs) -> "Bag":
-        """A network for v rows of vocabulary and c classes, with random parameters.
+        """Build a network for v rows of vocabulary and c classes, with random parameters.
 
         >>> BagConfig(d=8).build(v=100, c=4, rngs=nnx.Rngs(0)).embedding.shape
         (100, 8)
@@ -49,7 +49,7 @@ class Bag(Network):
         self.classifier = Linear(config.d, c, rngs=rngs)
 
     def trace(self, ids, mask, segments=None, key=None, nudge=None) -> Trace:
-        """w, h and logits; `nudge`, shaped like the trace, is added to them on the way."""
+        """Return w, h and logits; `nudge`, shaped like the trace, is added to them on the way."""
         check_inputs(ids, mask, segments, self.v)
         nudge = nudge or Trace()
         w = nudged(masked(lookup(self.embedding, ids), mask), nudge.w)

@@ -1,4 +1,4 @@
-"""BERT behind the same call as the house's networks, started at random or from a local folder's weights.
+"""BERT behind the same call as all networks, started at random or from a local folder's weights.
 
     ids -> w -> norm -> (attention, norm, feed forward, norm) x layers -> pooler of [CLS] -> h -> logits
 
@@ -93,7 +93,7 @@ class BertConfig:
 
     @classmethod
     def read(cls, folder: str | Path) -> "BertConfig":
-        """The settings in a folder's config.json; what the file does not name keeps its default."""
+        """Read the settings in a folder's config.json; what the file does not name keeps its default."""
         file = weights_file(folder, "config.json")
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
@@ -112,7 +112,7 @@ class BertConfig:
             raise ValueError(f"{file}: {error}") from None
 
     def build(self, *, v: int | None = None, c: int, rngs: nnx.Rngs) -> "Bert":
-        """A BERT with random weights for v rows of vocabulary (vocab_size of them if not told) and c classes.
+        """Build a BERT with random weights for v rows of vocabulary (vocab_size if not given) and c classes.
 
         >>> config = BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, vocab_size=100)
         >>> config.build(c=4, rngs=nnx.Rngs(0)).embedding.shape
@@ -169,7 +169,7 @@ class Bert(Network):
         self.classifier = linear(d, c)
 
     def trace(self, ids, mask, segments=None, key=None, nudge=None) -> Trace:
-        """w (before its norm), h and logits; `nudge`, shaped like the trace, is added to them on the way."""
+        """Return w (before its norm), h and logits; `nudge`, shaped like the trace, is added to them on the way."""
         check_inputs(ids, mask, segments, self.v)
         nudge = nudge or Trace()
         config = self.config
@@ -187,6 +187,7 @@ class Bert(Network):
 
 
 def weights_file(folder: str | Path, name: str) -> Path:
+    """Return the path of a file in a BERT's folder; raise a FileNotFoundError if it is missing."""
     file = Path(folder) / name
     if not file.is_file():
         raise FileNotFoundError(

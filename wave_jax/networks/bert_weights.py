@@ -15,7 +15,7 @@ __all__ = ["load", "word_embeddings"]
 
 
 def load(folder: str | Path, c: int, rngs: nnx.Rngs) -> Bert:
-    """The BERT of a folder, with a fresh classifier for c classes; its weights become float32."""
+    """Load the BERT of a folder, with a fresh classifier for c classes; its weights become float32."""
     model = BertConfig.read(folder).build(c=c, rngs=rngs)
     parts = list(_parts(model))
     # A Linear of PyTorch keeps its weight as (out, in).
@@ -26,13 +26,13 @@ def load(folder: str | Path, c: int, rngs: nnx.Rngs) -> Bert:
 
 
 def word_embeddings(folder: str | Path) -> np.ndarray:
-    """The table of words (vocab_size, hidden_size) alone: for `TransformerConfig.build(words=...)`."""
+    """Load the table of words (vocab_size, hidden_size) alone, for `TransformerConfig.build(words=...)`."""
     config, name = BertConfig.read(folder), "embeddings.word_embeddings.weight"
     return _read(folder, {name: (config.vocab_size, config.hidden_size)})[name]
 
 
 def _parts(model: Bert) -> Iterator[tuple[str, nnx.Param, bool]]:
-    """Every parameter but the classifier's: its name in the file, itself, and whether it is turned there."""
+    """Yield every parameter but the classifier's: its name in the file, itself, and whether the file transposes it."""
     yield "embeddings.word_embeddings.weight", model.embedding, False
     yield "embeddings.position_embeddings.weight", model.positions, False
     yield "embeddings.token_type_embeddings.weight", model.types, False
@@ -56,7 +56,7 @@ def _parts(model: Bert) -> Iterator[tuple[str, nnx.Param, bool]]:
 
 
 def _read(folder: str | Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """These weights of a folder's model.safetensors, once all of them have been found there in shape."""
+    """Read these weights of a folder's model.safetensors, after checking that all are there in their shapes."""
     file = weights_file(folder, "model.safetensors")
     try:
         with safe_open(file, framework="np") as stored:
@@ -85,6 +85,6 @@ def _check_shapes(
 
 
 def _plain(name: str) -> str:
-    """A weight's name without the model's prefix, and with the newer names for a norm's scale and bias."""
+    """Remove the model's prefix from a weight's name, and give a norm's scale and bias their newer names."""
     name = name.removeprefix("bert.")
     return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")

@@ -1,4 +1,4 @@
-"""What every network of the house shares: its named stages, its checks of input, and how it is counted."""
+"""The parts that networks are made of: tables, linear maps, norms, dropout, positions and attention."""
 
 import math
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ class Embedding(nnx.Param):
 
 
 class LayerNorm(nnx.Module):
-    """`numerics.layer_norm` with its scale and bias, of each of the `parts` of x by itself."""
+    """`numerics.layer_norm` with a scale and bias, applied to each of the `parts` of x by itself."""
 
     def __init__(self, d: int, eps: float, parts: int = 1):
         self.eps = eps
@@ -47,11 +47,13 @@ class LayerNorm(nnx.Module):
 
 
 class Linear(nnx.Linear):
-    """x·matrix + bias. With several `parts`, each part of the output sees only its part of x, or, where x is
-    several vectors side by side, of each of them: the kernel (in / parts, out) leaves the zeros out.
+    """A linear map x·matrix + bias, possibly block-diagonal.
+
+    With several `parts`, each part of the output sees only its part of x, or, if x is several vectors side by side,
+    its part of each of them. The kernel (in / parts, out) leaves the zeros out.
 
     All tokens of a batch are the rows of one matrix: the gradient of the kernel is then a plain product of
-    matrices, where XLA's CPU backend would first transpose a copy of (b, n, d).
+    matrices. Otherwise XLA's CPU backend would first transpose a copy of (b, n, d).
     """
 
     def __init__(
@@ -83,7 +85,7 @@ class ParameterCount(NamedTuple):
 
 
 def count_parameters(model: nnx.Module) -> ParameterCount:
-    """All parameters, and those outside the embedding tables (of tokens, positions, token types)."""
+    """Count all parameters, and those outside the embedding tables (of tokens, positions, token types)."""
     total = tables = 0
     for leaf in jax.tree.leaves(model, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable)):
         size = sum(array.size for array in jax.tree.leaves(leaf))
@@ -93,7 +95,7 @@ def count_parameters(model: nnx.Module) -> ParameterCount:
 
 
 def dropout(x: Float[Array, "*s"], rate: float, key: PRNGKeyArray | None) -> Float[Array, "*s"]:
-    """Each number kept with probability 1 - rate and scaled by 1 / (1 - rate); x itself without a key."""
+    """Keep each number with probability 1 - rate and scale it by 1 / (1 - rate); return x itself without a key."""
     if key is None or rate == 0:
         return x
     kept = jax.random.bernoulli(key, 1 - rate, x.shape)
@@ -101,13 +103,15 @@ def dropout(x: Float[Array, "*s"], rate: float, key: PRNGKeyArray | None) -> Flo
 
 
 def lookup(table: Embedding, ids: Int[Array, "*batch n"]) -> Float[Array, "*batch n d"]:
-    """The rows of a table; NaN for an id beyond it, which training reports, where plain indexing would
-    quietly take the last row."""
+    """Return the rows of a table, and NaN for an id beyond it.
+
+    Plain indexing would quietly take the last row; training reports NaN.
+    """
     return table[...].at[ids].get(mode="fill", fill_value=jnp.nan)
 
 
 def sinusoidal(n: int, d: int) -> np.ndarray:
-    """Fixed positions: sin(j·f_k) in even dimensions, cos(j·f_k) in odd ones, f_k = 10000^(-2k/d).
+    """Make fixed positions: sin(j·f_k) in even dimensions, cos(j·f_k) in odd ones, f_k = 10000^(-2k/d).
 
     >>> sinusoidal(2, 2).round(4).tolist()
     [[0.0, 1.0], [0.8414999842643738, 0.5403000116348267]]
@@ -119,7 +123,14 @@ def sinusoidal(n: int, d: int) -> np.ndarray:
 def embed(
     words: Embedding, positions: Embedding | None, kind: str, ids: Int[Array, "*batch n"]
 ) -> Float[Array, "*batch n d"]:
-    """Embedding + position: learned where there is a table of them, else of this kind."""
+    """Add up embedding and position of each token.
+
+    Args:
+      words: the table of tokens.
+      positions: the table of learned positions, if there is one.
+      kind: "sinusoidal" for fixed positions; ignored if there is a table.
+      ids: the tokens.
+    """
     w = lookup(words, ids)
     n, d = w.shape[-2:]
     if positions is not None:
@@ -128,7 +139,7 @@ def embed(
 
 
 def learned_positions(table: Embedding, n: int, setting: str) -> Float[Array, "n d"]:
-    """The first n rows of a table of positions, whose length is a setting of the network."""
+    """Return the first n rows of a table of positions, whose length is a setting of the network."""
     if n > table.shape[0]:
         raise ValueError(
             f"a text of {n} tokens is longer than the {table.shape[0]} learned positions:"
@@ -146,7 +157,17 @@ def attend(
     rate: float = 0.0,
     key: PRNGKeyArray | None = None,
 ) -> Float[Array, "*batch n d"]:
-    """softmax(Q·Kᵀ / √(d/heads))·V in every head, over the tokens that are no padding."""
+    """Compute softmax(Q·Kᵀ / √(d/heads))·V in every head, over the tokens that are not padding.
+
+    Args:
+      Q: queries.
+      K: keys.
+      V: values.
+      mask: True at tokens, False at padding.
+      heads: number of heads that share the width d.
+      rate: share of the attention that dropout sets to 0.
+      key: key of dropout; none means evaluation.
+    """
     split = (*Q.shape[:-1], heads, Q.shape[-1] // heads)
     Q, K, V = Q.reshape(split), K.reshape(split), V.reshape(split)
     scores = jnp.einsum("...nhe,...mhe->...hnm", Q, K) / math.sqrt(split[-1])
@@ -157,5 +178,5 @@ def attend(
 
 
 def fold(key: PRNGKeyArray | None, i: int) -> PRNGKeyArray | None:
-    """The i-th key made from this one; none from none."""
+    """Return the i-th key made from this one; None from None."""
     return None if key is None else jax.random.fold_in(key, i)

@@ -50,7 +50,14 @@ class Network(nnx.Module):
         segments: Int[Array, "*batch n"] | None = None,
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "*batch c"]:
-        """Return the logits of each text."""
+        """Return the logits of each text.
+
+        Args:
+          ids: rows of the embedding table.
+          mask: True at tokens, False at padding.
+          segments: the sentence of each token, for networks that read it.
+          key: key of dropout; none means evaluation.
+        """
         return self.trace(ids, mask, segments, key).logits
 
     def voices(
@@ -60,7 +67,14 @@ class Network(nnx.Module):
         segments: Int[Array, "*batch n"] | None = None,
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "voices *batch c"]:
-        """Return the logits of each voice, whose mean is the call; a network that is no ensemble has one."""
+        """Return the logits of each voice, whose mean is the call; a network that is not an ensemble has one voice.
+
+        Args:
+          ids: rows of the embedding table.
+          mask: True at tokens, False at padding.
+          segments: the sentence of each token.
+          key: key of dropout; none means evaluation.
+        """
         return self(ids, mask, segments, key)[None]
 
     def trace(
@@ -73,13 +87,19 @@ class Network(nnx.Module):
     ) -> Trace:
         """Return the stages that the network has.
 
-        `nudge`, shaped like the trace, is added to them on the way.
+        Args:
+          ids: rows of the embedding table.
+          mask: True at tokens, False at padding.
+          segments: the sentence of each token.
+          key: key of dropout; none means evaluation.
+          nudge: shaped like the trace; added to the stages on the way. The derivative with respect to it, at 0, is the
+            derivative by stage.
         """
         raise NotImplementedError
 
 
 def nudged(stage: Array, nudge: Array | None) -> Array:
-    """A stage of a trace with what is to be added to it."""
+    """Add a nudge to a stage of a trace, if there is one."""
     return stage if nudge is None else stage + nudge
 
 
@@ -89,10 +109,15 @@ def check_inputs(
     segments: Int[Array, "*batch n"] | None,
     v: int,
 ) -> None:
-    """Raises ValueError for ids, mask or segments that no network can read.
+    """Raise a ValueError for ids, mask or segments that no network can read.
 
-    Values are looked at only outside of jit; inside, an id beyond the table becomes NaN, which
-    training reports.
+    Values are checked only outside of jit; inside, an id beyond the table becomes NaN, which training reports.
+
+    Args:
+      ids: rows of the embedding table.
+      mask: True at tokens.
+      segments: the sentence of each token, or None.
+      v: number of rows of the table.
     """
     if ids.ndim < 1 or not jnp.issubdtype(ids.dtype, jnp.integer):
         raise ValueError(f"ids must be integers of shape (*batch, n), got {ids.dtype}{ids.shape}.")

@@ -1,7 +1,6 @@
-"""What the Wave Network is measured against, behind the same call: a Transformer and a bag of embeddings.
+"""The Transformer that the Wave Network is measured against, behind the same call.
 
 ids -> w -> (attention, feed forward) x layers -> pool -> h -> logits
-ids -> w -> mean -> h -> logits
 """
 
 from dataclasses import dataclass
@@ -53,7 +52,13 @@ class TransformerConfig:
         check_setting("max_length", self.max_length, self.max_length >= 2, "at least 2 ([CLS] and [SEP])")
 
     def build(self, *, v: int, c: int, rngs: nnx.Rngs, words: np.ndarray | None = None) -> "Transformer":
-        """A network for v rows of vocabulary and c classes; `words` (v, d) are word embeddings to start from.
+        """Build a network for v rows of vocabulary and c classes.
+
+        Args:
+          v: rows of the vocabulary.
+          c: number of classes.
+          rngs: random numbers for the parameters.
+          words: word embeddings (v, d) to start from; random if not given.
 
         >>> config = TransformerConfig(d=8, heads=2, width=16)
         >>> config.build(v=100, c=4, rngs=nnx.Rngs(0)).embedding.shape
@@ -67,7 +72,7 @@ class TransformerConfig:
 
 
 class Attention(nnx.Module):
-    """`network.attend` between linear maps."""
+    """`layers.attend` between linear maps."""
 
     def __init__(self, d: int, heads: int, rngs: nnx.Rngs):
         self.heads = heads
@@ -112,7 +117,7 @@ class Transformer(Network):
         self.classifier = Linear(config.d, c, rngs=rngs)
 
     def trace(self, ids, mask, segments=None, key=None, nudge=None) -> Trace:
-        """w, h and logits; `nudge`, shaped like the trace, is added to them on the way."""
+        """Return w, h and logits; `nudge`, shaped like the trace, is added to them on the way."""
         check_inputs(ids, mask, segments, self.v)
         nudge = nudge or Trace()
         w = nudged(masked(embed(self.embedding, self.positions, self.config.positions, ids), mask), nudge.w)

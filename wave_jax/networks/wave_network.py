@@ -1,4 +1,4 @@
-"""The Wave Network: parameters round the formulas of `wave`, no maths of its own.
+"""The Wave Network: parameters around the formulas of `wave`, no maths of its own.
 
 ids -> w -> w1, w2 -> Z1, Z2 -> Z -> x -> feed forward, norm -> pool -> h -> logits
 """
@@ -61,7 +61,7 @@ class WaveConfig:
 
     @property
     def voices(self) -> int:
-        """How many there are.
+        """Number of voices; 1 unless `voice_width` is set.
 
         >>> [WaveConfig(d=d, voice_width=8).voices for d in (7, 8, 20, 48)]
         [1, 1, 2, 6]
@@ -70,7 +70,7 @@ class WaveConfig:
         return next((k for k in range(self.d // width, 1, -1) if self.d % k == 0), 1)
 
     def build(self, *, v: int, c: int, rngs: nnx.Rngs) -> "WaveNetwork":
-        """A network for v rows of vocabulary and c classes, with random parameters.
+        """Build a network for v rows of vocabulary and c classes, with random parameters.
 
         >>> WaveConfig(d=8).build(v=100, c=4, rngs=nnx.Rngs(0)).embedding.shape
         (100, 8)
@@ -85,7 +85,7 @@ PAPER_INTERFERENCE = WaveConfig(positions="sinusoidal", combine="interfere")
 
 
 class WaveLayer(nnx.Module):
-    """Two variants, two waves, their meeting, read-out, feed forward and norm."""
+    """Two variants, their waves combined, read-out, feed forward and norm."""
 
     def __init__(self, config: WaveConfig, rngs: nnx.Rngs):
         d, parts = config.d, config.voices
@@ -96,7 +96,7 @@ class WaveLayer(nnx.Module):
         self.norm = LayerNorm(d, eps=1e-6, parts=parts)
 
     def __call__(self, w: Array, mask: Array, segments: Array | None, rows: tuple[int, ...] | None) -> Array:
-        """The layer's output at `rows`, or everywhere: all waves made and forgotten inside `wave.mix`."""
+        """Return the layer's output at `rows`, or everywhere; the waves are made and forgotten inside `wave.mix`."""
         config = self.config
         x = wave.mix(
             self.variant1(w),
@@ -110,10 +110,18 @@ class WaveLayer(nnx.Module):
         return self.output(x)
 
     def output(self, x: Array) -> Array:
+        """Apply feed forward, activation and norm to what was read out."""
         return self.norm(ACTIVATIONS[self.config.activation](self.feed_forward(x)))
 
     def trace(self, w: Array, mask: Array, segments: Array | None, nudge: Trace) -> tuple[Trace, Array]:
-        """The same step by step, with every stage kept."""
+        """Compute the same step by step, and return every stage with the output.
+
+        Args:
+          w: token vectors.
+          mask: True at tokens.
+          segments: the sentence of each token, at sentence level.
+          nudge: what is added to the stages on the way.
+        """
         w1 = nudged(self.variant1(w), nudge.w1)
         w2 = nudged(self.variant2(w), nudge.w2)
         Z1 = nudged(wave.encode(w1, mask, segments), nudge.Z1)
@@ -146,7 +154,7 @@ class WaveNetwork(Network):
         segments: Int[Array, "*batch n"] | None = None,
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "*batch c"]:
-        """Logits. Without a key there is no dropout. With pool "cls" the last layer computes one row only."""
+        """Return the logits of each text. With pool "cls" the last layer computes one row only."""
         return self.answer(self._text(ids, mask, segments, key))
 
     def voices(
@@ -156,17 +164,17 @@ class WaveNetwork(Network):
         segments: Int[Array, "*batch n"] | None = None,
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "voices *batch c"]:
-        """The logits of every voice by itself, of which the call returns the mean."""
+        """Return the logits of every voice by itself; the call returns their mean."""
         h = self._text(ids, mask, segments, key)
         voice = jnp.arange(self.config.d) * self.config.voices // self.config.d
         return jnp.stack([self.classifier(jnp.where(voice == k, h, 0)) for k in range(self.config.voices)])
 
     def answer(self, h: Float[Array, "*batch d"]) -> Float[Array, "*batch c"]:
-        """The logits of a text: the mean of what its voices say."""
+        """Return the logits of a text: the mean of its voices' logits."""
         return self.classifier(h / self.config.voices)
 
     def _text(self, ids: Array, mask: Array, segments: Array | None, key: Array | None) -> Array:
-        """h, the text as one vector."""
+        """Return h, the text as one vector."""
         self._check(ids, mask, segments)
         w = self.embed(ids)
         for i, layer in enumerate(self.layers):
@@ -183,7 +191,7 @@ class WaveNetwork(Network):
         key: PRNGKeyArray | None = None,
         nudge: Trace | None = None,
     ) -> Trace:
-        """Every named stage, for all tokens.
+        """Return every named stage, for all tokens.
 
         `nudge`, shaped like the trace, is added stage by stage on the way: the derivative with respect to
         it, at 0, is the derivative by stage (`gradients.by_stage`).
@@ -209,17 +217,18 @@ class WaveNetwork(Network):
             raise ValueError('levels="sentence" needs segments: the sentence number of every token.')
 
     def embed(self, ids: Array) -> Array:
+        """Add up embedding and position of each token."""
         return embed(self.embedding, self.positions, self.config.positions, ids)
 
     def _sentences(self, segments: Array | None) -> Array | None:
         return segments if self.config.levels == "sentence" else None
 
     def _only_cls(self, i: int) -> bool:
-        """Whether layer i is asked for the [CLS] row alone."""
+        """Return whether layer i computes the [CLS] row alone."""
         return self.config.pool == "cls" and i == self.config.layers - 1
 
     def _join(self, w: Array, output: Array, key: Array | None, i: int) -> Array:
-        """W + dropout(g(f(W))) (P1 eq. 8); a single layer stands without the sum (figure 6)."""
+        """Add a layer's output to its input, W + dropout(g(f(W))) (P1 eq. 8); a single layer has no sum (figure 6)."""
         output = dropout(output, self.config.dropout, fold(key, i))
         return output if self.config.layers == 1 else w + output
 
@@ -228,5 +237,5 @@ class WaveNetwork(Network):
 
 
 def _of_layer(nudge: Trace, i: int) -> Trace:
-    """The nudges of layer i: with several layers each stage is a tuple."""
+    """Return the nudges of layer i: with several layers each stage is a tuple."""
     return Trace(*(stage[i] if isinstance(stage, tuple) else stage for stage in nudge))

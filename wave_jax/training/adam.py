@@ -1,9 +1,8 @@
-"""Adam with decoupled weight decay, for networks whose largest parameter is a table of which a batch reads
-few rows.
+"""Adam with decoupled weight decay, made for a network whose largest parameter is an embedding table.
 
-The gradient of the table is never made as a whole: it is taken with respect to the rows that the batch reads
-and added to the moments there. Every row's moments still fade and every row still moves, in each step, so the
-result is Adam's, and equal to `optax.adamw` (`tests/test_optimizer.py`).
+A batch reads few rows of the table, so the gradient of the table is never made as a whole: it is taken with
+respect to the rows that the batch reads, and added to the moments there. Every row's moments still fade and
+every row still moves in each step. The result is Adam's, and equal to `optax.adamw`.
 """
 
 from collections.abc import Callable
@@ -29,10 +28,10 @@ class Rows(NamedTuple):
 
 
 def narrow(network: Any, ids: Int[Array, "*batch n"]) -> tuple[Any, Int[Array, "*batch n"]]:
-    """The network with a table of the rows that `ids` read, one per place, and the ids into that table.
+    """Shrink the embedding table to the rows that `ids` read, one per position, and rename the ids accordingly.
 
-    Places with the same token share the row of the first of them, so gradients arrive there as a sum, and
-    the other places' rows get none. Where there are more places than rows, the network stays as it is.
+    Positions with the same token share the row of the first of them, so their gradients arrive there as a sum, and
+    the other positions' rows get none. If there are more positions than rows, the network stays as it is.
     """
     if ids.size > network.embedding.shape[0]:
         return network, ids
@@ -47,7 +46,7 @@ def narrow(network: Any, ids: Int[Array, "*batch n"]) -> tuple[Any, Int[Array, "
 
 
 def as_table(gradient: Any, ids: Int[Array, "*batch n"]) -> Any:
-    """The gradient of a narrowed network as that of the whole one, its table's as `Rows`."""
+    """Turn the gradient of a narrowed network into that of the whole one, with the table's part as `Rows`."""
     if gradient.embedding.shape[0] != ids.size:  # a table of fewer rows, and not narrowed
         return gradient
     gradient = jax.tree.map(lambda x: x, gradient)
@@ -56,17 +55,18 @@ def as_table(gradient: Any, ids: Int[Array, "*batch n"]) -> Any:
 
 
 def norm(gradient: Any) -> Float[Array, ""]:
-    """√Σg² over all parameters."""
+    """Compute √Σg² over all parameters."""
     leaves = jax.tree.leaves(gradient, is_leaf=_is_rows)
     return jnp.sqrt(sum(jnp.sum(jnp.square(g.values if _is_rows(g) else g)) for g in leaves))
 
 
 def scaled(gradient: Any, by: Float[Array, ""]) -> Any:
+    """Multiply a gradient by a number."""
     return _each(lambda g: by * g, gradient)
 
 
 def init(network: Any) -> optax.ScaleByAdamState:
-    """Both moments 0."""
+    """Return Adam's initial state: both moments zero."""
     return optax.scale_by_adam().init(network)  # pyright: ignore[reportReturnType]
 
 
@@ -78,8 +78,17 @@ def adam(
     decay: Any,
     valid: Bool[Array, ""],
 ) -> tuple[Any, optax.ScaleByAdamState]:
-    """p - rate·(m̂ / (√v̂ + ε) + decay·p), with m and v the running means of g and g², hats their value
-    without the start at 0. `decay` holds a number per parameter. Where not `valid`, nothing changes.
+    """Move the parameters by Adam: p - rate·(m̂ / (√v̂ + ε) + decay·p).
+
+    m and v are the running means of g and g², hats their values without the start at 0.
+
+    Args:
+      network: the parameters.
+      gradient: their gradient, a table's as `Rows`.
+      state: Adam's moments.
+      rate: learning rate.
+      decay: weight decay of each parameter, as a network of numbers.
+      valid: if False, nothing changes.
     """
     gradient = _each(lambda g: jnp.where(valid, g, jnp.zeros_like(g)), gradient)
     m = _running(state.mu, gradient, _B1, valid)
@@ -96,7 +105,7 @@ def adam(
 
 
 def _running(mean: Any, gradient: Any, b: float, valid: Bool[Array, ""]) -> Any:
-    """b·mean + (1 - b)·g."""
+    """Update running means: b·mean + (1 - b)·g."""
     keep, take = jnp.where(valid, b, 1.0), jnp.where(valid, 1 - b, 0.0)
 
     def of(g, mean):

@@ -1,4 +1,4 @@
-"""Functions that are compiled for many shapes and settings, and forget the programs of long ago.
+"""Compiled functions that forget the programs of long ago.
 
 `jax.jit` keeps every program for ever. On a CPU each of a training step's takes hundreds of memory maps of
 the 65,530 that Linux grants a process: a search over some thirty settings would end in a segmentation fault.
@@ -17,12 +17,7 @@ _ARRAYS = (jax.Array, np.ndarray, np.generic)
 
 
 class Few:
-    """`jax.jit(function)` that starts anew where it would keep more than `most` programs.
-
-    >>> double = Few(lambda x: 2 * x, most=2)
-    >>> [int(double(jax.numpy.ones(n)).sum()) for n in (1, 2, 3)], len(double.known)
-    ([2, 4, 6], 1)
-    """
+    """`jax.jit(function)` that starts anew if it would keep more than `most` programs."""
 
     def __init__(self, function: Callable[..., Any], most: int, **options: Any):
         self.jitted: Any = jax.jit(function, **options)
@@ -40,11 +35,11 @@ class Few:
 
 
 def few(most: int, **options: Any) -> Callable[[Callable[..., Any]], Few]:
-    """`Few` as a decorator."""
+    """Make a decorator that applies `Few`."""
     return partial(Few, most=most, **options)
 
 
 def _kind(args: Any) -> Hashable:
-    """What a program hangs on: structure, shapes and types of arrays, and whatever is none."""
+    """Return what a program depends on: structure, shapes and types of arrays, and all other values."""
     leaves, structure = jax.tree.flatten(args)
     return structure, tuple((x.shape, x.dtype) if isinstance(x, _ARRAYS) else x for x in leaves)

@@ -1,7 +1,4 @@
-"""How a network is trained: the settings of a run, and what they do to its rate, its weights and its texts.
-
-All of it are functions of the settings and of the step or epoch, so that a run can go on from anywhere.
-"""
+"""How a network is trained: the settings of a run."""
 
 import math
 from dataclasses import dataclass
@@ -71,7 +68,7 @@ class TrainConfig:
         check_setting("seed", self.seed, 0 <= self.seed < 2**32, "in 0..2³²-1")
 
     def steps_for(self, texts: int) -> int:
-        """Steps of a whole run over so many texts.
+        """Return the number of steps of a whole run over so many texts.
 
         >>> PAPER.steps_for(100)
         8

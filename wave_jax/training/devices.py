@@ -1,4 +1,4 @@
-"""Which device holds what: batches cut over all devices of a mesh, the rest on each of them.
+"""Which device holds what: batches are sharded over all devices of a mesh, the rest is replicated.
 
 A mesh of None means one device, and every function here then leaves things as they are.
 """
@@ -17,7 +17,7 @@ __all__ = ["check_batch", "constrain", "data_mesh", "place", "shard"]
 
 
 def data_mesh(count: int | None = None) -> Mesh:
-    """One axis of `count` devices, or of all there are, in all processes.
+    """Make a mesh with one axis of `count` devices, or of all devices in all processes.
 
     >>> data_mesh(1).size
     1
@@ -29,13 +29,17 @@ def data_mesh(count: int | None = None) -> Mesh:
 
 
 def check_batch(b: int, mesh: Mesh | None) -> None:
+    """Raise a ValueError if a batch of b texts cannot be shared evenly by the devices of the mesh."""
     fits = mesh is None or b % mesh.size == 0
     check_setting("batch", b, fits, f"a multiple of the {mesh.size if mesh else 1} devices of the mesh")
 
 
 def place(tree: Any, mesh: Mesh | None, shard_tables: bool = False) -> Any:
-    """Arrays on every device of the mesh; with `shard_tables`, each device has its rows of the embedding
-    tables, and of whatever has their shape in the optimizer."""
+    """Put arrays on every device of the mesh.
+
+    With `shard_tables`, each device holds its rows of the embedding tables, and of whatever has their shape in the
+    optimizer.
+    """
     if mesh is None:
         return tree
     return jax.tree.map(_put, tree, _shardings(tree, mesh, shard_tables))
@@ -49,14 +53,14 @@ def _put(x: Any, sharding: NamedSharding) -> jax.Array:
 
 
 def constrain(tree: Any, mesh: Mesh | None, shard_tables: bool = False) -> Any:
-    """Inside of jit: results stay where `place` put them."""
+    """Keep results, inside of jit, where `place` put them."""
     if mesh is None:
         return tree
     return jax.lax.with_sharding_constraint(tree, _shardings(tree, mesh, shard_tables))
 
 
 def shard(tree: Any, mesh: Mesh | None) -> Any:
-    """Inside of jit: the first axis, of texts, cut over all devices."""
+    """Shard the first axis, of texts, over all devices, inside of jit."""
     if mesh is None:
         return tree
     whole = jax.lax.optimization_barrier(tree)  # else what made it is cut too, and gathered for other uses

@@ -21,7 +21,7 @@ __all__ = ["Evaluation", "evaluate", "predict"]
 
 
 class Evaluation(NamedTuple):
-    """What a network made of the labelled texts of a split."""
+    """The answers of a network to the labelled texts of a split, counted."""
 
     score: Score
     """Totals, added up in float64."""
@@ -30,11 +30,12 @@ class Evaluation(NamedTuple):
 
     @property
     def accuracy(self) -> float:
+        """The share of texts that were answered with their label."""
         return float(self.score.accuracy)
 
     @property
     def precision(self) -> np.ndarray:
-        """Of the texts answered with a class, the share that has its label; NaN where there is none."""
+        """Of the texts answered with a class, the share that has its label; NaN if there is none."""
         return _share(self.confusion, axis=0)
 
     @property
@@ -53,7 +54,14 @@ def _share(confusion: np.ndarray, axis: int) -> np.ndarray:
 
 
 def evaluate(network: Network, tokens: TokenArrays, batch: int = 256, mesh: Mesh | None = None) -> Evaluation:
-    """The totals over all texts with a label; they do not depend on the batch beyond float32 rounding."""
+    """Compute the totals over all texts with a label; they depend on the batch only through float32 rounding.
+
+    Args:
+      network: the network.
+      tokens: the split.
+      batch: texts of a batch.
+      mesh: devices that each batch is sharded over.
+    """
     logits, losses = _answers(network, tokens, batch, mesh)
     labels, answers = np.asarray(tokens.labels), logits.argmax(axis=-1)
     real = labels >= 0
@@ -67,14 +75,21 @@ def evaluate(network: Network, tokens: TokenArrays, batch: int = 256, mesh: Mesh
 
 
 def predict(network: Network, tokens: TokenArrays, batch: int = 256, mesh: Mesh | None = None) -> np.ndarray:
-    """The logits of every text, (texts, c) float32, in the order of the split."""
+    """Compute the logits of every text, (texts, c) float32, in the order of the split.
+
+    Args:
+      network: the network.
+      tokens: the split.
+      batch: texts of a batch.
+      mesh: devices that each batch is sharded over.
+    """
     return _answers(network, tokens, batch, mesh)[0]
 
 
 def _answers(
     network: Network, tokens: TokenArrays, batch: int, mesh: Mesh | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Logits and loss of every text."""
+    """Compute logits and loss of every text."""
     devices.check_batch(batch, mesh)
     c = network.classifier.out_features
     logits, losses = np.zeros((len(tokens.labels), c), np.float32), np.zeros(len(tokens.labels), np.float32)

@@ -1,7 +1,6 @@
 """Loss and accuracy of (network, batch) as pure functions.
 
-A batch is anything with `ids`, `mask`, `labels` and `segments` (`batches.Batch`). A label of -1 marks filler:
-a row that makes a batch full and counts nothing.
+A label of -1 marks filler: a row that makes a batch full and counts nothing.
 """
 
 from typing import Any, NamedTuple
@@ -27,7 +26,8 @@ class Score(NamedTuple):
     """Texts that are no filler."""
 
     def __add__(self, other: "Score") -> "Score":  # pyright: ignore[reportIncompatibleMethodOverride]
-        """
+        """Add up two scores.
+
         >>> Score(1.0, 2, 4) + Score(2.0, 1, 2)
         Score(loss=3.0, correct=3, count=6)
         """
@@ -35,21 +35,19 @@ class Score(NamedTuple):
 
     @property
     def mean_loss(self) -> Any:
+        """The mean of the texts' losses."""
         return self.loss / jnp.maximum(self.count, 1)
 
     @property
     def accuracy(self) -> Any:
+        """The share of texts whose largest logit is the label's."""
         return self.correct / jnp.maximum(self.count, 1)
 
 
 def score_of_logits(
     logits: Float[Array, "*batch c"], labels: Int[Array, "*batch"], smoothing: Real[Array, ""] | float = 0.0
 ) -> Score:
-    """Cross entropy -Σ_k q_k·log p_k against q = (1 - smoothing)·onehot(label) + smoothing / c.
-
-    >>> score_of_logits(jnp.zeros((1, 2)), jnp.array([0])).mean_loss.round(3)
-    Array(0.693, dtype=float32)
-    """
+    """Score logits by cross entropy -Σ_k q_k·log p_k against q = (1 - smoothing)·onehot(label) + smoothing / c."""
     real = labels >= 0
     log_p = jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)))
     of_label = jnp.take_along_axis(log_p, jnp.maximum(labels, 0)[..., None], axis=-1)[..., 0]
@@ -62,8 +60,16 @@ def score_of_logits(
 
 
 def score(network: Network, batch: Batch, key: PRNGKeyArray | None = None, smoothing: float = 0.0) -> Score:
-    """The score of a network on a batch; with a key, as in training: each voice of a network that has several
-    is to know the labels by itself, and the loss is the mean of theirs."""
+    """Score a network on a batch; with a key, as in training.
+
+    In training each voice of an ensemble learns the labels by itself: the loss is the mean of the voices' losses.
+
+    Args:
+      network: the network.
+      batch: the texts; rows of label -1 count nothing.
+      key: key of dropout; none means evaluation.
+      smoothing: share of the target that is spread over all classes.
+    """
     inputs = batch.ids, batch.mask, batch.segments
     if key is None:
         return score_of_logits(network(*inputs), batch.labels, smoothing)
@@ -76,5 +82,12 @@ def score(network: Network, batch: Batch, key: PRNGKeyArray | None = None, smoot
 def loss(
     network: Network, batch: Batch, key: PRNGKeyArray | None = None, smoothing: float = 0.0
 ) -> Float[Array, ""]:
-    """Mean loss over the texts of a batch: the function whose gradient is taken."""
+    """Compute the mean loss over the texts of a batch: the function whose gradient is taken.
+
+    Args:
+      network: the network.
+      batch: the texts; rows of label -1 count nothing.
+      key: key of dropout; none means evaluation.
+      smoothing: share of the target that is spread over all classes.
+    """
     return score(network, batch, key, smoothing).mean_loss

@@ -18,13 +18,13 @@ __all__ = ["decay", "drop_tokens", "lengths", "of_a_step", "rate", "share_droppe
 
 
 def of_a_step(config: TrainConfig) -> TrainConfig:
-    """The settings that one step is compiled for: runs that differ in others, as in their seed, share it."""
+    """Return the settings that one step is compiled for; runs that differ in others, as in their seed, share it."""
     names = ("weight_decay", "decay_spares", "clip", "smoothing", "dtype")
     return TrainConfig(**{name: getattr(config, name) for name in names})
 
 
 def rate(config: TrainConfig, step: Any, steps: int) -> Array:
-    """The learning rate of a step, counted from 0, in a run of `steps`.
+    """Compute the learning rate of a step, counted from 0, in a run of `steps`.
 
     >>> config = TrainConfig(rate=1.0, warm_up=0.5, schedule="linear")
     >>> [float(rate(config, step, 4)) for step in range(4)]
@@ -38,7 +38,7 @@ def rate(config: TrainConfig, step: Any, steps: int) -> Array:
 
 
 def decay(network: Network, config: TrainConfig) -> Any:
-    """The weight decay of every parameter, as a network of numbers."""
+    """Return the weight decay of every parameter, as a network of numbers."""
 
     def of(parameter: nnx.Variable) -> Any:
         vector = config.decay_spares != "nothing" and jnp.ndim(parameter[...]) < 2
@@ -49,7 +49,7 @@ def decay(network: Network, config: TrainConfig) -> Any:
 
 
 def share_dropped(train: TokenArrays, config: TrainConfig) -> float:
-    """The share of tokens that each epoch leaves out: `drop_tokens`, or less where texts are short.
+    """Compute the share of tokens that each epoch leaves out: `drop_tokens`, or less if texts are short.
 
     >>> short = TokenArrays(np.arange(40), np.array([0, 24, 40]), np.array([0, 1]))
     >>> share_dropped(short, TrainConfig(drop_tokens=0.6, keep_tokens=15))
@@ -60,9 +60,15 @@ def share_dropped(train: TokenArrays, config: TrainConfig) -> float:
 
 
 def drop_tokens(tokens: TokenArrays, share: float, seed: int, epoch: int) -> TokenArrays:
-    """The texts with each token but the first, [CLS], left out with probability `share`.
+    """Leave out each token but the first, [CLS], with probability `share`.
 
-    The texts get shorter, and training faster. A function of (seed, epoch) alone.
+    The texts get shorter, and training faster. The result is a function of (seed, epoch) alone.
+
+    Args:
+      tokens: the texts.
+      share: probability of leaving a token out.
+      seed: seed of the run.
+      epoch: number of the epoch.
 
     >>> tokens = TokenArrays(np.arange(8), np.array([0, 5, 8]), np.array([0, 1]))
     >>> kept = drop_tokens(tokens, 0.5, seed=0, epoch=0)
@@ -81,7 +87,7 @@ def drop_tokens(tokens: TokenArrays, share: float, seed: int, epoch: int) -> Tok
 
 
 def _dense(segments: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Sentence numbers without gaps: `wave.encode` wants them below the length of the text."""
+    """Number sentences without gaps: `wave.encode` needs them below the length of the text."""
     sizes = np.diff(offsets)
     text = np.repeat(np.arange(len(sizes)), sizes)
     _, number = np.unique(text << 16 | segments, return_inverse=True)
@@ -89,8 +95,7 @@ def _dense(segments: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 
 def lengths(train: TokenArrays, config: TrainConfig) -> tuple[int, ...]:
-    """The lengths to pad to, the same in every epoch and for every seed: those of one epoch, and the longest
-    text's."""
+    """Choose the lengths to pad to: those of one epoch, and the longest text's; the same in every epoch."""
     some = drop_tokens(train, share_dropped(train, config), seed=0, epoch=0)
     longest = buckets(train.lengths, most=1)
     return tuple(sorted({*buckets(some.lengths, most=config.lengths), *longest}))

@@ -1,4 +1,4 @@
-"""One training step and many: the state, the gradient of the loss, Adam, and the compiled loop over batches."""
+"""One training step and many: the state, the gradient of the loss, Adam, and the compiled loop."""
 
 from functools import partial
 from typing import Any, NamedTuple
