@@ -65,7 +65,7 @@ class Config:
     epochs: int | None = None
     """Another number of epochs than that of the settings."""
     grid: bool = False
-    """Also train the Transformer at every rate and warm-up of `report.GRID`; the best on validation gets all seeds."""
+    """Also train the Transformer over `report.GRID` of rates and warm-ups; the best has three seeds."""
     size: int | None = None
     """Planted training texts."""
 
