@@ -78,7 +78,7 @@ def models(networks: Networks, weights: str | None = None, names: Sequence[str] 
     """Return what the papers compare, at their size and settings or at SMALL's, and its variants.
 
     A wave has one voice, as the papers' have. A Transformer on given words is as wide as they are. At the
-    papers' size there are also waves without positions, and Transformers with the rates and warm-ups of `GRID`.
+    papers' size there are also waves without positions, and Transformers with rates and warm-ups of `GRID`.
 
     Args:
       networks: whose size and settings.
