@@ -184,10 +184,12 @@ def accuracy_table(rows: Rows) -> Rows:
 
 
 def difference_table(rows: Rows) -> Rows:
-    found = groups(rows)
+    """Compare each model with modulation at the seeds that it has."""
+    base = {(row["data"], row["seed"]): row for row in rows if row["model"] == "modulation"}
     return [
-        {"data": data, "model": model, **report.difference(of, found[data, "modulation"], "modulation")}
-        for (data, model), of in found.items()
+        {"data": data, "model": model}
+        | report.difference(of, [base[data, row["seed"]] for row in of], "modulation")
+        for (data, model), of in groups(rows).items()
         if model != "modulation"
     ]
 
