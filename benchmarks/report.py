@@ -36,13 +36,17 @@ def device() -> str:
     return f"{os.cpu_count()}-core {platform.machine()} CPU" if first.platform == "cpu" else first.device_kind
 
 
+def machine() -> str:
+    """Return versions, device and date: what a number was computed with."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("jax", "flax", "numpy"))
+    return f"Python {platform.python_version()}, {packages} · {device()} · {date.today()}"
+
+
 def origin(command: str) -> str:
-    """Command, commit, versions, device and date, as one Markdown line."""
+    """Return command, commit, versions, device and date, as one Markdown line."""
     head = ["git", "describe", "--always", "--dirty"]
     commit = subprocess.run(head, cwd=RESULTS, capture_output=True, text=True).stdout.strip() or "unknown"
-    python, today = platform.python_version(), date.today()
-    packages = ", ".join(f"{name} {version(name)}" for name in ("jax", "flax", "numpy"))
-    return f"`{command}` · commit {commit} · Python {python}, {packages} · {device()} · {today}"
+    return f"`{command}` · commit {commit} · {machine()}"
 
 
 def write(name: str, title: str, rows: Sequence[Mapping[str, object]], notes: str = "") -> None:

@@ -55,7 +55,17 @@ def main(args: Sequence[str] | None = None) -> None:
         return
     experiment = import_module(f"experiments.{chosen.name}")
     config = tyro.cli(experiment.Config, default=experiment.PRESETS[chosen.preset], args=settings)
-    answer(experiment, config, chosen.out or HERE / "results" / chosen.name)
+    answer(experiment, config, chosen.out or HERE / "results" / folder(chosen.name, config))
+
+
+def folder(name: str, config: Any) -> str:
+    """Return the folder of an answer: networks of the papers' size have their own beside SMALL's.
+
+    >>> from types import SimpleNamespace as Config
+    >>> folder("accuracy", Config(networks="paper")), folder("small", Config())
+    ('accuracy_paper', 'small')
+    """
+    return f"{name}_paper" if getattr(config, "networks", None) == "paper" else name
 
 
 def answer(experiment: Any, config: Any, out: Path) -> None:
@@ -69,15 +79,16 @@ def answer(experiment: Any, config: Any, out: Path) -> None:
 def everything(given: Everything, preset: str, out: Path) -> None:
     """All experiments not finished with these settings, each into its folder of `out`; then the claims."""
     for name in NAMES:
-        experiment, finished = import_module(f"experiments.{name}"), out / name / "finished.txt"
+        experiment = import_module(f"experiments.{name}")
         known = {field.name for field in fields(experiment.Config)}
         changes = {setting: value for setting, value in vars(given).items() if value and setting in known}
         config = replace(experiment.PRESETS[preset], **changes)
+        finished = out / folder(name, config) / "finished.txt"
         if finished.exists() and finished.read_text() == f"{config}\n":
             print(f"{name} is finished.")
             continue
         print(f"{name} begins.", flush=True)
-        answer(experiment, config, out / name)
+        answer(experiment, config, finished.parent)
     claims.write(out)
 
 

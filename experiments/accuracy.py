@@ -65,7 +65,7 @@ class Config:
     epochs: int | None = None
     """Another number of epochs than that of the settings."""
     grid: bool = False
-    """Also train the Transformer at every rate and warm-up of `report.GRID`; the best on validation gets all seeds."""
+    """Also train the Transformer over `report.GRID` of rates and warm-ups; the best has three seeds."""
     size: int | None = None
     """Planted training texts."""
 
@@ -184,10 +184,12 @@ def accuracy_table(rows: Rows) -> Rows:
 
 
 def difference_table(rows: Rows) -> Rows:
-    found = groups(rows)
+    """Compare each model with modulation at the seeds that it has."""
+    base = {(row["data"], row["seed"]): row for row in rows if row["model"] == "modulation"}
     return [
-        {"data": data, "model": model, **report.difference(of, found[data, "modulation"], "modulation")}
-        for (data, model), of in found.items()
+        {"data": data, "model": model}
+        | report.difference(of, [base[data, row["seed"]] for row in of], "modulation")
+        for (data, model), of in groups(rows).items()
         if model != "modulation"
     ]
 

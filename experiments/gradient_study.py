@@ -54,6 +54,8 @@ class Config:
     """Folder of a BERT, which is then studied too."""
     networks: report.Networks = "paper"
     """The papers' size and settings, or SMALL's."""
+    models: tuple[str, ...] = ()
+    """What is studied, else all; both waves among them."""
     seeds: int = 5
     """Of training, and of the texts whose gradients are studied."""
     steps: int = 500
@@ -72,7 +74,7 @@ PRESETS = {"full": Config(), "smoke": Config(networks="small", seeds=1, steps=4,
 def main(config: Config, out: Path) -> None:
     loaded = report.load(config.data, size=config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
-    names = (*WAVES, "Transformer", *(["BERT"] if config.weights else []))
+    names = config.models or (*WAVES, "Transformer", *(["BERT"] if config.weights else []))
     keys: list[dict[str, Any]] = [
         {"data": dataset.name, "digest": dataset.digest, "train": len(dataset.train), "model": model}
         | {"preset": preset, "seed": seed}
@@ -182,9 +184,9 @@ def of_data(name: str, cells: Cells) -> dict[str, Any]:
         shown: {model: curve(f"{place}_norm", model).mean(axis=0) for model in models}
         for place, shown in PLACES.items()
     }
-    found: dict[str, Any] = {
-        f"Verdicts: {name}": verdicts(compared),
-        f"Against the Transformer: {name}": compared,
+    found: dict[str, Any] = {f"Verdicts: {name}": verdicts(compared)} if compared else {}
+    found |= {f"Against the Transformer: {name}": compared} if compared else {}
+    found |= {
         f"All measures, mean over training: {name}": measure_table(over),
         f"Norms: {name}": plots.gradient_norms(steps, norms),
     }
@@ -212,6 +214,7 @@ def comparisons(over: Mapping[str, Cells]) -> Cells:
         for wave in WAVES
         for measure in names
         for place, shown in PLACES.items()
+        if "Transformer" in over
         for ours, theirs in [[[row[f"{place}_{measure}"] for row in over[m]] for m in (wave, "Transformer")]]
     ]
 

@@ -8,6 +8,7 @@ import dataclasses
 import json
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.report import origin
+from benchmarks.report import machine, origin
 from wave_jax import tables
 from wave_jax.data import datasets
 from wave_jax.data.datasets import Dataset
@@ -51,28 +52,33 @@ Key = Mapping[str, Any]
 
 
 def cells(out: Path, keys: Sequence[Key], find: Callable[[Key], Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """`find(key)` for every key, in order, as JSON gives it back; what cells.jsonl holds is not found again.
+    """Return `find(key)` for every key, in order, as JSON gives it back; compute only what cells.jsonl lacks.
 
-    A key holds all that its cell follows from: data and their digest, model, seed, and settings, which may be
-    dataclasses. A changed key is another cell. Lines that cannot be read, as of a disk that was full, are as
-    if they were not there.
+    A cell is kept with its origin: the report may be written elsewhere. A key holds all that its cell follows
+    from: data and their digest, model, seed, and settings, which may be dataclasses. A changed key is another
+    cell. Lines that cannot be read, as of a disk that was full, are as if they were not there.
     """
     path = out / "cells.jsonl"
-    found = {_json(line["key"]): line["found"] for line in _lines(path)}
-    left = {name: key for key in keys if (name := _json(key)) not in found}
+    lines = {_json(line["key"]): line for line in _lines(path)}
+    left = {name: key for key in keys if (name := _json(key)) not in lines}
     print(f"{len(left)} of {len(keys)} cells are left to compute.", flush=True)
     for name, key in tqdm(left.items(), desc="cells", disable=not left):
-        found[name] = json.loads(_json(find(key)))
-        lines = (f'{{"key": {name}, "found": {_json(values)}}}\n' for name, values in found.items())
-        write_whole(path, "".join(lines).encode())
-    return [found[_json(key)] for key in keys]
+        lines[name] = json.loads(_json({"key": key, "origin": machine(), "found": find(key)}))
+        write_whole(path, "".join(f"{_json(line)}\n" for line in lines.values()).encode())
+    return [lines[_json(key)]["found"] for key in keys]
+
+
+def origins(out: Path) -> str:
+    """Return with what the cells were computed, each origin with the number of its cells, one a line."""
+    counts = Counter(line["origin"] for line in _lines(out / "cells.jsonl") if "origin" in line)
+    return "\n".join(f"- {count} cells: {where}" for where, count in counts.items())
 
 
 def models(networks: Networks, weights: str | None = None, names: Sequence[str] = ()) -> dict[str, Preset]:
     """Return what the papers compare, at their size and settings or at SMALL's, and its variants.
 
     A wave has one voice, as the papers' have. A Transformer on given words is as wide as they are. At the
-    papers' size there are also waves without positions, and `GRID`: Transformers with other rates and warm-ups.
+    papers' size there are also waves without positions, and Transformers with rates and warm-ups of `GRID`.
 
     Args:
       networks: whose size and settings.
@@ -279,6 +285,10 @@ def write(
 ) -> None:
     """report.md of `parts`, each a text, a table or a figure under its heading, and `rows` as CSV files."""
     page = [f"# {title}", origin(shlex.join(["python", "-m", "experiments", *sys.argv[1:]]))]
+    if computed := origins(out):
+        page.append(
+            f"The page was written as the line above says, its cells were computed with\n\n{computed}"
+        )
     for i, (heading, part) in enumerate(parts.items()):
         page.append(f"## {heading}")
         if isinstance(part, plot_style.Figure):

@@ -17,6 +17,7 @@ from tiny import BATCH, CONFIGS, build
 from experiments import __main__ as command
 from experiments import (
     ablation,
+    accuracy,
     attribution,
     claims,
     complexity,
@@ -40,9 +41,10 @@ def run(name, out, monkeypatch, *settings):
     page = (out / "report.md").read_text()
     assert page.split("\n\n")[1].startswith(f"`python -m experiments {name} --preset smoke")
     for claim in claims.CLAIMS:  # they find their columns: nothing is missing but seeds, texts and models
-        if claim.files[0].startswith(f"{name}/"):
+        folder, file = claim.files[0].split("/")
+        if folder.removesuffix("_paper") == name:
             with contextlib.suppress(verdicts.Unjudged):
-                claim.judge(verdicts.read(out, claim.files[0].removeprefix(f"{name}/")))
+                claim.judge(verdicts.read(out, file))
     return page
 
 
@@ -209,6 +211,52 @@ def test_a_stopped_experiment_goes_on_with_the_cells_that_are_left(tmp_path, cap
     assert asked[4:] == [0, 1, 2]
 
 
+def test_a_report_says_with_what_its_cells_were_computed(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "machine", lambda: "a GPU")
+    report.cells(tmp_path, [{"seed": 0}, {"seed": 1}], lambda key: {"accuracy": 0.5})
+    monkeypatch.setattr(report, "machine", lambda: "a CPU")
+    report.cells(tmp_path, [{"seed": 1}, {"seed": 2}], lambda key: {"accuracy": 0.5})
+    assert report.origins(tmp_path) == "- 2 cells: a GPU\n- 1 cells: a CPU"
+    report.write(tmp_path, "Title", {}, {})
+    assert "computed with\n\n- 2 cells: a GPU" in (tmp_path / "report.md").read_text()
+
+
+def test_networks_of_the_papers_size_have_a_folder_of_their_own():
+    assert command.folder("accuracy", accuracy.Config()) == "accuracy_paper"
+    assert command.folder("accuracy", accuracy.Config(networks="small")) == "accuracy"
+    assert command.folder("complexity", complexity.Config()) == "complexity"
+
+
+def test_the_papers_size_has_variants_and_a_grid_by_name():
+    models = report.models("paper")
+    assert models["modulation, no positions"].network.positions == "none"
+    assert models["interference, no positions"].network.combine == "interfere"
+    assert not set(report.GRID) & set(models)  # only when asked for
+    (name,) = list(report.GRID)[3:4]
+    assert name == "Transformer, rate 0.0003, warm-up 0.1"
+    training = report.models("paper", names=(name,))[name].training
+    assert (training.rate, training.warm_up, training.schedule) == (3e-4, 0.1, "linear")
+    with pytest.raises(ValueError, match="There is no model 'astrology'"):
+        report.models("paper", names=("astrology",))
+
+
+def test_the_best_of_the_grid_on_validation_has_more_seeds(tmp_path, monkeypatch):
+    def judge(dataset, key):
+        best = key["model"].endswith("rate 0.0003, warm-up 0.1") or key["model"] == "modulation"
+        right = np.arange(8) < (6 if best else 4)
+        numbers = dict.fromkeys(("parameters", "parameters_without_embeddings"), 10)
+        accuracies = {"test_accuracy": right.mean(), "valid_accuracy": right.mean()}
+        return numbers | accuracies | {"seconds": 1.0, "device": "none", "right": report.packed(right)}
+
+    monkeypatch.setattr(accuracy, "judge", judge)
+    page = run("accuracy", tmp_path, monkeypatch, "--models", "Transformer", "--seeds", "5", "--grid")
+    seeds = {row["model"]: row["seeds"] for row in table(page, "Test accuracy, %")}
+    assert seeds.pop("modulation") == "5"
+    assert seeds.pop("Transformer") == seeds.pop("Transformer, rate 0.0003, warm-up 0.1") == "3"
+    assert set(seeds.values()) == {"1"}
+    assert len(seeds) == len(report.GRID) - 1
+
+
 def test_accuracy(tmp_path, monkeypatch):
     page = run("accuracy", tmp_path, monkeypatch, "--models", "bag")
     rows = table(page, "Test accuracy, %")
@@ -289,6 +337,14 @@ def test_gradient_study(folder, tmp_path, monkeypatch):
     means = [np.mean([float(row["cls_gini"]) for row in rows if row["model"] == "modulation"][1:])]
     assert shown == report.over_seeds(means, digits=3)
     assert len(list(tmp_path.glob("*.png"))) == 5
+
+
+def test_a_gradient_study_without_a_transformer_compares_nothing(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(gradient_study, "WAVES", ("modulation",))
+    page = run("gradient_study", tmp_path, monkeypatch, "--data", folder, "--models", "modulation")
+    assert "Verdicts" not in page
+    assert "Against the Transformer" not in page
+    assert list(table(page, "All measures, mean over training: texts")[0]) == ["measure", "modulation"]
 
 
 def test_the_closed_form_is_that_of_cls_pooling():
