@@ -73,7 +73,7 @@ def unsealed(raw: bytes) -> dict[str, Any]:
 def cached(
     folder: str | os.PathLike[str], key: str, make: Callable[[], dict[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """Return the arrays of this key from the folder; make them and put them there if they are missing or damaged."""
+    """Return the arrays of this key from the folder; make and store them if they are missing or damaged."""
     path = Path(folder) / f"{key}.npz"
     arrays = _load(path, key)
     if arrays is not None:

@@ -10,8 +10,8 @@ __all__ = ["layer_norm", "masked", "masked_mean", "safe_sqrt"]
 def safe_sqrt(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """Compute √x, and 0 with zero derivatives of every order if x ≤ 0.
 
-    √ has an infinite slope at 0, and an infinite slope times a zero cotangent is NaN. The guard is on the input of
-    √: a `where` on its output would come too late for the backward pass.
+    √ has an infinite slope at 0, and an infinite slope times a zero cotangent is NaN. The guard is on the
+    input of √: a `where` on its output would come too late for the backward pass.
 
     >>> safe_sqrt(jnp.array([4.0, 0.0]))
     Array([2., 0.], dtype=float32)

@@ -43,7 +43,7 @@ def number(value: object) -> str:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Write a Markdown table, numbers to the right. Cells are text or `code`: other marks and HTML are escaped.
+    """Write a Markdown table, numbers to the right. Cells are text or `code`: other marks are escaped.
 
     >>> print(markdown([{"model": "wave", "accuracy": 0.95}, {"model": "a|b", "accuracy": 1.0}]))
     | model | accuracy |
@@ -122,7 +122,7 @@ def _printable(cell: str) -> str:
 
 
 def _places(cell: str) -> list[int]:
-    """Return the columns taken up to each character: East Asian ones and most emoji take two, accents none."""
+    """Return the columns taken up to each character: East Asian ones and most emoji take two."""
     wide = ((unicodedata.east_asian_width(c) in "WF") + (not unicodedata.combining(c)) for c in cell)
     return list(itertools.accumulate(wide, initial=0))
 

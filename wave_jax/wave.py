@@ -55,9 +55,10 @@ def encode(
 ) -> Complex[Array, "*batch r d"]:
     """Turn tokens into waves: Z_jk = w_jk + i·s_jk with s_jk = √(Σ_{m≠j} w_mk²).
 
-    In the papers' polar form, Z = G·exp(iα), G_k = √(Σ_j w_jk²), α = arctan2(√(1 - (w/G)²), w/G) (P1 section 3.1).
-    The phase tells how much of the norm G this token contributes. In Cartesian form, the real part is the token
-    itself and the imaginary part is the norm of all other tokens. float16 and bfloat16 are computed in float32.
+    In the papers' polar form, Z = G·exp(iα), G_k = √(Σ_j w_jk²), α = arctan2(√(1 - (w/G)²), w/G) (P1 section
+    3.1). The phase tells how much of the norm G this token contributes. In Cartesian form, the real part is
+    the token itself and the imaginary part is the norm of all other tokens. float16 and bfloat16 are computed
+    in float32.
 
     Args:
       w: token vectors, real.
@@ -86,8 +87,8 @@ def _others(
 ) -> Float[Array, "*batch n d"]:
     """Compute Σ_{m≠j} w_m² for every j, over the text or over j's segment, without cancellation.
 
-    The plain G² - w_j² loses everything if w_j dominates. But at most one token of a dimension holds more than
-    half of G²: its others are added up, and for the rest the subtraction loses one bit at most.
+    The plain G² - w_j² loses everything if w_j dominates. But at most one token of a dimension holds more
+    than half of G²: its others are added up, and for the rest the subtraction loses one bit at most.
     """
     total = _sum_of_peers(w2, segments)
     dominates = w2 + w2 > total
@@ -197,8 +198,8 @@ def mix(
 ) -> Float[Array, "*batch r dx"]:
     """Compute g(f(w, w')): encode both variants, combine them, read out; the whole wave part of a layer.
 
-    For the backward pass the arguments are kept and nothing else of their size: the waves are made again, which is
-    cheap, and they are many times as large.
+    For the backward pass the arguments are kept and nothing else of their size: the waves are made again,
+    which is cheap, and they are many times as large.
 
     Args:
       w1: first variant of the tokens.

@@ -36,9 +36,9 @@ class Plan(tuple[Block, ...]):
         """Plan one epoch of training: every text once, in an order that is a function of (seed, epoch) alone.
 
         All texts are shuffled, dealt to their buckets, the longest first, and cut into batches. Batches are
-        joined to blocks, and the blocks are shuffled. The last batch of a bucket is filled up with texts of the
-        next shorter one, so only one batch of an epoch has filler, the shortest. The one bias is that the texts
-        of a batch, and of a block, are of similar length.
+        joined to blocks, and the blocks are shuffled. The last batch of a bucket is filled up with texts of
+        the next shorter one, so only one batch of an epoch has filler, the shortest. The one bias is that the
+        texts of a batch, and of a block, are of similar length.
 
         Args:
           tokens: the texts.

@@ -25,8 +25,8 @@ def without_lone_surrogates(text: str) -> str:
 class Words:
     """The words of a vocabulary: text in, ids as bytes out.
 
-    Texts in ASCII are cut at BERT's words, others at spaces, across which its rules never look. So the ids are
-    those of the whole text by the Rust library, several times faster.
+    Texts in ASCII are cut at BERT's words, others at spaces, across which its rules never look. So the ids
+    are those of the whole text by the Rust library, several times faster.
     """
 
     def __init__(self, vocabulary: dict[str, int], rules: Rules, dtype: np.dtype):

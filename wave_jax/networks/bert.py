@@ -169,7 +169,7 @@ class Bert(Network):
         self.classifier = linear(d, c)
 
     def trace(self, ids, mask, segments=None, key=None, nudge=None) -> Trace:
-        """Return w (before its norm), h and logits; `nudge`, shaped like the trace, is added to them on the way."""
+        """Return w (before its norm), h and logits; `nudge`, shaped like the trace, is added on the way."""
         check_inputs(ids, mask, segments, self.v)
         nudge = nudge or Trace()
         config = self.config

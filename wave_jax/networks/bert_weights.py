@@ -32,7 +32,7 @@ def word_embeddings(folder: str | Path) -> np.ndarray:
 
 
 def _parts(model: Bert) -> Iterator[tuple[str, nnx.Param, bool]]:
-    """Yield every parameter but the classifier's: its name in the file, itself, and whether the file transposes it."""
+    """Yield every parameter but the classifier's: its name in the file, itself, and whether it is transposed."""
     yield "embeddings.word_embeddings.weight", model.embedding, False
     yield "embeddings.position_embeddings.weight", model.positions, False
     yield "embeddings.token_type_embeddings.weight", model.types, False
@@ -56,7 +56,7 @@ def _parts(model: Bert) -> Iterator[tuple[str, nnx.Param, bool]]:
 
 
 def _read(folder: str | Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """Read these weights of a folder's model.safetensors, after checking that all are there in their shapes."""
+    """Read these weights of a folder's model.safetensors, after checking their names and shapes."""
     file = weights_file(folder, "model.safetensors")
     try:
         with safe_open(file, framework="np") as stored:

@@ -49,8 +49,8 @@ class LayerNorm(nnx.Module):
 class Linear(nnx.Linear):
     """A linear map x·matrix + bias, possibly block-diagonal.
 
-    With several `parts`, each part of the output sees only its part of x, or, if x is several vectors side by side,
-    its part of each of them. The kernel (in / parts, out) leaves the zeros out.
+    With several `parts`, each part of the output sees only its part of x, or, if x is several vectors side by
+    side, its part of each of them. The kernel (in / parts, out) leaves the zeros out.
 
     All tokens of a batch are the rows of one matrix: the gradient of the kernel is then a plain product of
     matrices. Otherwise XLA's CPU backend would first transpose a copy of (b, n, d).
@@ -95,7 +95,7 @@ def count_parameters(model: nnx.Module) -> ParameterCount:
 
 
 def dropout(x: Float[Array, "*s"], rate: float, key: PRNGKeyArray | None) -> Float[Array, "*s"]:
-    """Keep each number with probability 1 - rate and scale it by 1 / (1 - rate); return x itself without a key."""
+    """Keep each number with probability 1 - rate, scaled by 1 / (1 - rate); return x itself without a key."""
     if key is None or rate == 0:
         return x
     kept = jax.random.bernoulli(key, 1 - rate, x.shape)

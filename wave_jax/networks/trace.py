@@ -67,7 +67,7 @@ class Network(nnx.Module):
         segments: Int[Array, "*batch n"] | None = None,
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "voices *batch c"]:
-        """Return the logits of each voice, whose mean is the call; a network that is not an ensemble has one voice.
+        """Return the logits of each voice of an ensemble, whose mean is the call; other networks have one voice.
 
         Args:
           ids: rows of the embedding table.
@@ -92,8 +92,8 @@ class Network(nnx.Module):
           mask: True at tokens, False at padding.
           segments: the sentence of each token.
           key: key of dropout; none means evaluation.
-          nudge: shaped like the trace; added to the stages on the way. The derivative with respect to it, at 0, is the
-            derivative by stage.
+          nudge: shaped like the trace; added to the stages on the way. The derivative with respect to it, at
+            0, is the derivative by stage.
         """
         raise NotImplementedError
 
@@ -111,7 +111,8 @@ def check_inputs(
 ) -> None:
     """Raise a ValueError for ids, mask or segments that no network can read.
 
-    Values are checked only outside of jit; inside, an id beyond the table becomes NaN, which training reports.
+    Values are checked only outside of jit; inside, an id beyond the table becomes NaN, which training
+    reports.
 
     Args:
       ids: rows of the embedding table.

@@ -96,7 +96,7 @@ class WaveLayer(nnx.Module):
         self.norm = LayerNorm(d, eps=1e-6, parts=parts)
 
     def __call__(self, w: Array, mask: Array, segments: Array | None, rows: tuple[int, ...] | None) -> Array:
-        """Return the layer's output at `rows`, or everywhere; the waves are made and forgotten inside `wave.mix`."""
+        """Return the layer's output at `rows`, or everywhere; `wave.mix` makes and forgets the waves."""
         config = self.config
         x = wave.mix(
             self.variant1(w),
@@ -228,7 +228,7 @@ class WaveNetwork(Network):
         return self.config.pool == "cls" and i == self.config.layers - 1
 
     def _join(self, w: Array, output: Array, key: Array | None, i: int) -> Array:
-        """Add a layer's output to its input, W + dropout(g(f(W))) (P1 eq. 8); a single layer has no sum (figure 6)."""
+        """Add a layer's output to its input, W + dropout(g(f(W))) (P1 eq. 8); a single layer has no sum."""
         output = dropout(output, self.config.dropout, fold(key, i))
         return output if self.config.layers == 1 else w + output
 

@@ -236,7 +236,7 @@ class RunFolder:
             raise
 
     def _check_room(self) -> None:
-        """Check that the disk has room for all the steps that exist at one time: kept, best, being written."""
+        """Check that the disk has room for all steps that exist at one time: kept, best, being written."""
         leaves = jax.tree.leaves(abstract_state(self.settings))
         count = max(1, KEPT + 2 - len(self.steps))
         needed = count * sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)

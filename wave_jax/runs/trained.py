@@ -1,4 +1,4 @@
-"""A trained network with all that answers need: its tokenizer, its classes, and how much of a text it reads."""
+"""A trained network with all that its answers need: tokenizer, classes, and how much of a text it reads."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ __all__ = ["Trained"]
 
 
 class Trained(NamedTuple):
-    """A network with its tokenizer and classes. A run gives one, a folder gives one, what answers takes one."""
+    """A network with its tokenizer and classes: what a run and a folder give, and what answers."""
 
     network: Network
     tokenizer: Tokenizer

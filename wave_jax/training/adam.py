@@ -28,10 +28,11 @@ class Rows(NamedTuple):
 
 
 def narrow(network: Any, ids: Int[Array, "*batch n"]) -> tuple[Any, Int[Array, "*batch n"]]:
-    """Shrink the embedding table to the rows that `ids` read, one per position, and rename the ids accordingly.
+    """Shrink the embedding table to the rows that `ids` read, one per position, and rename the ids.
 
-    Positions with the same token share the row of the first of them, so their gradients arrive there as a sum, and
-    the other positions' rows get none. If there are more positions than rows, the network stays as it is.
+    Positions with the same token share the row of the first of them, so their gradients arrive there as a
+    sum, and the other positions' rows get none. If there are more positions than rows, the network stays as
+    it is.
     """
     if ids.size > network.embedding.shape[0]:
         return network, ids

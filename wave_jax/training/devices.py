@@ -37,8 +37,8 @@ def check_batch(b: int, mesh: Mesh | None) -> None:
 def place(tree: Any, mesh: Mesh | None, shard_tables: bool = False) -> Any:
     """Put arrays on every device of the mesh.
 
-    With `shard_tables`, each device holds its rows of the embedding tables, and of whatever has their shape in the
-    optimizer.
+    With `shard_tables`, each device holds its rows of the embedding tables, and of whatever has their shape
+    in the optimizer.
     """
     if mesh is None:
         return tree

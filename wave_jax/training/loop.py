@@ -3,8 +3,8 @@
     for state, record in fit(network, train, PAPER, valid=valid):
         print(record)                                   # save, plot or stop here: the loop is yours
 
-Everything random is a function of the seed and of the step or epoch, so a state needs no key. A state given to
-`fit` goes on bit for bit as the run that was not interrupted, from the middle of an epoch too.
+Everything random is a function of the seed and of the step or epoch, so a state needs no key. A state given
+to `fit` goes on bit for bit as the run that was not interrupted, from the middle of an epoch too.
 """
 
 import time

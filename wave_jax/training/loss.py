@@ -47,7 +47,7 @@ class Score(NamedTuple):
 def score_of_logits(
     logits: Float[Array, "*batch c"], labels: Int[Array, "*batch"], smoothing: Real[Array, ""] | float = 0.0
 ) -> Score:
-    """Score logits by cross entropy -Σ_k q_k·log p_k against q = (1 - smoothing)·onehot(label) + smoothing / c."""
+    """Score logits by cross entropy -Σ_k q_k·log p_k with q = (1 - smoothing)·onehot(label) + smoothing / c."""
     real = labels >= 0
     log_p = jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)))
     of_label = jnp.take_along_axis(log_p, jnp.maximum(labels, 0)[..., None], axis=-1)[..., 0]
@@ -62,7 +62,8 @@ def score_of_logits(
 def score(network: Network, batch: Batch, key: PRNGKeyArray | None = None, smoothing: float = 0.0) -> Score:
     """Score a network on a batch; with a key, as in training.
 
-    In training each voice of an ensemble learns the labels by itself: the loss is the mean of the voices' losses.
+    In training each voice of an ensemble learns the labels by itself: the loss is the mean of the voices'
+    losses.
 
     Args:
       network: the network.

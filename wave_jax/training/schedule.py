@@ -18,7 +18,7 @@ __all__ = ["decay", "drop_tokens", "lengths", "of_a_step", "rate", "share_droppe
 
 
 def of_a_step(config: TrainConfig) -> TrainConfig:
-    """Return the settings that one step is compiled for; runs that differ in others, as in their seed, share it."""
+    """Return the settings that one step is compiled for; runs that differ in others share it."""
     names = ("weight_decay", "decay_spares", "clip", "smoothing", "dtype")
     return TrainConfig(**{name: getattr(config, name) for name in names})
 

@@ -54,7 +54,7 @@ class Program(NamedTuple):
     n: int
     """Length of the padded texts."""
     config: TrainConfig
-    """The settings of a step alone (`schedule.of_a_step`), so that runs over seeds and rates share a program."""
+    """Settings of a step alone (`schedule.of_a_step`), so that runs over seeds and rates share it."""
     mesh: Mesh | None = None
     shard_tables: bool = False
 
@@ -67,7 +67,7 @@ class Work(NamedTuple):
     rates: Any
     """(TOGETHER,) learning rate of each step."""
     count: Any
-    """Number of steps. It is no constant, so a run that is cut by a record or a resumption runs the same code."""
+    """Number of steps. It is not a constant, so a run that is resumed runs the same code."""
     seed: Any
 
     @classmethod
