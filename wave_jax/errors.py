@@ -30,7 +30,13 @@ class PredictorError(Exception):
 
 
 def check_setting(name: str, value: Any, valid: bool, allowed: str) -> None:
-    """Raise a ValueError that names the setting, what it allows and what it got, unless `valid`.
+    """Raise a ValueError that names a setting, what it allows and what it got, unless it is valid.
+
+    Args:
+      name: name of the setting.
+      value: what it got.
+      valid: whether that is allowed.
+      allowed: what is allowed, in words.
 
     >>> check_setting("epochs", 0, 0 >= 1, "at least 1")
     Traceback (most recent call last):

@@ -1,4 +1,4 @@
-"""The door: `wave-jax COMMAND`. Parses, calls, prints; no logic of its own.
+"""The command line, `wave-jax COMMAND`: it parses, calls and prints, and has no logic of its own.
 
 A command is a dataclass whose fields are its options. What it needs is imported when it runs: help and an
 exported file need no JAX.
@@ -159,7 +159,7 @@ class Info:
 
 
 def _answers(run: Path) -> Any:
-    """What answers from a run folder, or from an exported file: `classes` and `predict_proba`."""
+    """Return what answers from a run folder or an exported file: it has `classes` and `predict_proba`."""
     if run.is_file():
         from wave_jax.serving import predictor
 
@@ -171,7 +171,7 @@ def _answers(run: Path) -> Any:
 
 
 def _lines(source: int, most: int = 2**20) -> Iterator[list[str]]:
-    """The lines of a file as they come: as many together as are there."""
+    """Yield the lines of a file as they come: as many together as are there."""
     rest = b""
     while part := os.read(source, most):
         *lines, rest = (rest + part).split(b"\n")
@@ -243,7 +243,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _command(name: str, arguments: list[str]) -> Any:
-    """The command of this name with its options."""
+    """Return the command of this name with its options."""
     if name == "train":
         from wave_jax.cli import train
 
@@ -258,7 +258,7 @@ def _command(name: str, arguments: list[str]) -> Any:
 
 
 def _sentence(error: Exception) -> str:
-    """What a user reads: the house's errors are sentences, others get their kind."""
+    """Return what a user reads: our errors are sentences, others get their kind."""
     if isinstance(error, OSError):
         return str(error) if error.filename is None else f"{error.filename}: {error.strerror}."
     if isinstance(error, ValueError | FloatingPointError) or type(error).__module__.startswith("wave_jax"):

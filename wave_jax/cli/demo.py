@@ -1,7 +1,6 @@
-"""`wave-jax demo`: the main job in small, offline.
+"""The command `demo`: three networks learn the planted corpus side by side, offline.
 
-Three networks learn the planted corpus side by side; their gradients are studied along the way; runs, figures
-and a page stay in a folder.
+Their gradients are studied along the way; runs, figures and a page stay in a folder.
 """
 
 import shlex
@@ -124,7 +123,7 @@ def _head(size: int) -> str:
 
 
 def _new(out: Path | None) -> Path:
-    """A folder that is not there yet."""
+    """Return a folder that does not exist yet."""
     if out is None:
         places = (Path(f"runs/demo{tail}") for tail in ("", *(f"-{i}" for i in range(2, 10_000))))
         return next(place for place in places if not place.exists())
@@ -138,7 +137,7 @@ def _new(out: Path | None) -> Path:
 
 @dataclass
 class Learner:
-    """One network on its way, and what was seen of it."""
+    """One network being trained, and what was observed."""
 
     prepared: Prepared
     folder: RunFolder
@@ -166,18 +165,19 @@ class Learner:
         self.studies.append(as_row(gradient_study(network, batch)))
 
     def finish(self) -> None:
+        """Measure the trained network and write its report."""
         self.metrics = run.finish(self.folder, self.prepared)
         report.write(self.folder, self.metrics)
 
 
 def _some(prepared: Prepared) -> Batch:
-    """The first validation texts."""
+    """Return the first validation texts."""
     valid = prepared.valid
     return batches.gather(valid, np.arange(min(_TEXTS, len(valid.labels))), int(valid.lengths.max()))
 
 
 def _learn_together(learners: Mapping[str, Learner]) -> None:
-    """Epoch by epoch, all at the same time; a line of a table for each."""
+    """Train all epoch by epoch, at the same time; print a line of a table for each epoch."""
     print("epoch" + "".join(f"{name:>15}" for name in learners), flush=True)
     total = sum(learner.prepared.steps for learner in learners.values())
     with (
@@ -194,7 +194,7 @@ def _learn_together(learners: Mapping[str, Learner]) -> None:
 
 
 def _tables(learners: Mapping[str, Learner], form: Any) -> str:
-    """The results, and the gradients at the end of training, as tables of this form."""
+    """Write the results, and the gradients at the end of training, as tables of this form."""
     results = [
         {
             "network": name,
@@ -216,7 +216,7 @@ def _tables(learners: Mapping[str, Learner], form: Any) -> str:
 
 
 def _leave(out: Path, learners: Mapping[str, Learner], valid: Split) -> None:
-    """Figures, page and report."""
+    """Write figures, page and report."""
     first = next(iter(learners.values()))
     norms = {
         shown: {
@@ -237,7 +237,7 @@ def _leave(out: Path, learners: Mapping[str, Learner], valid: Split) -> None:
 
 
 def _explained(learner: Learner, valid: Split) -> explain.Explanation:
-    """Of the first validation text whose label a colour and a material decide."""
+    """Explain the first validation text whose label a colour and a material decide."""
     assert valid.evidence is not None
     colours = {*" ".join(planted.COLOURS).split()}
     spans = zip(valid.texts, valid.evidence, strict=True)
@@ -265,7 +265,7 @@ def _page(learners: Mapping[str, Learner]) -> str:
 
 
 def _next(out: Path) -> Sequence[str]:
-    """Commands to go on with."""
+    """Return commands to go on with."""
     folder = shlex.quote(str(out / "modulation"))
     return (
         f"wave-jax evaluate {folder} --test",

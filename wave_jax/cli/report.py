@@ -1,4 +1,4 @@
-"""What a run says about itself: numbers for a program, text for a terminal, and report.md in its folder."""
+"""What a run says about itself: numbers for programs, text for terminals, and report.md in its folder."""
 
 import dataclasses
 import math
@@ -34,7 +34,7 @@ __all__ = [
 
 
 def evaluation(folder: RunFolder, *, test: bool = False, place: str | None = None) -> dict[str, Any]:
-    """What the network kept makes of the validation texts, and of the test split where it is asked for."""
+    """Evaluate the network kept on the validation texts, and on the test split if it is asked for."""
     trained = folder.trained()
     dataset = run.texts_of(folder.settings, place)
     splits = {"valid": dataset.valid, **({"test": dataset.test} if test else {})}
@@ -43,7 +43,7 @@ def evaluation(folder: RunFolder, *, test: bool = False, place: str | None = Non
 
 
 def _numbers(found: Evaluation, classes: Sequence[str]) -> dict[str, Any]:
-    """An evaluation as JSON holds it; what is not defined is null."""
+    """Return an evaluation as JSON holds it; what is not defined is null."""
     columns = found.precision, found.recall, found.confusion.sum(axis=1)
     by_class = {
         name: {"precision": _known(p), "recall": _known(r), "texts": int(texts)}
@@ -64,7 +64,7 @@ def _known(share: float) -> float | None:
 
 
 def evaluation_text(found: Mapping[str, Any]) -> str:
-    """The same for a terminal."""
+    """Write an evaluation for a terminal."""
     parts = []
     for name in ("valid", "test"):
         if name in found:
@@ -82,7 +82,7 @@ def _class_rows(split: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def info(folder: RunFolder) -> dict[str, Any]:
-    """What is in a run folder."""
+    """Return what is in a run folder."""
     settings = folder.settings
     return {
         "run": str(folder.path),
@@ -99,7 +99,7 @@ def info(folder: RunFolder) -> dict[str, Any]:
 
 
 def info_text(found: Mapping[str, Any]) -> str:
-    """The same for a terminal."""
+    """Write what is in a run folder for a terminal."""
     settings, metrics = found["settings"], found["metrics"]
     data = settings["data"]
     lines = {
@@ -117,6 +117,7 @@ def info_text(found: Mapping[str, Any]) -> str:
 
 
 def listed(settings: Mapping[str, Any]) -> str:
+    """Write settings as one line."""
     return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 
@@ -128,7 +129,15 @@ def _entry(name: str, text: str) -> str:
 
 
 def explanation(folder: RunFolder, text: str, page: Path, label: str | None, method: explain.Method) -> str:
-    """Writes the page; the answer and the strongest words for a terminal."""
+    """Write the page of an explanation; return the answer and the strongest words for a terminal.
+
+    Args:
+      folder: the run.
+      text: the text to explain.
+      page: the file to write.
+      label: the class to explain; the likeliest one if not given.
+      method: how to score.
+    """
     found = folder.trained().explain(text, label, method)
     write_whole(page, found.page().encode())
     words = [  # [CLS] and [SEP] stand for no characters
@@ -140,7 +149,14 @@ def explanation(folder: RunFolder, text: str, page: Path, label: str | None, met
 
 
 def exported(folder: RunFolder, file: Path, dtype: export.Dtype, place: str | None = None) -> str:
-    """Writes the file; what it holds and what rounding cost, on the validation texts."""
+    """Write the exported file; return what it holds and what rounding cost, for a terminal.
+
+    Args:
+      folder: the run.
+      file: the file to write.
+      dtype: what most numbers are rounded to.
+      place: where the texts are now, if they moved.
+    """
     trained = folder.trained()
     valid = trained.tokens(run.texts_of(folder.settings, place).valid)
     found = export.save(file, trained, dtype=dtype, valid=valid)
@@ -157,7 +173,7 @@ def exported(folder: RunFolder, file: Path, dtype: export.Dtype, place: str | No
 
 
 def in_short(metrics: Mapping[str, Any]) -> str:
-    """The result of a run in a line.
+    """Write the result of a run in a line.
 
     >>> in_short({"valid_accuracy": 0.9166, "seconds": 61.5, "texts_per_second": 12_345.6})
     'valid 91.66 %, trained in 62 s, 12,346 texts/s'

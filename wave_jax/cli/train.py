@@ -1,4 +1,4 @@
-"""The command `train`: its options are the settings of a preset; its loop shows a bar and can be stopped."""
+"""The command `train`: the settings of a preset as options, a bar, and a loop that a signal can stop."""
 
 import dataclasses
 import re
@@ -98,7 +98,7 @@ class Train:
         return 0
 
     def _is_finished(self) -> bool:
-        """Whether there is nothing left to do; raises where the folder is in the way, or of another run."""
+        """Return whether nothing is left to do; raise an error if the folder is of another run."""
         if condition(self.out) == "missing":
             return False
         if not self.resume:
@@ -123,7 +123,7 @@ class _Short(Train):
 
 
 def parse(arguments: Sequence[str]) -> Train:
-    """The command with its options, read twice: preset and model decide which others there are."""
+    """Parse the options twice: preset and model decide which other options there are."""
     long = "--settings" in arguments
     help = long or not {"-h", "--help"}.isdisjoint(arguments)
     given = [argument for argument in arguments if argument not in ("-h", "--help", "--settings")]
@@ -149,7 +149,7 @@ def parse(arguments: Sequence[str]) -> Train:
 
 
 def _listed(settings: Preset) -> str:
-    """All settings as options, as they stand.
+    """List all settings as options, with their values.
 
     >>> print(_listed(presets.preset("small", "bag")).splitlines()[0])
       --d 96 --dropout 0.3 --max-length 512 --epochs 6 --steps None --batch 64
@@ -177,7 +177,7 @@ def _loop(prepared: Prepared, folder: RunFolder) -> int | None:
 
 @contextmanager
 def progress(steps: int) -> Iterator[Callable[[Record], None]]:
-    """A bar in a terminal, nowhere else; and a line for every validation."""
+    """Show a bar in a terminal, nowhere else, and print a line for every validation."""
     with tqdm(total=steps, unit=" steps", leave=False, disable=None, dynamic_ncols=True) as bar:
 
         def show(record: Record) -> None:
@@ -193,7 +193,7 @@ def progress(steps: int) -> Iterator[Callable[[Record], None]]:
 
 @contextmanager
 def stopping() -> Iterator[Callable[[], bool]]:
-    """Whether a signal asked to stop: the first waits for the loop to look, the next one does not wait."""
+    """Catch signals that ask to stop: the first waits for the loop to look, the next one does not wait."""
     asked: list[int] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 

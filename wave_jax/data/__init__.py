@@ -1,1 +1,1 @@
-"""Turn texts into ids, and ids into batches."""
+"""A text becomes ids, ids become batches."""

@@ -1,8 +1,7 @@
 """Tokenized splits as flat arrays, cached on disk, and the batches cut from them.
 
-A split is tokenized once and stays flat, without padding, in memory or as a whole on the device. A plan says
-which rows make which batch, as index arrays that depend on the seed and the epoch alone; `gather` cuts the
-batch out, by NumPy or inside of jit.
+A split is tokenized once and stays flat, without padding, in memory or as a whole on the device. `plan` says
+which texts make which batch; `gather` cuts the batch out, by NumPy or inside of jit.
 """
 
 import hashlib
@@ -58,7 +57,15 @@ def tokenize(
     cache: str | os.PathLike[str] | None = None,
     segments: bool = False,
 ) -> TokenArrays:
-    """A split as flat arrays, from the folder `cache` where these texts have been tokenized before.
+    """Tokenize a split to flat arrays, or take them from the cache if these texts were tokenized before.
+
+    Args:
+      texts: the texts.
+      labels: number of each text's class, if known.
+      tokenizer: the tokenizer.
+      max_length: tokens of a text that are kept, [CLS] and [SEP] included.
+      cache: folder of the cache; none if not given.
+      segments: whether to number the sentences.
 
     >>> tokenizer = Tokenizer.train(["a cat", "a dog"] * 2, v=40)
     >>> tokenize(["a cat", "a"], [1, 0], tokenizer, max_length=16).lengths.tolist()
@@ -90,8 +97,17 @@ def train_tokenizer(
     stems: int = 0,
     **settings: bool,
 ) -> Tokenizer:
-    """`Tokenizer.train`, from the folder `cache` where it has been trained on these texts before; with the
-    `pairs` that say most about the labels (`Tokenizer.with_pairs`)."""
+    """Train a tokenizer on texts, or take it from the cache if it was trained on them before.
+
+    Args:
+      texts: the texts.
+      v: maximum number of rows without pairs.
+      cache: folder of the cache; none if not given.
+      labels: number of each text's class, by which pairs are chosen.
+      pairs: maximum number of rows for pairs of neighbours.
+      stems: maximum number of rows for stems.
+      **settings: other settings of `Tokenizer.train`.
+    """
     numbers = np.asarray(labels, np.int32)
 
     def make() -> Tokenizer:
@@ -112,10 +128,9 @@ def train_tokenizer(
 
 
 def to_device(tokens: TokenArrays, room: int = 0) -> TokenArrays:
-    """The whole split on the device, flat: `gather` then cuts batches there, inside of jit or a scan.
+    """Put a whole split on the device, flat: `gather` then cuts batches there, inside of jit or a scan.
 
-    With `room` for so many tokens, splits of fewer have one shape, and a program compiled for one of them
-    serves them all.
+    With `room` for so many tokens, all splits of fewer have one shape and share compiled programs.
     """
     if len(tokens.ids) >= 2**31:
         raise ValueError(
@@ -131,7 +146,9 @@ def to_device(tokens: TokenArrays, room: int = 0) -> TokenArrays:
 
 
 def gather(tokens: TokenArrays, rows: Int[Array, " b"], n: int) -> Batch:
-    """The batch of these rows, (b,), padded to n tokens; row -1 is filler. Works in NumPy and inside of jit.
+    """Cut out the batch of these texts, (b,), padded to n tokens; row -1 is filler.
+
+    It works in NumPy and inside of jit.
 
     >>> tokens = TokenArrays(np.array([2, 7, 3, 2, 3]), np.array([0, 3, 5]), np.array([1, 0]))
     >>> gather(tokens, np.array([1, -1]), 4)[:3]

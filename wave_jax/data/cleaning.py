@@ -33,7 +33,7 @@ def _replacement(match: re.Match[str]) -> str:
 
 
 def clean(text: str) -> str:
-    r"""HTML entities read, HTML tags and backslashes made a space.
+    r"""Read HTML entities, and replace HTML tags and backslashes by a space.
 
     >>> clean(r"Wal-Mart#39;s next\month: &lt;b&gt;up&lt;/b&gt; 5 &amp;amp; rising<br />&lt;WMT.N&gt;")
     "Wal-Mart's next month:  up  5 & rising <WMT.N>"
@@ -44,7 +44,7 @@ def clean(text: str) -> str:
 
 
 def clean_with_spans(text: str) -> tuple[str, list[int], list[int]]:
-    """`clean(text)`, and for each of its characters where in the text it begins and ends."""
+    """Return `clean(text)`, and for each of its characters where in the text it begins and ends."""
     parts, begin, end, at = [], [], [], 0
     for match in _DEBRIS.finditer(text):
         new = _replacement(match)
@@ -57,7 +57,7 @@ def clean_with_spans(text: str) -> tuple[str, list[int], list[int]]:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text, which joined give the text again.
+    """Split a text into sentences, which joined give the text again.
 
     A sentence ends with . ! or ? before white space, except after a single letter or a common abbreviation,
     and with 。！？ anywhere.

@@ -1,6 +1,6 @@
 """Labelled rows, and the folders of CSV files that hold them.
 
-The only reader of comma-separated values; it knows for every row the line it stands on.
+This is the only reader of comma-separated values. It knows the line of every row.
 """
 
 import csv
@@ -27,7 +27,7 @@ __all__ = [
 
 
 class Rows(NamedTuple):
-    """Texts with labels as they were written, and where each row stands."""
+    """Texts with labels as they were written, and where each row is."""
 
     texts: list[str]
     values: list[str]
@@ -37,7 +37,7 @@ class Rows(NamedTuple):
 
 
 def is_number(value: str) -> bool:
-    """Whether a label is an integer as `str` writes it.
+    """Return whether a label is an integer as `str` writes it.
 
     >>> [is_number(v) for v in ("0", "12", "-1", "012", "x")]
     [True, True, False, False, False]
@@ -46,7 +46,7 @@ def is_number(value: str) -> bool:
 
 
 def class_names(names: Sequence[str], source: str) -> tuple[str, ...]:
-    """Names of classes, refused where one is empty or stands twice.
+    """Check names of classes; raise a DataError if one is empty or repeated.
 
     >>> class_names(["no ", "yes"], "labels.txt")
     ('no', 'yes')
@@ -61,7 +61,7 @@ def class_names(names: Sequence[str], source: str) -> tuple[str, ...]:
 
 
 def folder_classes(folder: Path) -> tuple[str, ...] | None:
-    """The names of a folder's labels.txt (or classes.txt, as Zhang et al. call it), if there is one."""
+    """Read the names in a folder's labels.txt (or classes.txt, as Zhang et al. call it), if there is one."""
     for path in (folder / "labels.txt", folder / "classes.txt"):
         if path.is_file():
             with path.open("rb") as file:
@@ -70,7 +70,7 @@ def folder_classes(folder: Path) -> tuple[str, ...] | None:
 
 
 def csv_file(folder: Path, part: str) -> Path | None:
-    """The file of one split: part.csv or part.csv.gz, None where neither is there."""
+    """Find the file of one split: part.csv or part.csv.gz; None if neither exists."""
     found = [path for path in (folder / f"{part}.csv", folder / f"{part}.csv.gz") if path.is_file()]
     if len(found) > 1:
         raise DataError(f"{folder} holds both {part}.csv and {part}.csv.gz: remove one of them.")
@@ -78,10 +78,10 @@ def csv_file(folder: Path, part: str) -> Path | None:
 
 
 def read_csv(path: Path) -> Rows:
-    """The rows of one CSV file, with the header `label,text` or in the form of Zhang et al. (2015).
+    """Read the rows of one CSV file, with the header `label,text` or in the form of Zhang et al. (2015).
 
-    That form has no header, a class number from 1 and then one or more texts, which are joined by a
-    space. Whatever is not as it should be is an error: nothing is skipped.
+    That form has no header, a class number from 1 and then one or more texts, which are joined by a space.
+    Whatever is not as it should be is an error: nothing is skipped.
     """
     opened: Any = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rb") as file:
@@ -89,7 +89,7 @@ def read_csv(path: Path) -> Rows:
 
 
 def _rows(found: Iterator[tuple[int, list[str]]], path: Path) -> Rows:
-    """Checked rows of (line, fields) records."""
+    """Check (line, fields) records and return them as rows."""
     _, head = next(found, (1, None))
     if head is None:
         raise DataError(f"{path}, line 1: the file is empty: give a header `label,text` and rows.")
@@ -119,7 +119,7 @@ def _rows(found: Iterator[tuple[int, list[str]]], path: Path) -> Rows:
 
 
 def records(file: io.BufferedIOBase, path: Path) -> Iterator[tuple[int, list[str]]]:
-    """CSV records, each with the number of the line it begins on."""
+    """Yield CSV records, each with the number of the line it begins on."""
     reader = csv.reader(_lines(file, path), strict=True)
     while True:
         line = reader.line_num + 1
@@ -139,7 +139,7 @@ def records(file: io.BufferedIOBase, path: Path) -> Iterator[tuple[int, list[str
 
 
 def _lines(file: io.BufferedIOBase, path: Path) -> Iterator[str]:
-    """Decoded lines, cut at line feeds only, so that their count is that of an editor."""
+    """Yield decoded lines, cut at line feeds only, so that their count is that of an editor."""
     for line in itertools.count(1):
         try:
             raw = file.readline()

@@ -59,7 +59,7 @@ class Split:
         return sha.hexdigest()
 
     def take(self, rows: Sequence[int] | np.ndarray) -> "Split":
-        """The split of these rows, in this order.
+        """Return the split of these rows, in this order.
 
         >>> Split(("good", "bad"), np.array([1, 0], np.int32)).take([1]).texts
         ('bad',)
@@ -121,9 +121,16 @@ class Dataset:
         seed: int = 0,
         share: float = 0.2,
     ) -> "Dataset":
-        """A data set from memory; a label is an integer from 0 or the name of a class.
+        """Make a data set of texts in memory; a label is an integer from 0 or the name of a class.
 
-        `valid` and `test` are (texts, labels). Without `valid`, `cut` takes a share of the texts.
+        Args:
+          texts: training texts.
+          labels: their labels.
+          test: (texts, labels) of the test split.
+          valid: (texts, labels) for validation; without them `hold_out` takes a share of the training texts.
+          classes: names of the classes; the labels' own if not given.
+          seed: seed of the held-out share.
+          share: share of the training texts that is held out.
 
         >>> Dataset.from_texts(["a", "b"], [1, 0], valid=(["c"], [0]), classes=["no", "yes"]).classes
         ('no', 'yes')
@@ -143,11 +150,14 @@ def load(
     data_dir: str | os.PathLike[str] | None = None,
     size: int | None = None,
 ) -> Dataset:
-    """A data set by its name (one of `NAMES`) or from a folder of CSV files.
+    """Load a data set by its name (one of `NAMES`) or from a folder of CSV files.
 
-    `valid` is the share of train that `cut` takes for validation where the source has none of its own
-    (a dev.csv, or the planted corpus). `data_dir` holds what is downloaded (else `$WAVE_JAX_DATA`, else
-    a cache folder). `size` is the number of planted training texts.
+    Args:
+      name_or_folder: the name, or the folder.
+      seed: seed of the planted corpus, and of the held-out share.
+      valid: share of the training texts that is held out for validation if the source has no texts for it.
+      data_dir: folder of downloads; $WAVE_JAX_DATA or a cache folder if not given.
+      size: number of planted training texts.
 
     >>> load("planted", size=100)
     Dataset('planted', 4 classes, train 100, valid 20)
@@ -192,7 +202,7 @@ def cut(split: Split, share: float = 0.2, seed: int = 0) -> tuple[Split, Split]:
 
 
 def _planted(seed: int, size: int) -> Dataset:
-    """The planted corpus: its splits are drawn apart, the test split when it is asked for."""
+    """Draw the planted corpus: its splits are drawn apart, the test split when it is asked for."""
     if size < 1:
         raise DataError(f"The planted corpus needs at least 1 training text, not size={size}.")
 
@@ -204,7 +214,7 @@ def _planted(seed: int, size: int) -> Dataset:
 
 
 def _from_folder(folder: Path, share: float, seed: int) -> Dataset:
-    """The data set of a folder: train.csv, and as they are there dev.csv, test.csv and class names."""
+    """Read the data set of a folder: train.csv and, if they exist, dev.csv, test.csv and class names."""
     files = {part: csv_files.csv_file(folder, part) for part in ("train", "dev", "test")}
     if files["train"] is None:
         raise DataError(f"{folder} holds neither train.csv nor train.csv.gz: put the training texts there.")
@@ -217,7 +227,7 @@ def _from_folder(folder: Path, share: float, seed: int) -> Dataset:
 
 
 def _in_memory(part: str, texts: Column, labels: Column) -> Rows:
-    """Texts and labels of a caller as rows, checked one by one."""
+    """Check texts and labels of a caller one by one, and return them as rows."""
     if isinstance(texts, str) or len(texts) != len(labels) or len(texts) == 0:
         raise DataError(f"{part}: {len(texts)} texts and {len(labels)} labels; give lists of equal length.")
     plain: list[Any] = texts.tolist() if isinstance(texts, np.ndarray) else list(texts)
@@ -239,7 +249,7 @@ def _dataset(
     share: float,
     seed: int,
 ) -> Dataset:
-    """Rows to splits; without given names the training labels say what classes there are."""
+    """Turn rows into splits; without given names the training labels say what classes there are."""
     classes = _infer_classes(train) if names is None else names
     complete = names is None  # a split without a class is a slip, unless the classes were listed
 
@@ -253,7 +263,7 @@ def _dataset(
 
 
 def _infer_classes(rows: Rows) -> tuple[str, ...]:
-    """The names of classes that the labels give: themselves, sorted, or all integers up to the largest."""
+    """Return the classes that the labels name: themselves, sorted, or all integers up to the largest."""
     numbers = [csv_files.is_number(value) for value in rows.values]
     if any(numbers) != all(numbers):
         odd = numbers.index(not numbers[0])
@@ -274,7 +284,7 @@ def _infer_classes(rows: Rows) -> tuple[str, ...]:
 
 
 def _split(rows: Rows, classes: tuple[str, ...], complete: bool) -> Split:
-    """Rows as a split; a label outside the classes is an error, and so is a class without a row."""
+    """Turn rows into a split; a label outside the classes is an error, and so is a class without a row."""
     numbers = {str(i + rows.first): i for i in range(len(classes))}
     names = {name: i for i, name in enumerate(classes)}
     # Without a header labels are integers; where a name looks like an integer, labels are names.

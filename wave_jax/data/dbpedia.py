@@ -34,7 +34,7 @@ DBPEDIA_CLASSES = (
 
 @functools.cache
 def dbpedia_builder() -> Any:
-    """The builder that TFDS lacks. A class in a function, so that TFDS is imported when it is needed."""
+    """Make the builder that TFDS lacks: a class in a function, so that TFDS is imported when it is needed."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download.checksums import UrlInfo
     from tensorflow_datasets.core.units import Size

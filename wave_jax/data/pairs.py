@@ -1,9 +1,8 @@
-"""Pairs of neighbouring tokens that count as tokens: order without attention, where a wave sees only which
-tokens there are.
+"""Pairs of neighbouring tokens that count as tokens: word order for a network that sees a bag of tokens.
 
-Flat arrays of integers all through: text i is ids[offsets[i] : offsets[i + 1]], pairs are (p, 2). [CLS] and
-[SEP] make pairs too, with the first and the last word. The rows of pairs follow those of the vocabulary, and
-a text's pairs stand behind its [SEP].
+Flat arrays of integers are used throughout: text i is ids[offsets[i] : offsets[i + 1]], pairs are (p, 2).
+[CLS] and [SEP] make pairs too, with the first and the last word. The rows of pairs follow those of the
+vocabulary, and a text's pairs follow its [SEP].
 """
 
 import numpy as np
@@ -21,10 +20,17 @@ def choose(
     most: int,
     min_texts: int = 2,
 ) -> np.ndarray:
-    """The pairs that say most about the label: those of largest χ² between label and presence in a text.
+    """Choose the pairs that say most about the label, by χ² between label and presence in a text.
 
-    χ² = Σ (observed - expected)² / expected over labels, pair present or not. Pairs of fewer than `min_texts`
-    texts are left out, equal ones come in the order of their ids; the same on every run.
+    χ² = Σ (observed - expected)² / expected over labels, pair present or not. Equal pairs come in the order
+    of their ids; the choice is the same on every run.
+
+    Args:
+      ids: tokens of all texts.
+      offsets: where each text begins.
+      labels: number of each text's class, -1 if unknown.
+      most: maximum number of pairs.
+      min_texts: number of texts that a pair must occur in.
 
     >>> ids, offsets = np.array([2, 7, 8, 3, 2, 8, 7, 3] * 2), np.arange(0, 17, 4)
     >>> choose(ids, offsets, np.array([0, 1, 0, 1]), most=2).tolist()
@@ -46,8 +52,10 @@ def choose(
 
 
 def _chi_square(present: np.ndarray, texts: np.ndarray) -> np.ndarray:
-    """With N texts of which p hold the pair: N²/(p·(N - p)) · Σ (present - p·share)² / (N·share), which is
-    χ² over both rows of the table. In float64 and rounded, so that ties stay ties."""
+    """Compute χ² of pairs: N²/(p·(N - p)) · Σ (present - p·share)² / (N·share), N texts, p of them with the pair.
+
+    This is χ² over both rows of the table, in float64 and rounded, so that ties stay ties.
+    """
     N, p = texts.sum(), present.sum(1)
     share = texts / max(N, 1)
     real = share > 0
@@ -62,7 +70,13 @@ def behind(
     more: np.ndarray,
     texts: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What belongs to the texts, one value a token, with more of it behind each; `texts` goes up.
+    """Insert values behind those of each text.
+
+    Args:
+      values: one value per token.
+      offsets: where each text begins.
+      more: the values to insert.
+      texts: the text that each belongs to, in rising order.
 
     >>> ids, offsets = np.array([2, 7, 3, 2, 3]), np.array([0, 3, 5])
     >>> behind(ids, offsets, np.array([10, 11]), np.array([0, 0]))
@@ -78,7 +92,7 @@ def behind(
 
 
 class PairIndex:
-    """Where given pairs (p, 2) occur.
+    """An index of pairs (p, 2): where they occur in texts.
 
     Most neighbours are no pair, which a flag per hash tells at once; the rest is searched for.
 
@@ -95,7 +109,7 @@ class PairIndex:
         self._flags[_slots(keys)] = True
 
     def __call__(self, ids: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Which pair, in which text, and the place of its first token in `ids`."""
+        """Find each pair: which one, in which text, and the position of its first token in `ids`."""
         keys, texts = _keys(ids, offsets)
         places = np.flatnonzero(_within(len(ids), offsets))
         maybe = np.flatnonzero(self._flags[_slots(keys)])
@@ -106,14 +120,14 @@ class PairIndex:
 
 
 def _keys(ids, offsets):
-    """A number for every two neighbours, and the text they are in."""
+    """Return a number for every two neighbours, and the text they are in."""
     within = _within(len(ids), offsets)
     texts = np.repeat(np.arange(len(offsets) - 1), np.maximum(np.diff(offsets) - 1, 0))
     return _key(ids[:-1], ids[1:])[within], texts
 
 
 def _within(total: int, offsets) -> np.ndarray:
-    """Which tokens have a neighbour behind them in the same text."""
+    """Mark the tokens that have a neighbour behind them in the same text."""
     within = np.ones(max(total - 1, 0), bool)
     ends = offsets[1:-1] - 1
     within[ends[(ends >= 0) & (ends < len(within))]] = False

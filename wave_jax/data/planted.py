@@ -1,4 +1,4 @@
-"""A planted corpus: newswire-like texts whose labels have known causes at known places.
+"""A planted corpus: newswire-like texts whose labels have known causes at known positions.
 
 Every text is a headline and two sentences with 16 open places between plain words. It belongs to one
 of four topics, in two halves of two: topic = 2·half + bit.
@@ -115,7 +115,7 @@ class Accuracies(NamedTuple):
 
 
 def generate(seed: int = 0, part: Part = "train", size: int = SIZE) -> Planted:
-    """The texts of one part (train, valid or test), a pure function of the arguments.
+    """Generate the texts of one part (train, valid or test), a pure function of the arguments.
 
     >>> corpus = generate(size=1)
     >>> [corpus.texts[0][start:end] for start, end in corpus.evidence[0]]
@@ -134,7 +134,7 @@ def generate(seed: int = 0, part: Part = "train", size: int = SIZE) -> Planted:
 
 
 def accuracies() -> Accuracies:
-    """The reachable accuracies, derived from the construction.
+    """Compute the reachable accuracies from the construction.
 
     *Bayes*: with the topic most leaning words speak for (told) or their half and the bit of the pair
     (paired). *Additive*: a score Σ f_topic(word) cannot tell the bit, warm or cold against metal or
@@ -163,7 +163,7 @@ def accuracies() -> Accuracies:
 
 
 def _fill(draw, topics: Int[np.ndarray, " n"]) -> tuple[Int[np.ndarray, "n 16"], Bool[np.ndarray, "n 16"]]:
-    """Word numbers for the 16 places, and which of them carry the topic."""
+    """Draw word numbers for the 16 positions, and which of them carry the topic."""
     n, half, bit = len(topics), topics // 2, topics % 2
     everyday, zipf = _everyday()
     ids = np.searchsorted(zipf, draw((n, PLACES)) * zipf[-1], side="right")
@@ -194,25 +194,25 @@ def _fill(draw, topics: Int[np.ndarray, " n"]) -> tuple[Int[np.ndarray, "n 16"],
 
 
 def _pick(u: Float[np.ndarray, "*shape"], n: int) -> Int[np.ndarray, "*shape"]:
-    """Uniform integers below n from uniform numbers in [0, 1)."""
+    """Turn uniform numbers in [0, 1) into uniform integers below n."""
     return (u * n).astype(int)
 
 
 def _lean_topic(u: Float[np.ndarray, "n 5"], topic: Int[np.ndarray, "n 1"]) -> Int[np.ndarray, "n 5"]:
-    """The topic of each leaning word of a told text."""
+    """Draw the topic of each leaning word of a text whose words tell its topic."""
     wrong = np.minimum((u / WRONG).astype(int), 3)  # 0, 1, 2: one of the others; 3: its own
     return (topic + 1 + wrong) % 4
 
 
 def _lean_half(u: Float[np.ndarray, "n 5"], half: Int[np.ndarray, "n 1"]) -> Int[np.ndarray, "n 5"]:
-    """The topic of each leaning word of a paired text."""
+    """Draw the topic of each leaning word of a text whose topic a pair decides."""
     wrong, second = u < 2 * WRONG, np.where(u < 2 * WRONG, u >= WRONG, u >= 0.5 + WRONG)
     return 2 * (half ^ wrong) + second
 
 
 @functools.cache
 def _everyday() -> tuple[tuple[str, ...], Float[np.ndarray, " v"]]:
-    """Invented words for everything without meaning, with cumulative weights 1 / (rank + 10)."""
+    """Invent words for everything without meaning, with cumulative weights 1 / (rank + 10)."""
     draw = np.random.Generator(np.random.PCG64(1)).random
     taken = {*" ".join((*LEANING, *COLOURS, *MATERIALS, *HEADLINES, *SENTENCES, *ENDINGS)).split()}
     words: dict[str, None] = {}
@@ -227,13 +227,13 @@ def _everyday() -> tuple[tuple[str, ...], Float[np.ndarray, " v"]]:
 
 @functools.cache
 def _vocabulary() -> tuple[str, ...]:
-    """The words that fill places: everyday, leaning by topic, warm, cold, metal, stone."""
+    """Return the words that fill positions: everyday, leaning by topic, warm, cold, metal, stone."""
     return (*_everyday()[0], *" ".join((*LEANING, *COLOURS, *MATERIALS)).split())
 
 
 @functools.cache
 def _template(shape: int) -> tuple[str, tuple[int, ...], tuple[int, ...], tuple[bool, ...]]:
-    """A text with "{}" for its places; of each place its start were all empty, its word, whether first."""
+    """Make a text with "{}" for its words; of each its start if all were empty, its word, whether first."""
     parts = HEADLINES[shape // 64], SENTENCES[shape // 8 % 8], ENDINGS[shape % 8]
     text = " ".join(part[0].upper() + part[1:] + "." for part in parts)
     pieces = text.split("_")
@@ -243,7 +243,7 @@ def _template(shape: int) -> tuple[str, tuple[int, ...], tuple[int, ...], tuple[
 
 
 def _write(shape, ids, carries) -> tuple[str, tuple[tuple[int, int], ...], tuple[int, ...]]:
-    """One text with its evidence."""
+    """Write one text with its evidence."""
     template, starts, indices, first = _template(int(shape))
     vocabulary = _vocabulary()
     words = [

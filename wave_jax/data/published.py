@@ -1,4 +1,4 @@
-"""Published corpora through TFDS, the only module to import it, and only when one is asked for.
+"""Published corpora through TFDS, which is imported only when one is asked for.
 
 TensorFlow is never needed: everything is kept as array_record, and archives are opened without it.
 """
@@ -45,7 +45,7 @@ PATIENCE = 6  # seconds until a server must have begun to answer
 
 
 def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
-    """Where published corpora are kept: as given, else $WAVE_JAX_DATA, else the user's cache folder.
+    """Return where published corpora are kept: as given, else $WAVE_JAX_DATA, else the user's cache folder.
 
     >>> data_folder("corpora").name
     'corpora'
@@ -63,7 +63,7 @@ class Prepared(NamedTuple):
     classes: tuple[str, ...]
 
     def read(self, part: str) -> Rows:
-        """All rows of a split, counted against what TFDS wrote and what was published."""
+        """Read all rows of a split, counted against what TFDS wrote and what was published."""
         corpus, where = CORPORA[self.name], f"{self.name} {part}"
         cure = f"delete {self.builder.data_path} and load {self.name} again"
         try:
@@ -83,10 +83,10 @@ class Prepared(NamedTuple):
 
 
 def prepare(name: str, folder: Path) -> Prepared:
-    """A published corpus, downloaded and written as array_record the first time.
+    """Prepare a published corpus: download it and write it as array_record the first time.
 
-    All is made in a temporary folder beside and moved to its place when complete. An archive that
-    the user has put into `folder/archives` is taken in place of a download.
+    All is made in a temporary folder beside and moved to its place when complete. An archive that the user
+    has put into `folder/archives` is used instead of a download.
     """
     builder = _builder(name, folder / "tfds")
     if not builder.data_path.exists():
@@ -102,7 +102,7 @@ def prepare(name: str, folder: Path) -> Prepared:
 
 
 def _prepare(name: str, folder: Path, work: Path, builder: Any) -> None:
-    """Archive to array_record in `work`, and that to where `builder` will look for it."""
+    """Write an archive as array_record in `work`, and move that to where `builder` will look for it."""
     import tensorflow_datasets as tfds
 
     archive = _archive(name, builder.url_infos, folder / "archives", work)
@@ -128,7 +128,7 @@ def _prepare(name: str, folder: Path, work: Path, builder: Any) -> None:
 
 
 def _archive(name: str, url_infos: dict[str, Any], manual: Path, work: Path) -> Path:
-    """The archive that the user put in place, or else a download of it."""
+    """Return the archive that the user put in place, or else download it."""
     for info in url_infos.values():
         if (path := manual / info.filename).exists():
             _check(path, info)
@@ -150,7 +150,7 @@ def _archive(name: str, url_infos: dict[str, Any], manual: Path, work: Path) -> 
 
 
 def _check(path: Path, info: Any) -> None:
-    """An archive with the wrong content is refused before anything reads it."""
+    """Refuse an archive with the wrong content before anything reads it."""
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != info.checksum:
@@ -161,7 +161,7 @@ def _check(path: Path, info: Any) -> None:
 
 
 def _download(url: str, path: Path, size: int) -> None:
-    """The file of a URL, with a progress bar. TFDS would try in silence for minutes without a network."""
+    """Download a URL with a progress bar. TFDS would try in silence for minutes without a network."""
     with _answer(url) as response, path.open("wb") as file:
         response.raise_for_status()
         with tqdm(total=size, desc=path.name, unit="B", unit_scale=True, disable=None) as bar:
@@ -171,7 +171,7 @@ def _download(url: str, path: Path, size: int) -> None:
 
 
 def _answer(url: str) -> Any:
-    """The answer to a request, or a TimeoutError: a thread, because looking up a name may hang too."""
+    """Return the answer to a request, or raise a TimeoutError; a thread asks, as name look-up may hang."""
     import requests  # comes with TFDS
 
     answer: Future[Any] = Future()
@@ -191,7 +191,7 @@ def _answer(url: str) -> Any:
 
 @contextlib.contextmanager
 def _without_tensorflow() -> Iterator[None]:
-    """TFDS 4.9 opens archives through tf.io.gfile; for local files `open` does as well."""
+    """Let TFDS 4.9 open archives by `open`: for local files it does what tf.io.gfile does."""
     from tensorflow_datasets.core.download import extractor
 
     gfile = types.SimpleNamespace(GFile=open)
@@ -206,7 +206,7 @@ def _without_tensorflow() -> Iterator[None]:
 
 
 def _plain(record: bytes, fields: tuple[str, ...]) -> tuple[str, str]:
-    """Text and label of a record. TFDS decodes through NumPy, field by field, in four times the time."""
+    """Return text and label of a record. TFDS itself decodes field by field, in four times the time."""
     from tensorflow_datasets.proto import tf_example_pb2
 
     example: Any = tf_example_pb2.Example.FromString(record)  # pyright: ignore[reportAttributeAccessIssue]
@@ -216,7 +216,7 @@ def _plain(record: bytes, fields: tuple[str, ...]) -> tuple[str, str]:
 
 
 def _builder(name: str, folder: Path) -> Any:
-    """The TFDS builder of a corpus, on array_record: its parquet loses rows, its default needs TensorFlow."""
+    """Make the TFDS builder of a corpus on array_record: parquet loses rows, tfrecord needs TensorFlow."""
     import tensorflow_datasets as tfds
 
     if name == "dbpedia":

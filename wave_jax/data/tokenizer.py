@@ -1,8 +1,6 @@
 """Text to ids and back, by a WordPiece vocabulary that is trained on a corpus or read from a file.
 
-Nothing here needs JAX. Texts are cut before anything else and each distinct piece is tokenized once: texts in
-ASCII at BERT's words, others at spaces, across which its rules never look. So the ids are those of the whole
-text, several times faster.
+Nothing here needs JAX.
 """
 
 import hashlib
@@ -56,7 +54,7 @@ class Piece(NamedTuple):
 
 
 class Tokenizer:
-    """WordPiece with BERT's rules: `train` it on a corpus or `read` it from a file.
+    """A WordPiece tokenizer with BERT's rules: `train` it on a corpus or `read` it from a file.
 
     Rows are the vocabulary's, and from `first_pair` on those of pairs of neighbours (`with_pairs`).
 
@@ -102,7 +100,7 @@ class Tokenizer:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of vocabulary, rules and pairs: two tokenizers of one digest give the same ids."""
+        """The SHA-256 of vocabulary, rules and pairs: two tokenizers of one digest give the same ids."""
         rules = asdict(self.rules)
         if not self.rules.looks:
             del rules["looks"]  # as if there were no such rule: digests are older than it
@@ -122,20 +120,26 @@ class Tokenizer:
         stems: int = 0,
         min_frequency: int = 2,
     ) -> "Tokenizer":
-        """The WordPiece vocabulary of these texts: at most v rows, special tokens included, [PAD] in row 0.
+        """Train a vocabulary on these texts, the same on every run and machine; [PAD] is row 0.
 
-        With `whole_words` there are no pieces: the most frequent words have rows, and of any other the look
-        is told, [UNK-A] with a capital, [UNK-1] with a digit in front, else [UNK]. Of the v rows at most
-        `stems`, and at most half, are then for stems, the first three, four or five letters of words: a
-        word's stand behind the text, and the longest in place of a word that has no row.
+        If the texts yield fewer rows than asked for, `v` of the tokenizer says how many, and a warning is
+        logged.
+
+        Args:
+          texts: the texts.
+          v: maximum number of rows, special tokens included.
+          lowercase: whether texts become lower case.
+          clean: whether HTML and feed debris is removed.
+          whole_words: rows for the most frequent words instead of pieces. Another word is known by its look:
+            [UNK-A] with a capital, [UNK-1] with a digit in front, else [UNK].
+          stems: maximum number of these rows, and at most half of them, for the first three, four or five
+            letters of words. A word's stems follow the text, and the longest replaces a word that has no row.
+          min_frequency: number of times that a piece or word must occur.
 
         >>> texts = ["planned cats", "planning cats", "planets"]
         >>> tokenizer = Tokenizer.train(texts, v=40, whole_words=True, stems=2)
         >>> [piece.token for piece in tokenizer.explain("cats planes", 9)]
         ['[CLS]', 'cats', 'plan##', '[SEP]', 'pla##']
-
-        The same on every run and machine. Where the texts yield fewer rows, `v` of the tokenizer says how
-        many, and a warning is logged.
         """
         if v < 10:
             raise ValueError(f"v must be at least 10 rows, of which five are special tokens, got {v}.")
@@ -157,8 +161,13 @@ class Tokenizer:
     def with_pairs(
         self, texts: Sequence[str], labels: Sequence[int] | np.ndarray, most: int, max_length: int = 2**16
     ) -> "Tokenizer":
-        """The same with a row for each of the `most` pairs of neighbouring tokens that say most about the
-        label in these texts (`pairs.choose`); fewer, where fewer stand in two texts.
+        """Return the same tokenizer with rows for the pairs of neighbours that say most about the label.
+
+        Args:
+          texts: the texts.
+          labels: number of each text's class.
+          most: maximum number of pairs (`pairs.choose`); each must occur in two texts.
+          max_length: tokens of a text that are read.
 
         >>> texts = ["not good", "good not", "not good", "good not"]
         >>> tokenizer = Tokenizer.train(texts, v=40).with_pairs(texts, [0, 1, 0, 1], most=2)
@@ -172,9 +181,9 @@ class Tokenizer:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Tokenizer":
-        """The tokenizer in a `tokenizer.json` (of this library, or Hugging Face's for BERT) or a `vocab.txt`.
+        """Read a tokenizer from a `tokenizer.json` (ours, or Hugging Face's for BERT) or a `vocab.txt`.
 
-        A `vocab.txt` says nothing of its rules: texts become lower case if no token has an upper-case letter.
+        A `vocab.txt` has no rules: texts become lower case if no token has an upper-case letter.
         """
         path = Path(path)
         try:
@@ -191,16 +200,16 @@ class Tokenizer:
             raise ValueError(f"{path} cannot be read as a tokenizer: {error}") from None
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Everything in one `tokenizer.json`; without cleaning, Hugging Face's library reads it too."""
+        """Write everything to one `tokenizer.json`; without cleaning, Hugging Face's library reads it too."""
         write_whole(path, self.to_json().encode())
 
     def to_json(self) -> str:
-        """What `save` writes."""
+        """Return what `save` writes."""
         return dump_json(self.vocabulary, self.rules, self.pairs)
 
     @classmethod
     def from_json(cls, content: str) -> "Tokenizer":
-        """The tokenizer that `to_json` wrote."""
+        """Return the tokenizer that `to_json` wrote."""
         return cls(*parse_json(content))
 
     def longest(self, max_length: int) -> int:
@@ -208,8 +217,7 @@ class Tokenizer:
         return self.appended.longest(max_length)
 
     def encode(self, texts: Sequence[str], max_length: int, segments: bool = False) -> Tokens:
-        """The ids of each text between [CLS] and [SEP], at most `max_length` with them, then those of its
-        stems and pairs (`behind`).
+        """Encode each text: [CLS], its words, [SEP], at most `max_length` together, then its stems and pairs.
 
         With `segments`, also the sentence of each token; [CLS] belongs to the first, [SEP] to the last.
         """
@@ -221,7 +229,7 @@ class Tokenizer:
         return Tokens(ids, offsets, numbers)
 
     def _encode(self, texts: Sequence[str], max_length: int, segments: bool) -> Tokens:
-        """The texts up to their [SEP]."""
+        """Encode the texts up to their [SEP]."""
         _check(texts)
         _check_length(max_length)
         room, rows, counts = max_length - 2, [], []
@@ -239,14 +247,14 @@ class Tokenizer:
         return Tokens(ids, offsets, numbers)
 
     def _row(self, text: str, segments: bool) -> tuple[bytes, list[int]]:
-        """A text's ids as bytes, and how many tokens each of its sentences has."""
+        """Return a text's ids as bytes, and how many tokens each of its sentences has."""
         text = self.rules.prepare(text)
         parts = sentences(text) if segments else [text]
         pieces = [self.words.ids(part) for part in parts]
         return b"".join(pieces), [len(piece) // self._dtype.itemsize for piece in pieces if piece]
 
     def explain(self, text: str, max_length: int) -> list[Piece]:
-        """The tokens of one text, [CLS] and [SEP] included, each with its place in the text as given.
+        """List the tokens of one text, [CLS] and [SEP] included, each with its span in the text as given.
 
         >>> tokenizer = Tokenizer.train(["cats <b>sat</b> &amp; ate"] * 2, v=99, clean=True)
         >>> text = "cats<br />&amp;"
@@ -270,7 +278,7 @@ class Tokenizer:
         return pieces
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
-        """Ids as readable text, without [PAD] and [CLS], up to [SEP]: what stands behind it repeats words."""
+        """Turn ids into readable text, without [PAD] and [CLS], up to [SEP]: what follows it repeats words."""
         row = [int(id) for id in ids]
         words = row[: row.index(self.sep_id)] if self.sep_id in row else row
         hidden = {self.pad_id, self.cls_id}
@@ -303,7 +311,7 @@ def _check_length(max_length: int) -> None:
 
 
 def _with_ends(sizes: list[int], room: int) -> list[int]:
-    """Sentences cut to `room` tokens in all, [CLS] then counted to the first and [SEP] to the last.
+    """Cut sentences to `room` tokens together, then count [CLS] to the first and [SEP] to the last.
 
     >>> _with_ends([3, 2, 5], 4)
     [4, 2]

@@ -12,7 +12,7 @@ __all__ = ["dump_json", "parse_json", "parse_lines"]
 
 
 def parse_lines(content: str) -> tuple[dict[str, int], Rules]:
-    """A vocab.txt. Lines end with a line feed alone: other separators may be tokens."""
+    """Read a vocab.txt. Lines end with a line feed alone: other separators may be tokens."""
     lines = [line.removesuffix("\r") for line in content.removesuffix("\n").split("\n")]
     vocabulary = {}
     for row, token in enumerate(lines):
@@ -24,7 +24,7 @@ def parse_lines(content: str) -> tuple[dict[str, int], Rules]:
 
 
 def dump_json(vocabulary: dict[str, int], rules: Rules, pairs: np.ndarray | None = None) -> str:
-    """A tokenizer.json in the form of Hugging Face's `tokenizers`; pairs are those of `wave_jax.pairs`."""
+    """Write a tokenizer.json in the form of Hugging Face's `tokenizers`, with rules and pairs of our own."""
     rust = model(vocabulary, rules)
     rust.add_special_tokens([token for token in SPECIAL if token in vocabulary])
     rust.decoder = decoders.WordPiece()
@@ -49,7 +49,7 @@ def dump_json(vocabulary: dict[str, int], rules: Rules, pairs: np.ndarray | None
 
 
 def parse_json(content: str) -> tuple[dict[str, int], Rules, np.ndarray]:
-    """What `dump_json` wrote, or Hugging Face's for a model of BERT's kind: vocabulary, rules, pairs."""
+    """Read what `dump_json` wrote, or Hugging Face's for a model of BERT's kind: vocabulary, rules, pairs."""
     try:
         parts = json.loads(content)
         kinds = [(parts[name] or {})["type"] for name in ("model", "normalizer", "pre_tokenizer")]
@@ -74,6 +74,6 @@ def parse_json(content: str) -> tuple[dict[str, int], Rules, np.ndarray]:
 
 
 def _pair(words: str, vocabulary: dict[str, int]) -> tuple[int, int]:
-    """The rows of two tokens that stand with a space between."""
+    """Return the rows of two tokens with a space between them."""
     first, second = words.split(" ")
     return vocabulary[first], vocabulary[second]

@@ -1,4 +1,4 @@
-"""WordPiece vocabularies: trained so that every run finds the same one; read from files, and written."""
+"""WordPiece vocabularies, of pieces or of words and stems, trained so that every run finds the same one."""
 
 import re
 from collections import Counter
@@ -31,7 +31,7 @@ STEM = (5, 4, 3)  # letters of the beginnings of words that may have rows; the m
 
 @dataclass(frozen=True)
 class Rules:
-    """How a text becomes words; the names but the first two are Hugging Face's."""
+    """The rules by which a text becomes words; the names but the first two are Hugging Face's."""
 
     clean: bool = False
     looks: bool = False  # an unknown word is told by its look (LOOKS) where it has one
@@ -42,6 +42,7 @@ class Rules:
     max_input_chars_per_word: int = 100
 
     def normalizer(self) -> normalizers.BertNormalizer:
+        """Return Hugging Face's normalizer for these rules."""
         return normalizers.BertNormalizer(
             clean_text=self.clean_text,
             handle_chinese_chars=self.handle_chinese_chars,
@@ -50,11 +51,15 @@ class Rules:
         )
 
     def prepare(self, text: str) -> str:
+        """Clean a text if the rules say so."""
         return clean(text) if self.clean else text
 
 
 def model(vocabulary: dict[str, int], rules: Rules) -> tokenizers.Tokenizer:
-    """Words to ids. Special tokens are unknown to it, so a [SEP] written in a text stays text."""
+    """Make the Rust tokenizer of a vocabulary.
+
+    It knows no special tokens: a [SEP] written in a text stays text.
+    """
     longest = rules.max_input_chars_per_word
     word_piece = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=longest)
     rust = tokenizers.Tokenizer(word_piece)
@@ -63,7 +68,14 @@ def model(vocabulary: dict[str, int], rules: Rules) -> tokenizers.Tokenizer:
 
 
 def train_vocabulary(texts: list[str], rules: Rules, v: int, min_frequency: int) -> dict[str, int]:
-    """At most v tokens: the special ones, all frequent characters, and what WordPiece joins of them."""
+    """Train a vocabulary of pieces: special tokens, frequent characters, and what WordPiece joins of them.
+
+    Args:
+      texts: the texts.
+      rules: how texts become words.
+      v: maximum number of tokens.
+      min_frequency: number of times that a piece must occur.
+    """
     alphabet = _alphabet(texts, rules, (v - len(SPECIAL)) // 2, min_frequency)
     if not alphabet:
         raise ValueError(f"No character occurs {min_frequency} times in the texts: nothing to train on.")
@@ -85,8 +97,15 @@ def train_vocabulary(texts: list[str], rules: Rules, v: int, min_frequency: int)
 
 
 def train_words(texts: list[str], rules: Rules, v: int, min_frequency: int, stems: int) -> dict[str, int]:
-    """At most v tokens: the special ones, the most frequent words, whole, and the `stems` beginnings of words
-    that most different words share, two at least; these on no more than half of the rows that are left."""
+    """Train a vocabulary of words: special tokens, frequent words, and the stems that most words share.
+
+    Args:
+      texts: the texts.
+      rules: how texts become words.
+      v: maximum number of tokens.
+      min_frequency: number of times that a word must occur.
+      stems: maximum number of stems, each shared by two words at least; they get half of the rows at most.
+    """
     counts = _count_words(texts, rules)
     shared = Counter(stem for word in counts for stem in beginnings(word))
     often = sorted((stem for stem in shared if shared[stem] > 1), key=lambda stem: (-shared[stem], stem))
@@ -110,18 +129,17 @@ def _count_words(texts: list[str], rules: Rules) -> Counter[str]:
 
 
 def is_plain(text: str) -> bool:
-    """In ASCII and without control characters: cutting words is all that BERT's rules do to it."""
+    """Return whether a text is ASCII without control characters: BERT's rules then only cut it into words."""
     return text.isascii() and text.isprintable()
 
 
 def plain_words(text: str, lowercase: bool) -> list[str]:
-    """The words of a plain text, as BERT cuts it. Faster than the way to the Rust library and back."""
+    """Split a plain text into words as BERT does. Faster than the way to the Rust library and back."""
     return _WORDS.findall(text.lower() if lowercase else text)
 
 
 def beginnings(word: str) -> list[str]:
-    """What stands for a word of letters, or for a longer beginning of one, beside itself: its first five,
-    four and three letters, where there are more.
+    """Return the stems of a word of letters, or of a longer stem: its first five, four and three letters.
 
     >>> beginnings("cats"), beginnings("begin##"), beginnings("42nd")
     (['cat##'], ['begi##', 'beg##'], [])
@@ -131,7 +149,7 @@ def beginnings(word: str) -> list[str]:
 
 
 def _alphabet(texts: list[str], rules: Rules, room: int, min_frequency: int) -> list[str]:
-    """The characters that get tokens of their own: the `room` most frequent as the normalizer leaves them."""
+    """Choose the characters that get tokens of their own: the most frequent after normalizing."""
     counts = np.zeros(0x110000, np.int64)
     for i in range(0, len(texts), 1024):
         codes = np.frombuffer("".join(texts[i : i + 1024]).encode("utf-32-le"), np.uint32)

@@ -32,7 +32,7 @@ def word_embeddings(folder: str | Path) -> np.ndarray:
 
 
 def _parts(model: Bert) -> Iterator[tuple[str, nnx.Param, bool]]:
-    """Yield every parameter but the classifier's: its name in the file, itself, and whether it is transposed."""
+    """Yield each parameter but the classifier's: its name in the file, itself, whether it is transposed."""
     yield "embeddings.word_embeddings.weight", model.embedding, False
     yield "embeddings.position_embeddings.weight", model.positions, False
     yield "embeddings.token_type_embeddings.weight", model.types, False

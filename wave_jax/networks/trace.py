@@ -67,7 +67,7 @@ class Network(nnx.Module):
         segments: Int[Array, "*batch n"] | None = None,
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "voices *batch c"]:
-        """Return the logits of each voice of an ensemble, whose mean is the call; other networks have one voice.
+        """Return the logits of each voice of an ensemble, whose mean is the call; others have one voice.
 
         Args:
           ids: rows of the embedding table.

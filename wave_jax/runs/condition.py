@@ -1,4 +1,4 @@
-"""What a path is to a run: missing, begun or finished; and metrics.json, by which a finished run is known."""
+"""What a path is to a run: missing, begun or finished, as its metrics.json tells."""
 
 import json
 import os

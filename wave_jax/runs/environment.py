@@ -1,4 +1,4 @@
-"""Where a result was made: devices, versions and the state of the code."""
+"""Where a result was made: the devices and the versions."""
 
 import platform
 from collections import Counter
@@ -12,7 +12,7 @@ PACKAGES = ("wave_jax", "jax", "flax", "optax", "numpy", "orbax-checkpoint", "to
 
 
 def device() -> str:
-    """The devices that JAX computes on.
+    """Count the devices that JAX computes on, by kind.
 
     >>> " x " in device()
     True
@@ -22,5 +22,5 @@ def device() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the packages that a result depends on."""
+    """Return the versions of Python and of the packages that a result depends on."""
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}

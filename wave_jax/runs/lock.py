@@ -13,7 +13,7 @@ __all__ = []
 
 
 def locked(file: Path) -> int:
-    """A lock that ends with its process, however that ends."""
+    """Lock a file until this process ends, however it ends."""
     handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -30,10 +30,11 @@ def locked(file: Path) -> int:
 
 
 def is_first() -> bool:
-    """Of many processes one writes what is not an array."""
+    """Return whether this process is the one of many that writes what is not an array."""
     return jax.process_index() == 0
 
 
 def together(place: str) -> None:
+    """Wait until all processes have come here."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(f"wave_jax {place}")

@@ -1,6 +1,6 @@
 """What can be trained by name: a network, its training and its vocabulary, as one value.
 
-A preset says all of a run but its texts; a variation of it is `dataclasses.replace`.
+A preset says all of a run but its texts. A variation of it is `dataclasses.replace`.
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ __all__ = ["PRESETS", "SMALL", "Preset", "max_length", "preset", "within"]
 
 @dataclass(frozen=True)
 class Preset:
-    """The settings of a run but its texts. Those with a name are in PRESETS."""
+    """All settings of a run but its texts. `PRESETS` holds those with a name."""
 
     network: NetworkConfig
     """What is trained."""
@@ -82,7 +82,7 @@ PRESETS = {
 
 
 def preset(name: str = "small", model: str = "wave", weights: str | Path | None = None) -> Preset:
-    """The preset of this name, for the Wave Network or for a baseline of its size and training.
+    """Return the preset of this name, for the Wave Network or for a baseline of its size and training.
 
     >>> preset("small", "transformer").network.d == preset("small").network.d
     True
@@ -101,7 +101,7 @@ def preset(name: str = "small", model: str = "wave", weights: str | Path | None 
 
 
 def _of_size(network: NetworkConfig, model: str) -> NetworkConfig:
-    """A baseline as wide as this Wave Network, that reads as much of a text."""
+    """Return a baseline as wide as this Wave Network, that reads as much of a text."""
     assert isinstance(network, WaveConfig)
     d, length = network.d, network.max_length
     if model == "transformer":  # it drops at every sum, where a tenth is usual
@@ -111,7 +111,7 @@ def _of_size(network: NetworkConfig, model: str) -> NetworkConfig:
 
 
 def within(preset: Preset, v: int, c: int) -> NetworkConfig:
-    """The widest network of the preset's kind, no wider than its own, that holds at most `parameters`.
+    """Return the widest network of the preset's kind, no wider than its own, that holds at most `parameters`.
 
     >>> [within(preset("small"), v, c=4).d for v in (9_000, 30_000, 49_000)]
     [96, 72, 48]
@@ -142,5 +142,5 @@ def _parameters(network: NetworkConfig, v: int, c: int) -> int:
 
 
 def max_length(network: NetworkConfig) -> int:
-    """Tokens of a text that a network reads."""
+    """Return the number of tokens of a text that a network reads."""
     return network.max_position_embeddings if isinstance(network, BertConfig) else network.max_length

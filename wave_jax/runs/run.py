@@ -1,11 +1,11 @@
-"""One training run, from settings to the numbers that it leaves.
+"""One training run, from texts and a preset to the numbers that it leaves.
 
-    prepared = prepare(dataset, preset("small"))                    # tokenizer, token arrays, network
+    prepared = prepare(dataset, SMALL)                              # tokenizer, token arrays, network
     for turn in train(prepared):                                    # or train(prepared, folder)
         print(turn.record)                                          # show, stop or study here
     metrics = measure(prepared, turn.kept, [turn.record, ...])
 
-Nothing here prints, and nothing needs a folder; with one (`run_folder`) the run can be stopped at any moment
+Nothing here prints, and nothing needs a folder. With one (`run_folder`) the run can be stopped at any moment
 and resumed, and `finish` leaves `metrics.json` there, by which a finished run is known.
 """
 
@@ -86,7 +86,7 @@ class Prepared(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """What `train` gives after every few steps."""
+    """What `train` yields after every few steps."""
 
     state: TrainState
     """Valid until the next turn, which uses it up."""
@@ -102,10 +102,13 @@ def prepare(
     cache: str | os.PathLike[str] | None = None,
     origin: Mapping[str, Any] | None = None,
 ) -> Prepared:
-    """Tokenizer, token arrays and network of a run, all of them functions of the texts and the preset.
+    """Make tokenizer, token arrays and network of a run: functions of the texts and the preset.
 
-    `cache` is a folder for tokenizers and token arrays; `origin`, the arguments of `datasets.load`, goes into
-    the settings, so that the texts are found again.
+    Args:
+      dataset: the texts.
+      preset: all settings.
+      cache: folder for tokenizers and token arrays.
+      origin: the arguments of `datasets.load`, kept in the settings so that the texts are found again.
     """
     tokenizer = _tokenizer(dataset, preset, cache)
     v = tokenizer.v if preset.weights is None else BertConfig.read(preset.weights).vocab_size
@@ -134,7 +137,7 @@ def _tokenizer(dataset: Dataset, preset: Preset, cache: str | os.PathLike[str] |
 
 
 def _start(settings: Settings, preset: Preset) -> Any:
-    """The network before training, at random from the seed or from the weights of a BERT."""
+    """Make the network before training, at random from the seed or from the weights of a BERT."""
     v, c, rngs = settings.v, len(settings.classes), nnx.Rngs(settings.training.seed)
     network, weights = settings.network, preset.weights
     if weights is None:
@@ -147,7 +150,7 @@ def _start(settings: Settings, preset: Preset) -> Any:
 
 
 def origin_of(data: str) -> dict[str, Any]:
-    """The arguments of `datasets.load` for a name, or for a folder wherever one stands.
+    """Return the arguments of `datasets.load` for a name or a folder, from wherever they are used.
 
     >>> origin_of("planted")
     {'name_or_folder': 'planted'}
@@ -156,7 +159,7 @@ def origin_of(data: str) -> dict[str, Any]:
 
 
 def texts_of(settings: Settings, place: str | None = None) -> Dataset:
-    """The texts of a run, from where they were, or from another place, once they are seen to be the same."""
+    """Load the texts of a run from where they were, or from another folder if they are the same."""
     origin = {**settings.data.get("origin", {}), **(origin_of(place) if place else {})}
     if not origin:
         raise CheckpointError("The run was trained on texts in memory: name a folder that holds them.")
@@ -167,7 +170,7 @@ def texts_of(settings: Settings, place: str | None = None) -> Dataset:
 
 
 def run_folder(path: str | os.PathLike[str], prepared: Prepared, *, resume: bool = False) -> RunFolder:
-    """The folder of this run: a new one, or with `resume` the one that is there, if it is of this run."""
+    """Create the folder of this run, or with `resume` open the one that exists, if it is of this run."""
     path = Path(path)
     if condition(path) == "missing":
         return RunFolder.create(path, prepared.settings, prepared.tokenizer)
@@ -183,10 +186,16 @@ def run_folder(path: str | os.PathLike[str], prepared: Prepared, *, resume: bool
 def train(
     prepared: Prepared, folder: RunFolder | None = None, *, every: int = _EVERY, mesh: Mesh | None = None
 ) -> Iterator[Turn]:
-    """Train, with a turn of the caller's loop after every `every` steps and at the end of an epoch.
+    """Train, and yield a turn after every `every` steps and at the end of each epoch.
 
-    With a folder it goes on from the newest step saved there, and saves: after every validation, and after a
-    minute without one. Who stops in between saves by `folder.save(turn.state)`.
+    With a folder the run goes on from the newest step saved there, and saves after every validation, and
+    after a minute without one. To stop in between, save by `folder.save(turn.state)`.
+
+    Args:
+      prepared: what `prepare` made.
+      folder: the run folder, if there is one.
+      every: steps from turn to turn.
+      mesh: devices that batches are sharded over.
     """
     start, kept, best = prepared.network, None, prepared.settings.training.keep == "best"
     if folder is not None:
@@ -212,7 +221,14 @@ def train(
 def finish(
     folder: RunFolder, prepared: Prepared, *, test: Split | None = None, preset: str | None = None
 ) -> dict[str, Any]:
-    """Measure the network kept of a run that came to its end, and write `metrics.json`."""
+    """Measure the network that a run keeps at its end, and write `metrics.json`.
+
+    Args:
+      folder: the run folder.
+      prepared: what `prepare` made.
+      test: the test split, if it is to be measured.
+      preset: name of the preset, for the record.
+    """
     metrics = measure(prepared, folder.network(), folder.records(), test=test, preset=preset)
     folder.finish(metrics)
     return metrics
@@ -226,10 +242,17 @@ def measure(
     test: Split | None = None,
     preset: str | None = None,
 ) -> dict[str, Any]:
-    """The numbers of a run, as JSON holds them: of the network kept, and of the training that led to it.
+    """Return the numbers of a run, as JSON holds them: of the network kept, and of its training.
 
     `seconds` are those of training, compiling included, over all parts of a run that was resumed; reading,
-    validation and saving come on top. `texts_per_second` is the texts seen, over them.
+    validation and saving come on top. `texts_per_second` is the number of texts seen, over them.
+
+    Args:
+      prepared: what `prepare` made.
+      network: the network kept.
+      records: the records of training.
+      test: the test split, if it is to be measured.
+      preset: name of the preset, for the record.
     """
     settings, count = prepared.settings, count_parameters(network)
     texts, seconds = _texts_and_seconds(records, len(prepared.train.labels), settings.training.batch)
@@ -261,7 +284,7 @@ def _of_test(network: Network, test: Split, prepared: Prepared) -> dict[str, flo
 
 
 def _texts_and_seconds(records: Sequence[Record], size: int, batch: int) -> tuple[int, float]:
-    """Texts seen and seconds spent on them, from rates and steps: a record's last batch may not be full.
+    """Add up texts and seconds from rates and steps: a record's last batch may not be full.
 
     >>> at = [Record(step, 1, 0.0, 0.0, 0.0, 0.0, rate) for step, rate in ((2, 8.0), (3, 4.0))]
     >>> _texts_and_seconds(at, size=10, batch=4)

@@ -1,4 +1,4 @@
-"""What a run is made of, and `config.json`, which says so: a network can be rebuilt from it alone."""
+"""What a run is made of, and config.json, from which alone its network can be rebuilt."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ _FORMAT = 1  # of config.json, and of the folder it stands for; another one is r
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run is made of: enough to rebuild its network and to go on training it."""
+    """All that a run is made of: enough to rebuild its network and to go on training it."""
 
     network: NetworkConfig
     training: TrainConfig
@@ -64,7 +64,7 @@ class Settings:
 
     @classmethod
     def read(cls, file: Path) -> "Settings":
-        """The settings in a config.json."""
+        """Read the settings in a config.json."""
         content = _checked(file)
         try:
             return _from_json(content)
@@ -74,7 +74,7 @@ class Settings:
             ) from None
 
     def differences(self, other: "Settings") -> list[str]:
-        """What differs, as `network.d is 64, not 128`: here, not in the other."""
+        """List what differs, as `network.d is 64, not 128`: 64 here, 128 in the other."""
         here, there = _flat(_to_json(self)), _flat(_to_json(other))
         names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
         return [
@@ -106,7 +106,7 @@ def _from_json(content: dict[str, Any]) -> Settings:
 
 
 def _checked(file: Path) -> dict[str, Any]:
-    """The content of a config.json that is whole, unchanged, and of this format."""
+    """Read a config.json that is whole, unchanged, and of this format."""
     try:
         content = unsealed(file.read_bytes())
     except FileNotFoundError:
@@ -124,7 +124,7 @@ def _checked(file: Path) -> dict[str, Any]:
 
 
 def _flat(content: dict[str, Any], within: str = "") -> dict[str, Any]:
-    """Nested settings under names with dots.
+    """Flatten nested settings to names with dots.
 
     >>> _flat({"v": 9, "network": {"d": 2}})
     {'v': 9, 'network.d': 2}

@@ -1,7 +1,7 @@
 """Saved steps: named arrays in one directory per step, written by Orbax, with digests of arrays and files.
 
 A step is written beside its place and renamed when it is whole. Orbax does not notice numbers that changed on
-disk, and what else is wrong it says in hundreds of lines: so files are compared with their SHA-256, and names
+disk, and says what else is wrong in hundreds of lines. So files are compared with their SHA-256, and names
 and shapes with what is wanted, before Orbax reads them, and arrays with theirs afterwards.
 """
 
@@ -48,7 +48,7 @@ _UNFINISHED = re.compile(r"\d+\.(writing.*|deleted)")
 
 
 class Note(NamedTuple):
-    """What is written beside the arrays of a step."""
+    """The note beside the arrays of a step."""
 
     settings: str
     """Digest of the settings they were trained under."""
@@ -60,7 +60,7 @@ class Note(NamedTuple):
 
 
 def named(tree: Any) -> dict[str, Any]:
-    """The leaves of a state or network under their names, as `layers.0.norm.scale`."""
+    """Return the leaves of a state or network under their names, as `layers.0.norm.scale`."""
     pairs, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {
         jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value"): leaf
@@ -69,7 +69,7 @@ def named(tree: Any) -> dict[str, Any]:
 
 
 def describe(arrays: Mapping[str, Any]) -> dict[str, list]:
-    """Shape, dtype and SHA-256 of each array, as JSON holds them.
+    """Return shape, dtype and SHA-256 of each array, as JSON holds them.
 
     >>> describe({"step": np.int32(3)})["step"][:2]
     [[], 'int32']
@@ -90,7 +90,7 @@ def _bytes(array: Any) -> memoryview:
 
 
 def saved(folder: Path) -> list[int]:
-    """The steps in a folder, the newest last."""
+    """List the steps in a folder, the newest last."""
     return sorted(int(entry.name) for entry in folder.glob("*") if entry.name.isdecimal())
 
 
@@ -102,7 +102,7 @@ class Writing(NamedTuple):
     done: Future
 
     def finish(self) -> None:
-        """Returns when the step is there."""
+        """Wait until the step is on disk."""
         try:
             self.done.result()
         except Exception as error:
@@ -114,7 +114,14 @@ class Writing(NamedTuple):
 
 
 def write(folder: Path, step: int, arrays: Mapping[str, Any], note: Note) -> Writing:
-    """Begin to save a step. The arrays are copied before this returns: training may then use them up."""
+    """Begin to save a step; the arrays are copied before this returns, so training may use them up.
+
+    Args:
+      folder: where steps are saved.
+      step: number of the step.
+      arrays: arrays by name.
+      note: what is written beside them.
+    """
     beside = folder / f"{step}.writing"
     _WRITING.acquire()
     try:
@@ -153,7 +160,7 @@ def _sha256(file: Path) -> str:
 
 
 def note_of(folder: Path, step: int) -> Note:
-    """What was written beside the arrays of a step."""
+    """Read the note beside the arrays of a step."""
     file = folder / str(step) / _NOTE
     try:
         return Note(**unsealed(file.read_bytes()))
@@ -162,7 +169,7 @@ def note_of(folder: Path, step: int) -> Note:
 
 
 def load(folder: Path, step: int, like: Mapping[str, Any]) -> dict[str, jax.Array]:
-    """The arrays of a step that `like` names, of its shapes, dtypes and shardings, and of their digests."""
+    """Load the arrays that `like` names, in its shapes, dtypes and shardings, and check their digests."""
     where = f"Step {step} in {folder}"
     _, _, written, files = note_of(folder, step)
     _compare(where, written, like)
@@ -198,7 +205,7 @@ def _is_intact(file: Path, digest: str) -> bool:
 
 
 def _target(leaf: Any) -> Any:
-    """What Orbax is to load into: the shards that are wanted, or one array that JAX may put anywhere."""
+    """Return what Orbax loads into: the shards that are wanted, or one array that JAX may put anywhere."""
     sharding = getattr(leaf, "sharding", None)
     if sharding is None:
         return np.empty(leaf.shape, leaf.dtype)
@@ -222,14 +229,14 @@ def _kind(found: list | None) -> str:
 
 
 def remove(folder: Path, step: int) -> None:
-    """Renamed first: a step that is there is whole."""
+    """Remove a step. It is renamed first, so that a step that is there is whole."""
     beside = folder / f"{step}.deleted"
     os.replace(folder / str(step), beside)
     shutil.rmtree(beside)
 
 
 def put_aside(folder: Path, step: int) -> None:
-    """Out of the way of the run, but there to be looked at."""
+    """Move a damaged step out of the way of the run, so that it can be looked at."""
     beside = folder / f"{step}.damaged"
     shutil.rmtree(beside, ignore_errors=True)
     os.replace(folder / str(step), beside)

@@ -1,9 +1,9 @@
-"""A trained Wave Network as one small file that `predictor` answers from, or as StableHLO for those with XLA.
+"""A trained Wave Network as one small file that `predictor` answers from, or as StableHLO for XLA.
 
     with RunFolder.open("runs/first") as folder:
         export.save("news.wave", folder.trained(), dtype="int8")
 
-See docs/export.md for the bytes of the file and for what is promised.
+docs/export.md describes the bytes of the file and what is promised.
 """
 
 import math
@@ -39,7 +39,7 @@ _TINY = 1e-30  # a row of smaller numbers is 0 in int8, where a scale would lose
 
 
 class Loss(NamedTuple):
-    """The file against the network, over texts."""
+    """The file compared with the network, over texts."""
 
     texts: int
     changed: float
@@ -72,7 +72,14 @@ def save(
     dtype: Dtype = "float32",
     valid: TokenArrays | None = None,
 ) -> Exported:
-    """Write the file; with `valid`, texts as tokens, say what rounding to `dtype` costs on them."""
+    """Write the file of a trained network.
+
+    Args:
+      path: the file.
+      trained: the network, with its tokenizer and classes.
+      dtype: what most numbers are rounded to.
+      valid: texts as tokens; what rounding costs is measured on them.
+    """
     check_setting("dtype", dtype, dtype in get_args(Dtype), "float32, float16 or int8")
     network, (_, tokenizer, classes, max_length) = _checked(trained), trained
     n = tokenizer.longest(max_length)
@@ -87,9 +94,10 @@ def save(
 
 
 def stablehlo(network: Network, n: int) -> bytes:
-    """A network with its parameters as a program for XLA, for CPU, CUDA and TPU: `jax.export.deserialize`s.
+    """Write a network with its parameters as a program for XLA, for CPU, CUDA and TPU.
 
-    Of ids (b, n) int32 and mask (b, n) bool it makes logits (b, c), for any b.
+    `jax.export.deserialize` reads it. It turns ids (b, n) int32 and mask (b, n) bool into logits (b, c), for
+    any b.
     """
     (b,) = jax.export.symbolic_shape("b")
     ids, mask = jax.ShapeDtypeStruct((b, n), jnp.int32), jax.ShapeDtypeStruct((b, n), jnp.bool_)
@@ -120,7 +128,7 @@ def _formula(network: WaveNetwork) -> Formula:
 
 
 def _weights(network: WaveNetwork, v: int, n: int) -> dict[str, np.ndarray]:
-    """The parameters that answers depend on: rows that the tokenizer has, places that its texts have."""
+    """Return the parameters that answers depend on: the tokenizer's rows, its texts' positions."""
     layer = network.layers[0]
     variants = layer.variant1, layer.variant2
     weights = {
@@ -147,7 +155,7 @@ def _weights(network: WaveNetwork, v: int, n: int) -> dict[str, np.ndarray]:
 
 
 def _folded(weights: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
-    """Rows per token and place for what they are made of, if sums of their squares fit into float32."""
+    """Return rows per token and position instead of weights, if their squares fit into float32."""
     with np.errstate(over="ignore", invalid="ignore"):
         tables = {"tokens": file.fold_tokens(weights), "places": file.fold_places(weights)}
     tables = {name: x for name, x in tables.items() if x is not None}
@@ -159,7 +167,7 @@ def _folded(weights: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
 
 
 def _rounded(arrays: Mapping[str, np.ndarray], dtype: Dtype) -> dict[str, np.ndarray]:
-    """The arrays in `dtype`. int8 has a scale per row: a token of large numbers costs the others nothing."""
+    """Round the arrays to `dtype`. int8 has a scale per row: a large token costs the others nothing."""
     rounded = dict(arrays)
     for name in (name for name in _ROUNDED if name in arrays and dtype != "float32"):
         x = arrays[name]

@@ -47,7 +47,7 @@ ACTIVATIONS = {
 
 
 class Formula(NamedTuple):
-    """The settings of a network that its answers depend on; `model.WaveConfig` explains them."""
+    """The settings of a network that its answers depend on; `wave_network.WaveConfig` explains them."""
 
     combine: str
     read_out: str
@@ -66,7 +66,7 @@ _KNOWN = {
 
 
 class Content(NamedTuple):
-    """What a file holds. The names of its arrays stand in docs/export.md."""
+    """The content of a file. docs/export.md lists the names of its arrays."""
 
     formula: Formula
     arrays: Mapping[str, np.ndarray]
@@ -77,7 +77,7 @@ class Content(NamedTuple):
 
 
 def pack(content: Content) -> bytes:
-    """The bytes of a file."""
+    """Return the bytes of a file."""
     little = {name: x.astype(x.dtype.newbyteorder("<"), "C") for name, x in content.arrays.items()}
     header = content._asdict() | {
         "formula": content.formula._asdict(),
@@ -90,7 +90,7 @@ def pack(content: Content) -> bytes:
 
 
 def unpack(raw: bytes) -> Content:
-    """What `pack` made bytes of; an error for all else. Nothing is parsed before the checksum holds."""
+    """Read what `pack` wrote; raise a ValueError for all else. Nothing is parsed before the checksum."""
     if not raw.startswith(_MAGIC[: len(raw)]):
         raise ValueError("no export of wave_jax wrote it.")
     if len(raw) < _START.size:
@@ -128,7 +128,7 @@ def _parsed(header: dict[str, Any], body: memoryview) -> Content:
 
 
 def restored(arrays: Mapping[str, np.ndarray], name: str, rows: Any = slice(None)) -> np.ndarray:
-    """Rows of an array in float32; one of int8 has a scale per row beside it.
+    """Return rows of an array in float32; one of int8 has a scale per row beside it.
 
     >>> restored({"A": np.int8([[127], [-2]]), "A.scale": np.float32([[2], [0.5]])}, "A").tolist()
     [[254.0], [-1.0]]
@@ -138,14 +138,14 @@ def restored(arrays: Mapping[str, np.ndarray], name: str, rows: Any = slice(None
 
 
 def fold_tokens(arrays: Mapping[str, np.ndarray], ids: Any = slice(None)) -> np.ndarray:
-    """w·[A A'] + [b b'] of tokens: with `fold_places`, (w + p)·[A A'] + [b b']."""
+    """Compute w·[A A'] + [b b'] of tokens: with `fold_places`, (w + p)·[A A'] + [b b']."""
     if "tokens" in arrays:
         return restored(arrays, "tokens", ids)
     return restored(arrays, "embedding", ids) @ restored(arrays, "variants") + arrays["variants_bias"]
 
 
 def fold_places(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """p·[A A'] of places; None where there are no positions."""
+    """Compute p·[A A'] of positions; None if there are no positions."""
     if "places" in arrays:
         return restored(arrays, "places")
     if "positions" in arrays:

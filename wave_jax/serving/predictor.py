@@ -1,10 +1,10 @@
-"""Answers of a trained Wave Network from one small file, with NumPy and `tokenizers` alone: no JAX is loaded.
+"""Answers of a trained Wave Network from one small file, by NumPy and `tokenizers` alone: no JAX is loaded.
 
     network = predictor.load("news.wave")
     network.predict(["Stocks fell again on Monday"])        # ['Business']
 
-`export` writes the file, docs/export.md says what is in it. Embedding and both linear maps are folded into
-one row per token, so that a text costs a gather and a sum of squares. Symbols as in `wave`.
+`export` writes the file. Embedding and both linear maps are folded into one row per token, so that a text
+costs a gather and a sum of squares. Symbols are those of `wave`.
 """
 
 import os
@@ -28,7 +28,7 @@ _HEAD = ("feed_forward", "feed_forward_bias", "norm_scale", "norm_bias", "classi
 
 
 class Predictor:
-    """Labels, probabilities and logits of texts, faster for hundreds at a time than one by one."""
+    """The labels, probabilities and logits of texts, faster for hundreds at a time than one by one."""
 
     def __init__(self, content: Content):
         self.formula, self.digest = content.formula, content.digest
@@ -51,21 +51,21 @@ class Predictor:
         return f"Predictor(classes={list(self.classes)}, {self.formula}, max_length={self.max_length})"
 
     def predict(self, texts: Sequence[str]) -> list[str]:
-        """The label of each text."""
+        """Return the label of each text."""
         return [self.classes[k] for k in self.logits(texts).argmax(axis=-1)]
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
-        """The probability of each class, (texts, c) float32: softmax of the logits."""
+        """Return the probability of each class, (texts, c) float32: softmax of the logits."""
         logits = self.logits(texts)
         shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return shares / shares.sum(axis=-1, keepdims=True)
 
     def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """The score of each class, (texts, c) float32."""
+        """Return the logit of each class, (texts, c) float32."""
         return self.answer(self.tokenizer.encode(texts, self.max_length))
 
     def answer(self, tokens: Tokens) -> np.ndarray:
-        """The logits of texts that are tokens already, [CLS] first."""
+        """Return the logits of texts that are tokens already, [CLS] first."""
         v = self.tokenizer.v
         if tokens.ids.max(initial=0) >= v:
             raise ValueError(f"ids must lie in 0..{v - 1}, got {tokens.ids.max()}: use the file's tokenizer.")
@@ -81,7 +81,7 @@ class Predictor:
             self._known[new] = True
 
     def _of_cls(self, tokens: Tokens) -> np.ndarray:
-        """h (texts, d) from w and s² of [CLS] alone, s² a plain sum over the others."""
+        """Compute h (texts, d) from w and s² of [CLS] alone, s² a plain sum over the others."""
         w, s2 = np.empty((2, len(tokens.offsets) - 1, self._width), np.float32)
         for rows, ids, mask in self._blocks(tokens):
             each = self._variants(ids, mask)
@@ -90,7 +90,7 @@ class Predictor:
         return _features(w, s2, self.formula, self._head)
 
     def _of_all(self, tokens: Tokens) -> np.ndarray:
-        """h (texts, d), the mean over all tokens."""
+        """Compute h (texts, d), the mean over all tokens."""
         h = np.empty((len(tokens.offsets) - 1, self._width // 2), np.float32)
         for rows, ids, mask in self._blocks(tokens):
             w = self._variants(ids, mask)
@@ -100,7 +100,7 @@ class Predictor:
         return h
 
     def _blocks(self, tokens: Tokens) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Rows of texts, their ids (b, n) filled up to one length, and a mask (b, n), True at tokens."""
+        """Yield rows of texts, their ids (b, n) filled up to one length, and a mask (b, n)."""
         lengths = np.diff(tokens.offsets)
         for rows in _alike(lengths, _BLOCK // self._width):
             places = np.arange(int(lengths[rows[0]]))
@@ -109,7 +109,7 @@ class Predictor:
             yield rows, np.where(mask, ids, np.int64(self.tokenizer.v)), mask
 
     def _variants(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """w and w' side by side, (b, n, 2d); 0 where there is no token."""
+        """Return w and w' side by side, (b, n, 2d); 0 where there is no token."""
         w = self._tokens.take(ids, axis=0, mode="clip")
         if self._places is not None:
             n, most = ids.shape[1], len(self._places)
@@ -121,7 +121,7 @@ class Predictor:
 
 
 def _alike(lengths: np.ndarray, most: int) -> Iterator[np.ndarray]:
-    """Texts of like length, the longest first, at most so many tokens at a time.
+    """Group texts of similar length, the longest first, at most so many tokens at a time.
 
     >>> [rows.tolist() for rows in _alike(np.array([2, 9, 3, 2]), 6)]
     [[1], [2, 0], [3]]
@@ -134,14 +134,14 @@ def _alike(lengths: np.ndarray, most: int) -> Iterator[np.ndarray]:
 
 
 def _others(w2: np.ndarray) -> np.ndarray:
-    """Σ_{m≠j} w_m² for every j, as `wave.encode` forms it: where a token dominates, the others are added."""
+    """Compute Σ_{m≠j} w_m² for every j, as `wave.encode` does: if a token dominates, the others are added."""
     total = w2.sum(axis=1, keepdims=True)
     dominates = w2 + w2 > total
     return np.where(dominates, np.where(dominates, 0, w2).sum(axis=1, keepdims=True), total - w2)
 
 
 def _features(w: np.ndarray, s2: np.ndarray, formula: Formula, head: Mapping[str, np.ndarray]) -> np.ndarray:
-    """From w and s² of both waves, (..., 2d), to the output of the layer, (..., d)."""
+    """Compute the output of the layer, (..., d), from w and s² of both waves, (..., 2d)."""
     x = _read_out(*_combined(w, np.sqrt(s2), formula.combine), formula.read_out)
     x = ACTIVATIONS[formula.activation](x @ head["feed_forward"] + head["feed_forward_bias"])
     voices = x.reshape(*x.shape[:-1], formula.voices, x.shape[-1] // formula.voices)
@@ -151,7 +151,7 @@ def _features(w: np.ndarray, s2: np.ndarray, formula: Formula, head: Mapping[str
 
 
 def _combined(w: np.ndarray, s: np.ndarray, combine: str) -> tuple[np.ndarray, np.ndarray]:
-    """Real and imaginary part of Z + Z' or Z·Z'."""
+    """Compute real and imaginary part of Z + Z' or Z·Z'."""
     (w1, w2), (s1, s2) = np.split(w, 2, axis=-1), np.split(s, 2, axis=-1)
     return (w1 + w2, s1 + s2) if combine == "interfere" else (w1 * w2 - s1 * s2, w1 * s2 + w2 * s1)
 
@@ -165,7 +165,7 @@ def _read_out(real: np.ndarray, imag: np.ndarray, kind: str) -> np.ndarray:
 
 
 def load(path: str | os.PathLike[str]) -> Predictor:
-    """The predictor in a file. PredictorError where it is missing, damaged, foreign, or of another format."""
+    """Load the predictor in a file; raise a PredictorError if it is missing, damaged or foreign."""
     try:
         predictor = Predictor(unpack(Path(path).read_bytes()))
         predictor.predict([""])  # shapes that do not fit show here

@@ -1,8 +1,8 @@
-"""Which tokens mattered: how much each of them adds to the logit of a class, and how well that is told.
+"""Attribution: how much each token adds to the logit of a class, and how good such scores are.
 
 Every method takes a network and a batch, whose labels are the classes to explain, and gives (b, n) scores,
 0 on padding. Positive speaks for the class, negative against it. `share_on` and `deletion` judge such scores:
-by places that are known to matter, and by what masking the strongest tokens does to the network.
+by positions that are known to matter, and by what masking the strongest tokens does to the network.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def gradient_x_input(network: Network, batch: Batch) -> Float[Array, "b n"]:
-    """Σ_k w_jk·∂logit/∂w_jk, w the embedding + position: what the logit owes to the token, linearised."""
+    """Compute Σ_k w_jk·∂logit/∂w_jk, w the embedding + position: the token's share of the logit, linearised."""
     w = network.trace(batch.ids, batch.mask, batch.segments).w
     return jnp.sum(w * _slope(network, batch, jnp.zeros_like(w)), axis=-1)
 
@@ -43,10 +43,10 @@ class Integrated(NamedTuple):
 
 
 def integrated_gradients(network: Network, batch: Batch, steps: int = 64) -> Integrated:
-    """Σ_k w_jk·∫₀¹ ∂logit/∂w_jk(t·w) dt, by the midpoint rule, one step after the other.
+    """Compute Σ_k w_jk·∫₀¹ ∂logit/∂w_jk(t·w) dt by the midpoint rule, one step after the other.
 
     The scores of a text add up to logit(w) - logit(0); `error` is how far they miss it. It falls with
-    `steps`, but stays where a network begins with a norm, as a Transformer does: that jumps at 0.
+    `steps`, but not if a network begins with a norm, as a Transformer does: the norm jumps at 0.
     """
     check_setting("steps", steps, steps >= 1, "at least 1")
     w = network.trace(batch.ids, batch.mask, batch.segments).w
@@ -61,7 +61,7 @@ def integrated_gradients(network: Network, batch: Batch, steps: int = 64) -> Int
 
 
 def _logit(network: Network, batch: Batch, nudge: Float[Array, "b n d"]) -> Float[Array, " b"]:
-    """The logit of each text's class, with something added to its tokens."""
+    """Return the logit of each text's class, with something added to its tokens."""
     logits = network.trace(batch.ids, batch.mask, batch.segments, nudge=Trace(w=nudge)).logits
     return jnp.take_along_axis(logits, batch.labels[:, None], axis=-1)[:, 0]
 
@@ -71,7 +71,7 @@ def _slope(network: Network, batch: Batch, nudge: Float[Array, "b n d"]) -> Floa
 
 
 def leave_one_out(network: Network, batch: Batch) -> Float[Array, "b n"]:
-    """logit(text) - logit(text without token j), exactly; 0 for [CLS], which is not left out.
+    """Compute logit(text) - logit(text without token j), exactly; 0 for [CLS], which is not left out.
 
     Leaving out means masking: positions stay. One pass for a Wave Network of one layer with [CLS] pooling at
     input level; for every other network one pass per token.
@@ -91,7 +91,7 @@ def _is_one_pass(network: WaveNetwork) -> bool:
 
 
 def leave_out(network: Network, batch: Batch, groups: Bool[Array, "b g n"]) -> Float[Array, "b g"]:
-    """logit(text) - logit(text without the tokens of a group), one pass per group; [CLS] stays.
+    """Compute logit(text) - logit(text without the tokens of a group), one pass per group; [CLS] stays.
 
     For tokens that go together, as a word and the pairs it is part of.
     """
@@ -99,21 +99,24 @@ def leave_out(network: Network, batch: Batch, groups: Bool[Array, "b g n"]) -> F
 
 
 def _lost(network: Network, batch: Batch, without: Float[Array, "b g c"]) -> Float[Array, "b g"]:
-    """How much of the class's logit is not in these."""
+    """Return how much of the class's logit is lost in these logits."""
     logits = network(batch.ids, batch.mask, batch.segments)[:, None]
     return jnp.take_along_axis(logits - without, batch.labels[:, None, None], axis=-1)[..., 0]
 
 
 def _left_out(mask: Bool[Array, "b n"]) -> Bool[Array, "b n"]:
-    """The tokens behind [CLS]."""
+    """Mark the tokens behind [CLS]."""
     return mask & (jnp.arange(mask.shape[-1]) > 0)
 
 
 def _without_each(
     network: WaveNetwork, ids: Int[Array, "b n"], mask: Bool[Array, "b n"]
 ) -> Float[Array, "b n c"]:
-    """The logits without token j, for every j: only s at [CLS] changes, and without token j it is the norm of
-    the tokens that are neither j nor [CLS], which is what `encode` gives row j of a text without [CLS]."""
+    """Compute the logits without token j, for every j, in one pass.
+
+    Only s at [CLS] changes. Without token j it is the norm of the tokens that are neither j nor [CLS], which
+    is what `encode` gives row j of a text without [CLS].
+    """
     w, layer, others = network.embed(ids), network.layers[0], _left_out(mask)
 
     def at_cls(variant: Any) -> Array:
@@ -126,13 +129,13 @@ def _without_each(
 
 
 def _by_n_passes(network: Network, batch: Batch) -> Float[Array, "b n c"]:
-    """The definition: the logits with token j masked, for every j."""
+    """Compute the logits with token j masked, for every j: the definition."""
     b, n = batch.ids.shape
     return _by_passes(network, batch, jnp.broadcast_to(jnp.eye(n, dtype=bool), (b, n, n)))
 
 
 def _by_passes(network: Network, batch: Batch, groups: Bool[Array, "b g n"]) -> Float[Array, "b g c"]:
-    """The logits with a group of tokens masked, one pass after the other."""
+    """Compute the logits with a group of tokens masked, one pass after the other."""
 
     def without(group: Array) -> Array:
         return network(batch.ids, batch.mask & ~group, batch.segments)
@@ -144,7 +147,7 @@ def _by_passes(network: Network, batch: Batch, groups: Bool[Array, "b g n"]) -> 
 
 
 def on_spans(pieces: Sequence[Any], spans: Sequence[tuple[int, int]], n: int) -> np.ndarray:
-    """Which of n places hold a token that stands in one of these spans of characters.
+    """Mark which of n positions hold a token inside one of these spans of characters.
 
     `pieces` are the tokens of a text with their `start` and `end` (`Tokenizer.explain`); what follows them is
     padding. With `Split.evidence` of the planted corpus: the tokens that carry the topic.
@@ -154,7 +157,7 @@ def on_spans(pieces: Sequence[Any], spans: Sequence[tuple[int, int]], n: int) ->
 
 
 def share_on(scores: Float[Array, "b n"], places: Bool[Array | np.ndarray, "b n"]) -> Float[Array, " b"]:
-    """Σ_{j in places} |score_j| / Σ_j |score_j|; 0 for a text where all scores are.
+    """Compute Σ_{j in positions} |score_j| / Σ_j |score_j|; 0 for a text whose scores are all 0.
 
     >>> share_on(jnp.array([[3.0, -1.0, 0.0]]), jnp.array([[True, False, True]]))
     Array([0.75], dtype=float32)
@@ -170,10 +173,16 @@ class Deletion(NamedTuple):
 
 
 def deletion(network: Network, batch: Batch, scores: Float[Array, "b n"], steps: int = 8) -> Deletion:
-    """What remains of the class as the tokens that speak most for it are masked, one after the other.
+    """Compute what remains of the class as the tokens that speak most for it are masked, one after the other.
 
     The better the scores, the faster it falls. Random scores are the control. [CLS] stays, and a text with
     fewer tokens than steps ends as [CLS] alone.
+
+    Args:
+      network: the network.
+      batch: the texts, labelled with the classes to explain.
+      scores: what each token adds.
+      steps: number of tokens to mask.
     """
     check_setting("steps", steps, steps >= 1, "at least 1")
     can_go = _left_out(batch.mask)

@@ -1,4 +1,4 @@
-"""Which word mattered: one text, its tokens and what each adds to an answer, as numbers and as a page.
+"""Which word mattered: the scores of one text's tokens, by a method of `attribution`.
 
     explanation = explain(network, tokenizer, "oil prices fall again", classes, max_length=128)
     explanation.strongest(3)      # the tokens that matter most
@@ -6,8 +6,8 @@
     explanation.page()            # the same as a file of its own, without scripts
 
 A *score* is in units of the logit of the explained class. Positive speaks for the class, negative against it.
-Where a token scores +0.7, taking it out divides the odds of the class against all others by about two
-(e^0.7), as far as their logits stay where they are. What exactly is measured is the method's choice:
+If a token scores +0.7, taking it out divides the odds of the class against all others by about two (e^0.7),
+as long as their logits stay the same. What exactly is measured is the method's choice:
 
 - "leave_one_out": the logit lost when the token is masked, exactly. Two words that say the same cover for
   each other, and both score low; the scores of a text add up to nothing in particular.
@@ -15,8 +15,8 @@ Where a token scores +0.7, taking it out divides the odds of the class against a
 - "integrated_gradients": the derivative gathered on the straight way from no input at all to the text; the
   scores add up to the logit it gained, up to `Explanation.error`.
 
-Where words have stems, and neighbours make pairs, a word that is left out takes its stems and pairs with it.
-Of the other methods' scores a word gets its stems' and half of a pair's; beside [CLS] and [SEP] all of it.
+A word that is left out takes its stems and pairs with it. Of the other methods' scores a word gets its stems'
+and half of a pair's; all of it if the pair's other token is [CLS] or [SEP].
 """
 
 from collections.abc import Sequence
@@ -48,9 +48,16 @@ def explain(
     method: Method = "leave_one_out",
     max_length: int,
 ) -> Explanation:
-    """What every token of a text adds to the logit of class `label`; of the likeliest one without a label.
+    """Score every token of a text by what it adds to the logit of a class.
 
-    Works for every network of the house. At most `max_length` tokens are read, [CLS] and [SEP] included.
+    Args:
+      network: any network of the library.
+      tokenizer: the tokenizer that the network was trained with.
+      text: the text.
+      classes: names of the network's classes.
+      label: number of the class to explain; the likeliest one if not given.
+      method: how to score.
+      max_length: tokens that are read, [CLS] and [SEP] included.
     """
     check_setting("method", method, method in get_args(Method), f"one of {', '.join(get_args(Method))}")
     c = network.classifier.out_features
@@ -82,8 +89,11 @@ def explain(
 
 
 def _shares(tokenizer: Tokenizer, ids: np.ndarray, words: int, n: int) -> np.ndarray:
-    """(n, n): how much of token k belongs to word j: a word and its stems to itself, half of a pair to each
-    of its two, all of it where the other one is [CLS] or [SEP]."""
+    """Return how much of token k belongs to word j, as (n, n).
+
+    A word and its stems belong to the word, half of a pair to each of its two words; all of it if the other
+    token is [CLS] or [SEP].
+    """
     found = tokenizer.appended(ids[:words], np.array([0, words]))
     first, last = (np.concatenate([getattr(each, end) for each in found]) for end in ("first", "last"))
     shares, more = np.eye(n, dtype=np.float32), words + np.arange(len(first))
@@ -96,7 +106,7 @@ def _shares(tokenizer: Tokenizer, ids: np.ndarray, words: int, n: int) -> np.nda
 
 @partial(jax.jit, static_argnames="method")
 def _explain(network: Network, batch: Batch, shares: Any, method: Method) -> tuple[Any, ...]:
-    """Logits, explained class, scores and error of the one text of a batch."""
+    """Compute logits, explained class, scores and error of the one text of a batch."""
     logits = network(batch.ids, batch.mask, batch.segments)
     batch = batch._replace(labels=jnp.where(batch.labels < 0, jnp.argmax(logits, axis=-1), batch.labels))
     if shares is not None and method == "leave_one_out":  # its stems and pairs go with a word

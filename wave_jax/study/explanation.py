@@ -26,7 +26,7 @@ class TokenScore(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Explanation:
-    """A text, what a network answers, and what every token adds to the logit of one class."""
+    """A text, a network's answer, and what every token adds to the logit of one class."""
 
     text: str
     classes: tuple[str, ...]
@@ -47,7 +47,7 @@ class Explanation:
         return int(np.argmax(self.probabilities))
 
     def strongest(self, most: int = 8) -> list[TokenScore]:
-        """The tokens of largest score, whichever way they speak; none that says nothing."""
+        """Return the tokens of largest score, for or against the class; none whose score is 0."""
         ranked = sorted(self.tokens, key=lambda token: -abs(token.score))
         return [token for token in ranked[:most] if token.score]
 
@@ -61,7 +61,7 @@ class Explanation:
         return f"<style>{_STYLE}</style>\n{_body(self)}"
 
     def page(self) -> str:
-        """A whole HTML page: nothing is fetched for it and nothing in it runs."""
+        """Write a whole HTML page: nothing is fetched for it and nothing in it runs."""
         title = f"Why {self.classes[self.label]}?"
         return _PAGE.format(title=_safe(title), style=_STYLE, body=_body(self))
 
@@ -138,7 +138,7 @@ def _body(explanation: Explanation) -> str:
 
 
 def _groups(explanation: Explanation) -> list[tuple[int, int, float]]:
-    """Places and scores of the tokens with characters; tokens of one character (parts of 각) together."""
+    """Return spans and scores of the tokens with characters; tokens of one character (parts of 각) together."""
     groups: list[tuple[int, int, float]] = []
     for _, start, end, score in explanation.tokens:
         if start == end:
@@ -151,7 +151,7 @@ def _groups(explanation: Explanation) -> list[tuple[int, int, float]]:
 
 
 def _shaded(explanation: Explanation, full: float) -> str:
-    """The whole text, with what lies between tokens and what was not read."""
+    """Write the whole text, with what lies between tokens and what was not read."""
     text, at, parts = explanation.text, 0, []
     for start, end, score in _groups(explanation):
         word, share = _safe(text[start:end]), abs(score) / full if full else 0.0
@@ -193,7 +193,7 @@ def _tokens(explanation: Explanation, full: float) -> str:
 
 
 def _safe(text: str) -> str:
-    """Text that HTML shows as it is. A bare carriage return would come back as a line feed."""
+    """Escape a text for HTML. A bare carriage return would come back as a line feed."""
     return escape(_LONE.sub("\ufffd", text)).replace("\r", "&#13;")
 
 
@@ -202,7 +202,7 @@ def _percent(share: float) -> str:
 
 
 def _signed(score: float, full: float) -> str:
-    """With its sign, and as many decimals as give the largest score, `full`, three digits.
+    """Write a score with its sign, and as many decimals as give the largest score, `full`, three digits.
 
     >>> _signed(-0.0078, full=0.25)
     '−0.008'

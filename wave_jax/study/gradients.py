@@ -28,17 +28,30 @@ __all__ = ["by_parameter", "by_stage", "by_token"]
 def by_parameter(
     network: Network, batch: Batch, key: PRNGKeyArray | None = None, *, per_text: bool = False
 ) -> Any:
-    """∂loss/∂parameters, as a network of the same structure."""
+    """Differentiate the loss by the parameters: a network of the same structure.
+
+    Args:
+      network: the network.
+      batch: the texts.
+      key: key of dropout; none means evaluation.
+      per_text: each text's own loss, on a new leading axis, instead of the batch's mean loss.
+    """
     return _batch_or_texts(jax.grad(loss), network, batch, key, per_text)
 
 
 def by_stage(
     network: Network, batch: Batch, key: PRNGKeyArray | None = None, *, per_text: bool = False
 ) -> Trace:
-    """∂loss/∂stage for every stage of the trace, in the stage's shape; None where there is no such stage.
+    """Differentiate the loss by every stage of the trace, in the stage's shape; None for a missing stage.
 
     For a complex stage Z it is ∂L/∂Re Z + i·∂L/∂Im Z, the direction of steepest ascent (JAX itself returns
     the conjugate).
+
+    Args:
+      network: the network.
+      batch: the texts.
+      key: key of dropout; none means evaluation.
+      per_text: each text's own loss, on a new leading axis, instead of the batch's mean loss.
     """
 
     def derivative(network, batch, key):
@@ -51,7 +64,14 @@ def by_stage(
 def by_token(
     network: Network, batch: Batch, key: PRNGKeyArray | None = None, *, per_text: bool = False
 ) -> Float[Array, "*batch n d"]:
-    """∂loss/∂w: the derivative at every token's embedding + position, `by_stage(...).w` alone."""
+    """Differentiate the loss by every token's embedding + position: `by_stage(...).w` alone.
+
+    Args:
+      network: the network.
+      batch: the texts.
+      key: key of dropout; none means evaluation.
+      per_text: each text's own loss, on a new leading axis, instead of the batch's mean loss.
+    """
 
     def derivative(network, batch, key):
         w = jax.eval_shape(lambda: network.trace(batch.ids, batch.mask, batch.segments, key).w)
@@ -61,7 +81,7 @@ def by_token(
 
 
 def _by_nudge(network: Network, batch: Batch, key: PRNGKeyArray | None, zero: Trace) -> Trace:
-    """The derivative with respect to something added to the stages, where nothing is added yet."""
+    """Differentiate by something added to the stages, at 0."""
 
     def nudged_loss(nudge: Trace) -> Array:
         logits = network.trace(batch.ids, batch.mask, batch.segments, key, nudge).logits

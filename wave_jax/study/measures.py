@@ -1,8 +1,9 @@
-"""Arrays to numbers: how large, how spread, how sparse, how directed, how independent, and how sure.
+"""Measures of arrays: how large, how spread, how sparse, how directed and how independent the entries are.
 
-The papers give no definitions for the words of their gradient study ("sparse", "directionally biased",
-"embedding independence"): those that stand here are ours. A `mask` over the leading axes, True where an entry
-counts, takes padding out: it is as if it were not there. What is 0 everywhere gives a finite number.
+"Sparse" and "directionally biased" gradients are the words of a third party's summary of P2; "embedding
+independence" is P2's own. None of them is defined there: the definitions here are ours. A `mask` over the
+leading axes, True where an entry counts, takes padding out, as if it did not exist. What is 0 everywhere
+gives a finite number.
 """
 
 import jax
@@ -32,7 +33,7 @@ Numbers = jax.Array | np.ndarray
 
 
 def norm(x: Float[Numbers, "*s"], mask: Bool[Numbers, "*r"] | None = None) -> Float[Array, ""]:
-    """√(Σ x²), over all entries.
+    """Compute √(Σ x²), over all entries.
 
     >>> norm(jnp.array([[3.0, 4.0], [9.0, 9.0]]), jnp.array([True, False]))
     Array(5., dtype=float32)
@@ -43,7 +44,7 @@ def norm(x: Float[Numbers, "*s"], mask: Bool[Numbers, "*r"] | None = None) -> Fl
 
 
 def mean(x: Float[Numbers, "*s"], mask: Bool[Numbers, "*r"] | None = None) -> Float[Array, ""]:
-    """Σ x / m over the m entries that count; 0 where none does.
+    """Compute Σ x / m over the m entries that count; 0 if none does.
 
     >>> mean(jnp.array([1.0, 2.0, 9.0]), jnp.array([True, True, False]))
     Array(1.5, dtype=float32)
@@ -53,7 +54,7 @@ def mean(x: Float[Numbers, "*s"], mask: Bool[Numbers, "*r"] | None = None) -> Fl
 
 
 def spread(x: Float[Numbers, "*s"], mask: Bool[Numbers, "*r"] | None = None) -> Float[Array, ""]:
-    """√(Σ (x - mean)² / m), the standard deviation of the entries.
+    """Compute √(Σ (x - mean)² / m), the standard deviation of the entries.
 
     >>> spread(jnp.array([1.0, 3.0]))
     Array(1., dtype=float32)
@@ -69,7 +70,7 @@ def spread(x: Float[Numbers, "*s"], mask: Bool[Numbers, "*r"] | None = None) -> 
 def share_below(
     x: Float[Numbers, "*s"], threshold: float = 0.01, mask: Bool[Numbers, "*r"] | None = None
 ) -> Float[Array, ""]:
-    """The share of entries with |x| ≤ threshold · max |x|; with threshold 0, of those that are exactly 0.
+    """Compute the share of entries with |x| ≤ threshold · max |x|; with threshold 0, of exact zeros.
 
     >>> share_below(jnp.array([0.0, 0.5, -100.0, 2.0]))
     Array(0.5, dtype=float32)
@@ -81,7 +82,7 @@ def share_below(
 
 
 def gini(x: Float[Numbers, "*s"], mask: Bool[Numbers, "*r"] | None = None) -> Float[Array, ""]:
-    """Gini coefficient of |x|: Σ_i (2i - m - 1)·|x|_(i) / (m·Σ|x|), |x|_(1) ≤ … ≤ |x|_(m).
+    """Compute the Gini coefficient of |x|: Σ_i (2i - m - 1)·|x|_(i) / (m·Σ|x|), |x|_(1) ≤ … ≤ |x|_(m).
 
     0 where all are equally large, 1 - 1/m where one holds everything. Half the mean difference between two
     entries, in units of the mean. A scale changes nothing.
@@ -114,7 +115,7 @@ def resultant(x: Float[Numbers, "*n d"], mask: Bool[Numbers, "*n"] | None = None
 
 
 def sign_agreement(x: Float[Numbers, "t ..."]) -> Float[Array, ""]:
-    """|Σ_t sign x_t| / Σ_t |sign x_t| of each entry over steps t, meaned over entries that are ever not 0.
+    """Compute |Σ_t sign x_t| / Σ_t |sign x_t| over steps t, averaged over the entries that are ever not 0.
 
     1 where no entry ever changes its sign; about √(2/(π·steps)) where signs are tossed.
 
@@ -127,7 +128,7 @@ def sign_agreement(x: Float[Numbers, "t ..."]) -> Float[Array, ""]:
 
 
 def cosine(a: Float[Numbers, "*batch d"], b: Float[Numbers, "*batch d"]) -> Float[Array, "*batch"]:
-    """a·b / (‖a‖·‖b‖); 0 where one of them is 0.
+    """Compute a·b / (‖a‖·‖b‖); 0 if one of them is 0.
 
     >>> cosine(jnp.array([1.0, 1.0]), jnp.array([-2.0, -2.0])).round(4)
     Array(-1., dtype=float32)
@@ -139,7 +140,7 @@ def cosine(a: Float[Numbers, "*batch d"], b: Float[Numbers, "*batch d"]) -> Floa
 
 
 def off_diagonal(J: Float[Numbers, "*batch d d"]) -> Float[Array, ""]:
-    """Σ_{k≠l} J_kl² / Σ J_kl², J_kl the derivative of dimension k of the output by dimension l of the input.
+    """Compute Σ_{k≠l} J_kl² / Σ J_kl², J_kl the derivative of output dimension k by input dimension l.
 
     The share of what one dimension does to others: 0 for encoding and combining alone (`docs/maths.md`),
     1 - 1/d where all entries are equally large. Leading axes (texts, tokens) are summed over.
@@ -174,7 +175,7 @@ def correlation(x: Float[Numbers, "*n d"], mask: Bool[Numbers, "*n"] | None = No
 
 
 def effective_rank(x: Float[Numbers, "*n d"], mask: Bool[Numbers, "*n"] | None = None) -> Float[Array, ""]:
-    """exp(-Σ p_k·ln p_k), p_k = σ_k / Σσ the shares of the singular values of the (n, d) matrix.
+    """Compute exp(-Σ p_k·ln p_k), p_k = σ_k / Σσ the shares of the singular values of the (n, d) matrix.
 
     The number of dimensions that are in use: d where all are equally strong, 1 where all vectors are
     multiples of one, 0 of nothing. (Roy and Vetterli, 2007.) The mean vector counts, unless subtracted.
@@ -193,7 +194,7 @@ def effective_rank(x: Float[Numbers, "*n d"], mask: Bool[Numbers, "*n"] | None =
 
 
 def _counted(x: Numbers, mask: Numbers | None) -> tuple[Array, Array]:
-    """x with 0 where it does not count, and where it does."""
+    """Return x with 0 for the entries that do not count, and which ones count."""
     x = jnp.asarray(x)
     if mask is None:
         return x, jnp.ones(x.shape, bool)
@@ -208,12 +209,12 @@ def _at_least_1(counts: Array) -> Array:
 
 
 def _scale(size: Array) -> Array:
-    """What to divide by: a size, or 1 in place of 0. Squares of small gradients would vanish without."""
+    """Return a size to divide by, or 1 instead of 0. Squares of small gradients would vanish without it."""
     return jnp.where(size > 0, size, 1)
 
 
 def _units(x: Array) -> tuple[Array, Array]:
-    """x / ‖x‖ over the last axis, 0 where x is, and where it is not."""
+    """Return x / ‖x‖ over the last axis, 0 where x is 0, and where it is not."""
     x = x / _scale(jnp.max(jnp.abs(x), axis=-1, keepdims=True))
     length = safe_sqrt(jnp.sum(x * x, axis=-1, keepdims=True))
     return x / _scale(length), length[..., 0] > 0

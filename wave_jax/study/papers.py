@@ -1,11 +1,11 @@
-"""The papers' gradient study (P2): what comes back at [CLS], the whole text, the classifier, in numbers.
+"""The papers' gradient study (P2) in numbers: the gradients at [CLS], on the whole text, at the classifier.
 
     for state, record in fit(network, train, config):
         rows.append({"step": record.step, **as_row(gradient_study(state.network, batch))})
 
 P2's own definitions are not known; these are ours. A token's gradient is that of its own text's loss by its
-embedding + position, and every number is a mean over texts, so neither padding nor filler nor the size of the
-batch shows. The classifier's gradient is the one that trains it: of the batch's mean loss by its parameters.
+embedding + position, and every number is a mean over texts, so padding, filler and the size of the batch do
+not show. The classifier's gradient is the one that trains it: of the batch's mean loss by its parameters.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ class Study(NamedTuple):
 
 
 def gradient_study(network: Network, batch: Batch) -> Study:
-    """The study of any network of the house on one batch, without dropout.
+    """Study the gradients of any network on one batch, without dropout.
 
     Along training give it the same batch at every step. The measures are compiled once for all networks whose
     gradients have the same shapes.
@@ -61,7 +61,7 @@ def gradient_study(network: Network, batch: Batch) -> Study:
 
 @jax.jit
 def _gradients(network: Network, batch: Batch) -> tuple[Float[Array, "b n d"], Float[Array, "b p"]]:
-    """Each text's own: of its tokens, and of all the classifier's parameters."""
+    """Return each text's own gradients: of its tokens, and of all the classifier's parameters."""
     parameters = jax.tree.leaves(by_parameter(network, batch, per_text=True).classifier)
     flat = jnp.concatenate([x.reshape(len(x), -1) for x in parameters], axis=-1)
     return by_token(network, batch, per_text=True), flat
@@ -74,7 +74,7 @@ def _measured(
     mask: Bool[Array, "b n"],
     real: Bool[Array, " b"],
 ) -> Study:
-    """The numbers of these gradients."""
+    """Measure these gradients."""
 
     def over_texts(x: Array) -> Array:
         """The mean over texts that are no filler."""
@@ -91,7 +91,7 @@ def _measured(
 
 
 def _place(x: Float[Array, "n d"], mask: Bool[Array, " n"] | None = None) -> Place:
-    """All measures of n gradients as one."""
+    """Apply all measures to n gradients as one."""
     return Place(
         norm=measures.norm(x, mask),
         mean=measures.mean(x, mask),
@@ -104,7 +104,7 @@ def _place(x: Float[Array, "n d"], mask: Bool[Array, " n"] | None = None) -> Pla
 
 
 def as_row(study: Study) -> dict[str, float]:
-    """The numbers of a study under flat names, as `cls_norm` and `agreement`: a row of a table.
+    """Return the numbers of a study under flat names, as `cls_norm` and `agreement`: a row of a table.
 
     >>> place = Place(1.0, 0.0, 0.5, 0.0, 0.25, 1.0, np.ones(2))
     >>> row = as_row(Study(place, place, place, 0.5))
@@ -126,7 +126,7 @@ _PLACES = ("cls", "text", "classifier")
 
 
 def sign_agreement(studies: Sequence[Study]) -> dict[str, float]:
-    """How far the mean gradient of each place keeps its signs from step to step, as `cls_sign_agreement`."""
+    """Measure how far the mean gradient of each place keeps its signs from step to step."""
     if not studies:
         raise ValueError("sign_agreement needs the studies of some steps, got none.")
 

@@ -50,21 +50,21 @@ WIDTH = 7.2  # inches
 
 
 class Figure(figure.Figure):
-    """Matplotlib's, which also shows itself in a notebook without pyplot."""
+    """A Matplotlib figure that also shows itself in a notebook without pyplot."""
 
     def _repr_png_(self) -> bytes:
         return png(self, dpi=100)
 
 
 def png(figure: figure.Figure, dpi: int = 150) -> bytes:
-    """The figure as a file; equal figures give equal bytes."""
+    """Write a figure as PNG; equal figures give equal bytes."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
     return out.getvalue()
 
 
 def styled(draw):
-    """A drawing function in the style of the house, whatever the style of its caller."""
+    """Make a drawing function draw in the library's style, whatever the style of its caller."""
 
     @wraps(draw)
     def styled(*args: Any, **settings: Any) -> Figure:
@@ -75,7 +75,15 @@ def styled(draw):
 
 
 def line(ax: Axes, x: np.ndarray, y: np.ndarray, name: str, i: int) -> None:
-    """The i-th line; its markers stand between those of the others."""
+    """Draw the i-th line; its markers are between those of the others.
+
+    Args:
+      ax: where to draw.
+      x: values along the axis.
+      y: values of the line.
+      name: what the legend says.
+      i: number of the line, which decides colour, dashes and marker.
+    """
     color, dashes, marker = LINES[i % len(LINES)]
     every = max(1, len(x) // 8)
     start = i * every // len(LINES) % every
@@ -83,12 +91,12 @@ def line(ax: Axes, x: np.ndarray, y: np.ndarray, name: str, i: int) -> None:
 
 
 def room(values: Real[np.ndarray, " n"], factor: float) -> tuple[float, float]:
-    """The limits of a logarithmic axis; with a factor of 1.6 or more, a tick lies between them."""
+    """Return the limits of a logarithmic axis; with a factor of 1.6 or more, a tick lies between them."""
     return (values.min() / factor, values.max() * factor) if len(values) else (0.1, 10.0)
 
 
 def log_ticks(axis: Axis, formatter: Any) -> None:
-    """Ticks at 1, 2, 5, 10 where the axis is short, else at powers of ten, written out."""
+    """Set ticks at 1, 2, 5, 10 if the axis is short, else at powers of ten, written out."""
     low, high = axis.get_view_interval()
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
     axis.set_major_formatter(formatter)
@@ -96,7 +104,7 @@ def log_ticks(axis: Axis, formatter: Any) -> None:
 
 
 def legend(figure: Figure) -> None:
-    """What each line is, above all panels, in as many columns as fit."""
+    """Write what each line is, above all panels, in as many columns as fit."""
     every = [line for ax in figure.axes for line in ax.get_lines()]
     lines = {name: line for line in every if not (name := str(line.get_label())).startswith("_")}
     column = 0.9 + 0.085 * max(map(len, lines), default=0)  # inches
@@ -105,11 +113,12 @@ def legend(figure: Figure) -> None:
 
 
 def note(ax: Axes, text: str) -> None:
+    """Write a small note at the upper right of a panel."""
     ax.set_title(text, loc="right", fontsize=8.5, color="0.35")
 
 
 def as_written(name: str) -> str:
-    """A name as it is: dollars start no formula, and characters the font lacks become boxes."""
+    """Escape a name: dollars start no formula, and characters that the font lacks become boxes."""
     known = _characters()
     return "".join(c if ord(c) in known else "□" for c in str(name)).replace("$", r"\$")
 

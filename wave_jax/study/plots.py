@@ -4,8 +4,8 @@
     figure                              # in a notebook
     figure.savefig("wave.png")
 
-All are made to be read in print without colour: lines differ by dashes and markers too, and shades by their
-lightness. Nothing here touches pyplot or a screen; this module is the only importer of Matplotlib.
+All are readable in print without colour: lines differ by dashes and markers too, and shades by their
+lightness. Nothing here touches pyplot or a screen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ __all__ = [
 def gradient_norms(
     steps: Real[Numbers, " steps"], norms: Mapping[str, Mapping[str, Float[Numbers, " steps"]]]
 ) -> Figure:
-    """Norms of gradients over training: `norms[place][model]`, one panel for every place."""
+    """Draw norms of gradients over training: `norms[place][model]`, one panel for every place."""
     figure = Figure(figsize=(WIDTH, 3), layout="constrained")
     panels = figure.subplots(1, len(norms), sharey=True, squeeze=False)[0]
     names = list(dict.fromkeys(name for lines in norms.values() for name in lines))
@@ -68,7 +68,7 @@ def gradient_norms(
 
 @styled
 def stage_map(tokens: Sequence[str], gradients: Mapping[str, Real[Numbers, "n ..."]]) -> Figure:
-    """How much gradient each token has at each stage of one text: the norm of `gradients[stage][token]`.
+    """Draw how much gradient each token has at each stage of one text: the norm of `gradients[stage][token]`.
 
     Of `gradients.by_stage(network, batch, per_text=True)` these are the stages with tokens, of one text.
     Hatched is what is exactly 0: with [CLS] pooling, the waves of all other tokens.
@@ -104,10 +104,16 @@ def stage_map(tokens: Sequence[str], gradients: Mapping[str, Real[Numbers, "n ..
 def phase_portrait(
     Z: Complex[Numbers, "n d"], tokens: Sequence[str], dims: Sequence[int] = (0, 1, 2), names: int = 16
 ) -> Figure:
-    """Each token of a text as a complex number, one panel for each of some dimensions.
+    """Draw each token of a text as a complex number, one panel for each of some dimensions.
 
     A wave from `encode` lies on the upper half circle of radius G, the norm of the dimension over the text.
     At most `names` tokens have theirs written: those farthest from the top, where the others crowd.
+
+    Args:
+      Z: the wave.
+      tokens: name of each token.
+      dims: the dimensions to draw.
+      names: maximum number of tokens that are named.
     """
     waves: Any = np.asarray(Z)[:, list(dims)]
     upper = bool(np.all(waves.imag >= 0))
@@ -134,7 +140,7 @@ def phase_portrait(
 
 
 def _name_phases(ax: Axes, z: Complex[np.ndarray, " n"], names: Sequence[str], most: int) -> None:
-    """Names outside the unit circle, each along its own ray; where they would touch, the rays spread."""
+    """Write names outside the unit circle, each along its own ray; rays spread if names would touch."""
     middle = np.sum(z) or 1j  # the circle is cut opposite to it, where fewest points are
     angles = np.angle(z / middle) + np.angle(middle)
     named = sorted(range(len(z)), key=lambda j: -abs(z[j].real))[:most]
@@ -152,7 +158,7 @@ def _name_phases(ax: Axes, z: Complex[np.ndarray, " n"], names: Sequence[str], m
 
 
 def _apart(rising: Real[np.ndarray, " n"], gap: float) -> Float[np.ndarray, " n"]:
-    """The nearest numbers, in the mean square, of which none is closer to the next than `gap`.
+    """Return the nearest numbers, in the mean square, of which none is closer to the next than `gap`.
 
     >>> _apart(np.array([0.0, 0.1, 2.0]), 1.0).tolist()
     [-0.45, 0.55, 2.0]
@@ -173,9 +179,16 @@ def bands(
     along: str = "step",
     over: str = "seeds",
 ) -> Figure:
-    """Convergence of several models: over seeds the mean, and the interval that holds it with 95 %.
+    """Draw the convergence of several models: the mean over seeds, and its 95 % interval.
 
     `label` and `along` name the axes, `over` what the rows of a curve are, where it is not seeds.
+
+    Args:
+      steps: values along the axis.
+      curves: (seeds, steps) values of each model.
+      label: what is drawn.
+      along: what the axis counts.
+      over: what the interval is over.
     """
     figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
     ax = figure.subplots()
@@ -200,9 +213,15 @@ def scaling(
     along: str,
     formulas: Mapping[str, Mapping[str, Real[Numbers, " sizes"]]] | None = None,
 ) -> Figure:
-    """How costs grow with size, both logarithmic: `costs[what][model]`, one panel for every cost.
+    """Draw how costs grow with size, both logarithmic: `costs[what][model]`, one panel for every cost.
 
     A power law is a straight line. Pale and wide below the measured lines are those of `formulas`.
+
+    Args:
+      sizes: values along the axis.
+      costs: the cost of each model.
+      along: what the axis counts.
+      formulas: a curve to draw beside the costs, by cost and model.
     """
     across = min(2, len(costs))
     down = -(-len(costs) // across)
@@ -233,7 +252,7 @@ def scaling(
 def accuracy_against_parameters(
     models: Mapping[str, tuple[int, float, float]], label: str = "test accuracy"
 ) -> Figure:
-    """What size buys: `models[name]` is (parameters, accuracy as a share of 1, half its interval)."""
+    """Draw what size buys: `models[name]` is (parameters, accuracy as a share of 1, half its interval)."""
     figure = Figure(figsize=(WIDTH, 4), layout="constrained")
     ax = figure.subplots()
     models = {name: (x, y, half if np.isfinite(half) else 0.0) for name, (x, y, half) in models.items()}
@@ -254,7 +273,7 @@ def accuracy_against_parameters(
 def differences(
     models: Mapping[str, Mapping[str, tuple[float, float]]], label: str = "difference, points"
 ) -> Figure:
-    """What changes do to models: `models[name][change]` is (difference, half its interval), one row a change.
+    """Draw what changes do to models: `models[name][change]` is (difference, half its interval).
 
     The axis is straight up to 1 on either side, and logarithmic beyond.
     """
@@ -282,7 +301,7 @@ def differences(
 
 
 def _name_points(figure: Figure, ax: Axes, points: Mapping[str, tuple]) -> None:
-    """Each point's name at the first place beside it where it covers neither a point nor another name."""
+    """Write each point's name at the first position beside it that covers no point and no other name."""
     figure.draw_without_rendering()  # settles where the points are
     bars = [ax.transData.transform([(x, y - half), (x, y + half)]) for x, y, half in points.values()]
     pad = 5 / 72 * figure.dpi

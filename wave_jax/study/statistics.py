@@ -13,7 +13,7 @@ __all__ = ["Interval", "McNemar", "exponent", "interval", "mcnemar"]
 
 
 def exponent(sizes: Real[Numbers, " sizes"], costs: Real[Numbers, " sizes"]) -> float:
-    """p of cost ∝ sizeᵖ: the slope of ln cost along ln size, by least squares.
+    """Fit p of cost ∝ sizeᵖ: the slope of ln cost along ln size, by least squares.
 
     >>> round(exponent(np.array([1, 2, 4]), np.array([3.0, 12.0, 48.0])), 6)
     2.0
@@ -60,7 +60,7 @@ class McNemar(NamedTuple):
 
 
 def mcnemar(right_a: Bool[Numbers, " texts"], right_b: Bool[Numbers, " texts"]) -> McNemar:
-    """McNemar's exact test on the texts that one model answers right and the other wrong.
+    """Apply McNemar's exact test to the texts that one model answers right and the other wrong.
 
     If neither is better, each such text is a toss: p = min(1, 2·Σ_{k ≤ min} C(m, k)/2^m for m of them is the
     probability of a difference as large as this or larger, either way.
