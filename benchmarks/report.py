@@ -1,19 +1,15 @@
 """How every benchmark measures and writes: interleaved runs, medians, one table with its origin on top."""
 
-import os
-import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 
 import jax
 
 from wave_jax import tables
+from wave_jax.runs.environment import origin
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -31,28 +27,10 @@ def interleaved(runs_of: Mapping[str, Callable], runs: int = 5) -> dict[str, flo
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def device() -> str:
-    first = jax.devices()[0]
-    return f"{os.cpu_count()}-core {platform.machine()} CPU" if first.platform == "cpu" else first.device_kind
-
-
-def machine() -> str:
-    """Return versions, device and date: what a number was computed with."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("jax", "flax", "numpy"))
-    return f"Python {platform.python_version()}, {packages} · {device()} · {date.today()}"
-
-
-def origin(command: str) -> str:
-    """Return command, commit, versions, device and date, as one Markdown line."""
-    head = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(head, cwd=RESULTS, capture_output=True, text=True).stdout.strip() or "unknown"
-    return f"`{command}` · commit {commit} · {machine()}"
-
-
 def write(name: str, title: str, rows: Sequence[Mapping[str, object]], notes: str = "") -> None:
     """Prints one table and keeps it in benchmarks/results/NAME.md."""
     command = " ".join(["python -m", f"benchmarks.{name}", *sys.argv[1:]])
-    page = f"# {title}\n\n{origin(command)}\n\n{tables.markdown(rows)}\n"
+    page = f"# {title}\n\n{origin(command, RESULTS)}\n\n{tables.markdown(rows)}\n"
     if notes:
         page += f"\n{notes}\n"
     print(page)

@@ -20,13 +20,11 @@ from typing import Any
 import tyro
 
 from experiments import claims
-from experiments.report import Networks
+from experiments.frame.contenders import Networks
 from wave_jax.disk import write_whole
 
 HERE = Path(__file__).parent
-NAMES = sorted(
-    {path.stem for path in HERE.glob("*.py")} - {"__init__", "__main__", "claims", "report", "verdicts"}
-)
+NAMES = sorted({path.stem for path in HERE.glob("*.py")} - {"__init__", "__main__", "claims"})
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,10 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array
 
-from experiments import report
+from experiments.frame import compare, contenders, corpora, grid, loops, page
 from wave_jax import wave
-from wave_jax.data.datasets import Dataset, Split
+from wave_jax.data.datasets import Dataset
+from wave_jax.data.splits import Split
 from wave_jax.networks.wave_network import WaveConfig, WaveLayer, WaveNetwork
 from wave_jax.numerics import masked_mean
 from wave_jax.runs import presets, run
@@ -160,7 +161,7 @@ def preset(base: str, change: Change, seed: int, epochs: int | None) -> Preset:
     if "bag" not in change:
         kind: Any = LessConfig if "less" in change else WaveConfig
         network = kind(**(vars(network) | {"combine": BASES[base]} | settings))
-    return report.with_seed(replace(small, network=network), seed, epochs)
+    return contenders.with_seed(replace(small, network=network), seed, epochs)
 
 
 # --- texts --------------------------------------------------------------------------------------------------
@@ -188,7 +189,7 @@ def shuffle(dataset: Dataset, seed: int) -> Dataset:
 
 def main(config: Config, out: Path) -> None:
     small = presets.preset("small")
-    loaded = [fewer(each, config.texts) for each in report.load(config.data, small.valid, config.size)]
+    loaded = [fewer(each, config.texts) for each in corpora.load(config.data, small.valid, config.size)]
     texts = {dataset.digest: dataset for dataset in loaded}
     tables = {name: found for name, table in TABLES.items() if (found := chosen(table, config.changes))}
     points = {  # what stands in several tables once
@@ -206,7 +207,7 @@ def main(config: Config, out: Path) -> None:
         for seed in range(config.seeds)
     ]
     with tempfile.TemporaryDirectory() as cache:  # most runs have one tokenizer
-        found = report.cells(out, keys, lambda key: judge(texts[key["digest"]], key, cache))
+        found = grid.cells(out, keys, lambda key: judge(texts[key["digest"]], key, cache))
     epochs = {"epochs": config.epochs or small.training.epochs, "of": small.training.epochs}
     about = ABOUT.format(seeds=config.seeds, texts=f"{config.texts:,}" if config.texts else "all", **epochs)
     parts: dict[str, Any] = {"What is measured": about}
@@ -219,19 +220,14 @@ def main(config: Config, out: Path) -> None:
         for name, table in tables.items():
             parts[f"{name}: {dataset.name}"] = difference_table(runs, table)
         parts[f"What each change does: {dataset.name}"] = figure(runs)
-    parts["Data"] = [
-        {"data": dataset.name}
-        | {part: len(getattr(dataset, part)) for part in ("train", "valid", "test")}
-        | {"digest": dataset.digest}
-        for dataset in loaded
-    ]
+    parts["Data"] = corpora.table(loaded)
     rows = [
-        {**key, **cell, **report.setting(texts[key["digest"]], "small"), "epochs": epochs["epochs"]}
+        {**key, **cell, **corpora.setting(texts[key["digest"]], "small"), "epochs": epochs["epochs"]}
         for key, cell in zip(keys, found, strict=True)
     ]
     names = ("data", "base", "change", "seed", "valid_accuracy", "test_accuracy", "parameters", "seconds")
     names += ("networks", "labelled", "epochs")
-    report.write(out, "What carries the accuracy of SMALL", parts, {"runs": report.distinct(rows, names)})
+    page.write(out, "What carries the accuracy of SMALL", parts, {"runs": page.distinct(rows, names)})
 
 
 def chosen(table: Table, names: Sequence[str]) -> Table:
@@ -243,17 +239,17 @@ def chosen(table: Table, names: Sequence[str]) -> Table:
     return {base: changes for base, changes in found.items() if changes}
 
 
-def judge(dataset: Dataset, key: report.Key, cache: str) -> dict[str, Any]:
+def judge(dataset: Dataset, key: grid.Key, cache: str) -> dict[str, Any]:
     """One run: its numbers, and which test texts it answers right."""
     if key["shuffled"]:
         dataset = shuffle(dataset, key["seed"])
     prepared = run.prepare(dataset, key["preset"], cache=cache)
-    records, network = report.trained(prepared, "{data}, {base}, {change}, seed {seed}".format_map(key))
+    records, network = loops.trained(prepared, "{data}, {base}, {change}, seed {seed}".format_map(key))
     test = prepared.start.tokens(dataset.test, cache)
     right = evaluate.predict(network, test).argmax(axis=-1) == test.labels
     metrics = run.measure(prepared, network, records)
     numbers = {name: metrics[name] for name in ("valid_accuracy", "parameters", "seconds")}
-    return {"test_accuracy": right.mean(), **numbers, "right": report.packed(right)}
+    return {"test_accuracy": right.mean(), **numbers, "right": grid.packed(right)}
 
 
 # --- tables -------------------------------------------------------------------------------------------------
@@ -267,9 +263,9 @@ def difference_table(runs: Runs, table: Table) -> list[dict[str, Any]]:
         return {
             "base": base,
             "change": change,
-            "test": report.over_seeds([each["test_accuracy"] for each in of], 100, digits=2),
-            "validation": report.over_seeds([each["valid_accuracy"] for each in of], 100, digits=2),
-            **({} if change == NONE else report.difference(of, runs[base, NONE], "base")),
+            "test": compare.over_seeds([each["test_accuracy"] for each in of], 100, digits=2),
+            "validation": compare.over_seeds([each["valid_accuracy"] for each in of], 100, digits=2),
+            **({} if change == NONE else compare.difference(of, runs[base, NONE], "base")),
             "parameters": f"{of[0]['parameters']:,}",
             "seconds": f"{np.median([each['seconds'] for each in of]):.0f}",
         }
@@ -284,7 +280,7 @@ def verdict(runs: Runs) -> str:
     lines = []
     for base in dict.fromkeys(base for base, _ in runs):
         changes = {change: of for (b, change), of in runs.items() if b == base and change != NONE}
-        told = {name: report.difference(of, runs[base, NONE], "base") for name, of in changes.items()}
+        told = {name: compare.difference(of, runs[base, NONE], "base") for name, of in changes.items()}
         for kind in ("worse", "better", "not told apart"):
             of_kind = {name: each["difference"] for name, each in told.items() if each["verdict"] == kind}
             said = ", ".join(f"{name} ({points})" for name, points in of_kind.items())

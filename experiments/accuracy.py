@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import report
+from experiments.frame import compare, contenders, corpora, grid, loops, page
 from wave_jax.data.datasets import Dataset
 from wave_jax.runs import run
 from wave_jax.runs.presets import max_length
@@ -56,7 +56,7 @@ class Config:
     """Folders of texts, each with train.csv and test.csv; without one, the planted corpus."""
     weights: str | None = None
     """Folder of a BERT, with its tokenizer: without one, what needs it is left out."""
-    networks: report.Networks = "paper"
+    networks: contenders.Networks = "paper"
     """Whose size and settings: the papers' or SMALL's."""
     models: tuple[str, ...] = ()
     """What is trained besides modulation, else all."""
@@ -65,7 +65,7 @@ class Config:
     epochs: int | None = None
     """Another number of epochs than that of the settings."""
     grid: bool = False
-    """Also train the Transformer over `report.GRID` of rates and warm-ups; the best has three seeds."""
+    """Also train the Transformer over `contenders.GRID` of rates and warm-ups; the best has three seeds."""
     size: int | None = None
     """Planted training texts."""
 
@@ -75,22 +75,22 @@ FEWER = 3  # seeds at most of a Transformer or BERT
 
 
 def main(config: Config, out: Path) -> None:
-    models = report.models(
+    models = contenders.models(
         config.networks, config.weights, ("modulation", *config.models) if config.models else ()
     )
-    loaded = report.load(config.data, models["modulation"].valid, config.size)
+    loaded = corpora.load(config.data, models["modulation"].valid, config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
     keys = [
         key_of(*run, config) for run in product(loaded, range(config.seeds), models) if is_wanted(*run[1:])
     ]
 
-    def judged(keys: Sequence[report.Key]) -> list[dict[str, Any]]:
-        found = report.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
+    def judged(keys: Sequence[grid.Key]) -> list[dict[str, Any]]:
+        found = grid.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
         return [{**key, **cell} for key, cell in zip(keys, found, strict=True)]
 
     rows = judged(keys)
     for dataset in loaded if config.grid else ():
-        tried = judged([key_of(dataset, 0, name, config) for name in report.GRID])
+        tried = judged([key_of(dataset, 0, name, config) for name in contenders.GRID])
         best = max(tried, key=lambda row: row["valid_accuracy"])["model"]
         rows += tried + judged(
             [key_of(dataset, seed, best, config) for seed in range(1, min(config.seeds, FEWER))]
@@ -104,19 +104,14 @@ def main(config: Config, out: Path) -> None:
     for dataset in loaded:
         of = [row for row in rows if row["digest"] == dataset.digest]
         parts[f"Accuracy against parameters: {dataset.name}"] = figure(of)
-    parts["Data"] = [
-        {"data": dataset.name}
-        | {part: len(getattr(dataset, part)) for part in ("train", "valid", "test")}
-        | {"digest": dataset.digest}
-        for dataset in loaded
-    ]
+    parts["Data"] = corpora.table(loaded)
     shown = [
         {name: value for name, value in row.items() if name not in ("preset", "right")}
         | {"epochs": row["preset"].training.epochs, "test": len(texts[row["digest"]].test)}
-        | report.setting(texts[row["digest"]], config.networks)
+        | corpora.setting(texts[row["digest"]], config.networks)
         for row in rows
     ]
-    report.write(out, "The Wave Network beside its baselines", parts, {"runs": shown})
+    page.write(out, "The Wave Network beside its baselines", parts, {"runs": shown})
 
 
 def is_wanted(seed: int, model: str) -> bool:
@@ -126,21 +121,21 @@ def is_wanted(seed: int, model: str) -> bool:
 
 def key_of(dataset: Dataset, seed: int, model: str, config: Config) -> dict[str, Any]:
     """Return all that a run follows from."""
-    preset = report.models(config.networks, config.weights, (model,))[model]
+    preset = contenders.models(config.networks, config.weights, (model,))[model]
     return {
         "data": dataset.name,
         "digest": dataset.digest,
         "test digest": dataset.test.digest,
         "model": model,
         "seed": seed,
-        "preset": report.with_seed(preset, seed, config.epochs),
+        "preset": contenders.with_seed(preset, seed, config.epochs),
     }
 
 
-def judge(dataset: Dataset, key: report.Key) -> dict[str, Any]:
+def judge(dataset: Dataset, key: grid.Key) -> dict[str, Any]:
     """One run: its numbers, and which test texts it answers right."""
     prepared = run.prepare(dataset, key["preset"])
-    records, network = report.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
+    records, network = loops.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
     test = prepared.start.tokens(dataset.test)
     right = evaluate.predict(network, test).argmax(axis=-1) == test.labels
     metrics = run.measure(prepared, network, records)
@@ -148,7 +143,7 @@ def judge(dataset: Dataset, key: report.Key) -> dict[str, Any]:
     return {
         "test_accuracy": right.mean(),
         **{name: metrics[name] for name in names},
-        "right": report.packed(right),
+        "right": grid.packed(right),
     }
 
 
@@ -170,9 +165,9 @@ def accuracy_table(rows: Rows) -> Rows:
             "data": data,
             "model": model,
             "paper": PAPER.get(data, {}).get(model),
-            "test": report.over_seeds(accuracy, digits=2),
+            "test": compare.over_seeds(accuracy, digits=2),
             "std": f"{statistics.interval(accuracy).std:.2f}" if len(of) > 1 else "",
-            "validation": report.over_seeds([each["valid_accuracy"] for each in of], 100, digits=2),
+            "validation": compare.over_seeds([each["valid_accuracy"] for each in of], 100, digits=2),
             "seeds": len(of),
             "parameters": f"{of[0]['parameters']:,}",
             "without embeddings": f"{of[0]['parameters_without_embeddings']:,}",
@@ -188,7 +183,7 @@ def difference_table(rows: Rows) -> Rows:
     base = {(row["data"], row["seed"]): row for row in rows if row["model"] == "modulation"}
     return [
         {"data": data, "model": model}
-        | report.difference(of, [base[data, row["seed"]] for row in of], "modulation")
+        | compare.difference(of, [base[data, row["seed"]] for row in of], "modulation")
         for (data, model), of in groups(rows).items()
         if model != "modulation"
     ]

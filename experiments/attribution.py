@@ -28,10 +28,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import report
+from experiments.frame import compare, grid, loops, page
 from wave_jax.data import batches, datasets, planted
-from wave_jax.data.datasets import Dataset, Split
+from wave_jax.data.datasets import Dataset
 from wave_jax.data.plan import Plan, buckets
+from wave_jax.data.splits import Split
 from wave_jax.runs import presets, run
 from wave_jax.runs.presets import Preset
 from wave_jax.study import attribution, plots
@@ -83,7 +84,7 @@ def main(config: Config, out: Path) -> None:
         | {"preset": settings(dataset, seed, config), "texts": config.texts, "most": config.most}
         for (_, seed), dataset in loaded.items()
     ]
-    found = report.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
+    found = grid.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
     rows = [  # one for each data set, seed and method
         {"data": key["data"], "digest": key["digest"], "trained on": len(texts[key["digest"]].train)}
         | {"seed": key["seed"], "method": method, **cell[method]}
@@ -102,7 +103,7 @@ def main(config: Config, out: Path) -> None:
             np.arange(config.most + 1), curves, "texts that keep their answer", along="tokens masked"
         )
     parts["Data"] = data_table(rows)
-    report.write(out, "Which token mattered", parts, {"deletion": points(rows)})
+    page.write(out, "Which token mattered", parts, {"deletion": points(rows)})
 
 
 # --- one network --------------------------------------------------------------------------------------------
@@ -118,10 +119,10 @@ def settings(dataset: Dataset, seed: int, config: Config) -> Preset:
     return replace(preset, network=network, training=training, v=preset.v + preset.pairs, stems=0, pairs=0)
 
 
-def judge(dataset: Dataset, key: report.Key) -> dict[str, dict[str, Any]]:
+def judge(dataset: Dataset, key: grid.Key) -> dict[str, dict[str, Any]]:
     """Train a network and judge every method on the first test texts: the means over them."""
     prepared = run.prepare(dataset, key["preset"])
-    _, network = report.trained(prepared, "{data}, seed {seed}".format_map(key))
+    _, network = loops.trained(prepared, "{data}, seed {seed}".format_map(key))
     test = dataset.test.take(range(min(key["texts"], len(dataset.test))))
     tokens = prepared.start.tokens(test)
     places, rows = evidence_places(test, prepared), {method: [] for method in METHODS}
@@ -189,7 +190,7 @@ def by_seed(rows: Rows, method: str, name: str) -> list[Any]:
 def evidence_table(rows: Rows) -> Rows:
     kinds = [kind for kind in KINDS if any(kind in row for row in rows)]
     return [
-        {"method": method} | {kind: report.over_seeds(by_seed(rows, method, kind), 100) for kind in kinds}
+        {"method": method} | {kind: compare.over_seeds(by_seed(rows, method, kind), 100) for kind in kinds}
         for method in METHODS
     ]
 
@@ -199,7 +200,7 @@ def deletion_table(rows: Rows, most: int) -> Rows:
         curves = by_seed(rows, method, "kept")
         ks = sorted({1, 2, 3, 5, most} & {*range(most + 1)})
         return {"method": method} | {
-            f"{k} masked": report.over_seeds([kept[k] for kept in curves], 100) for k in ks
+            f"{k} masked": compare.over_seeds([kept[k] for kept in curves], 100) for k in ks
         }
 
     return [row(method) for method in METHODS]
@@ -207,7 +208,7 @@ def deletion_table(rows: Rows, most: int) -> Rows:
 
 def data_table(rows: Rows) -> Rows:
     shown = ("data", "seed", "trained on", "explained", "accuracy", "digest")
-    return [row | {"digest": row["digest"][:16]} for row in report.distinct(rows, shown)]
+    return [row | {"digest": row["digest"][:16]} for row in page.distinct(rows, shown)]
 
 
 def points(rows: Rows) -> Rows:

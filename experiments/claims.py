@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from experiments import verdicts
-from experiments.verdicts import PAPER, SAVED, SHOWN, SLACK, WHOLE, Finding, Unjudged, compared, reaches
+from experiments.frame import verdicts
+from experiments.frame.verdicts import PAPER, SAVED, SHOWN, SLACK, WHOLE, Finding, Unjudged, compared, reaches
 from wave_jax import tables
 from wave_jax.disk import write_whole
 

@@ -28,12 +28,13 @@ import numpy as np
 from flax import nnx
 
 from benchmarks.forms import C, Form, V, batch, compiled, rows_gradient
-from benchmarks.report import device, interleaved
-from experiments import report
+from benchmarks.report import interleaved
+from experiments.frame import grid, page
 from wave_jax.networks.bert import BertConfig
 from wave_jax.networks.layers import count_parameters
 from wave_jax.networks.transformer import TransformerConfig
 from wave_jax.networks.wave_network import PAPER_MODULATION
+from wave_jax.runs.environment import hardware
 from wave_jax.study import plots, statistics
 from wave_jax.training.loss import loss
 
@@ -79,9 +80,9 @@ PRESETS = {"full": Config(), "smoke": Config(16, 8, (16, 32), (8, 16), 2, 1, ("W
 def main(config: Config, out: Path) -> None:
     sizes = dict.fromkeys([(n, config.d) for n in config.lengths] + [(config.n, d) for d in config.widths])
     sizes[config.n, config.d] = None
-    about = {"texts": config.texts, "runs": config.runs, "models": config.models, "device": device()}
+    about = {"texts": config.texts, "runs": config.runs, "models": config.models, "device": hardware()}
     keys = [{"n": n, "d": d, **about} for n, d in sizes]
-    cells = zip(sizes, report.cells(out, keys, measure), strict=True)
+    cells = zip(sizes, grid.cells(out, keys, measure), strict=True)
     costs = {at: {model: cell[model] for model in config.models} for at, cell in cells}
     found: dict[str, Any] = {
         "What is measured": ABOUT.format(texts=config.texts, v=V, runs=config.runs),
@@ -103,7 +104,7 @@ def main(config: Config, out: Path) -> None:
         for (n, d), cell in costs.items()
         for model, found in cell.items()
     ]
-    report.write(out, "What a layer costs", found, {"costs": rows})
+    page.write(out, "What a layer costs", found, {"costs": rows})
 
 
 # --- one size -----------------------------------------------------------------------------------------------

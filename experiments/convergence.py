@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments import report
-from wave_jax.data.datasets import Dataset, Split
+from experiments.frame import compare, contenders, corpora, grid, loops, page
+from wave_jax.data.datasets import Dataset
+from wave_jax.data.splits import Split
 from wave_jax.runs import run
 from wave_jax.runs.presets import Preset
 from wave_jax.study import plots
@@ -40,7 +41,7 @@ class Config:
     """Folders of texts, each with train.csv and test.csv; without one, the planted corpus."""
     weights: str | None = None
     """Folder of a BERT, with its tokenizer: without one, what needs it is left out."""
-    networks: report.Networks = "paper"
+    networks: contenders.Networks = "paper"
     """Whose size and settings: the papers' or SMALL's."""
     models: tuple[str, ...] = ()
     """What is trained, else all."""
@@ -63,8 +64,8 @@ PRESETS = {
 
 
 def main(config: Config, out: Path) -> None:
-    models = report.models(config.networks, config.weights, config.models)
-    loaded = report.load(config.data, next(iter(models.values())).valid, config.size)
+    models = contenders.models(config.networks, config.weights, config.models)
+    loaded = corpora.load(config.data, next(iter(models.values())).valid, config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
     keys = [
         {"data": dataset.name, "digest": dataset.digest, "test digest": dataset.test.digest}
@@ -74,9 +75,9 @@ def main(config: Config, out: Path) -> None:
         for seed in range(config.seeds)
         for name, preset in models.items()
     ]
-    found = report.cells(out, keys, lambda key: follow(texts[key["digest"]], key))
+    found = grid.cells(out, keys, lambda key: follow(texts[key["digest"]], key))
     rows = [
-        {**key, **cell, **report.setting(texts[key["digest"]], config.networks)}
+        {**key, **cell, **corpora.setting(texts[key["digest"]], config.networks)}
         for key, cell in zip(keys, found, strict=True)
     ]
     parts: dict[str, Any] = {"What is measured": ABOUT}
@@ -90,14 +91,14 @@ def main(config: Config, out: Path) -> None:
             )
             parts[f"{name} accuracy, %: {dataset.name}"] = table(steps, curves, len(dataset.classes))
     parts["Data"] = data_table(loaded, config)
-    report.write(out, "How fast a Wave Network learns", parts, {"curves": points(rows)})
+    page.write(out, "How fast a Wave Network learns", parts, {"curves": points(rows)})
 
 
 def with_seed(preset: Preset, seed: int, steps: int) -> Preset:
     return replace(preset, training=replace(preset.training, seed=seed, steps=steps))
 
 
-def follow(dataset: Dataset, key: report.Key) -> dict[str, Any]:
+def follow(dataset: Dataset, key: grid.Key) -> dict[str, Any]:
     """One run: test and validation accuracy along training."""
     prepared = run.prepare(dataset, key["preset"])
     read = {
@@ -105,7 +106,7 @@ def follow(dataset: Dataset, key: report.Key) -> dict[str, Any]:
         for name, split in (("test", dataset.test), ("valid", dataset.valid))
     }
     found: dict[str, list[float]] = {"steps": [], "test": [], "valid": []}
-    for turn in report.turns(prepared, "{data}, {model}, seed {seed}".format_map(key), key["every"]):
+    for turn in loops.turns(prepared, "{data}, {model}, seed {seed}".format_map(key), key["every"]):
         if turn.record.step % key["every"]:
             continue  # the end of an epoch
         found["steps"].append(turn.record.step)
@@ -134,7 +135,7 @@ def table(steps: Sequence[int], curves: dict[str, np.ndarray], classes: int) -> 
         there = values.mean(axis=0) >= goal
         return {
             "model": model,
-            **{f"{steps[i]}": report.over_seeds([*values[:, i]], 100) for i in shown},
+            **{f"{steps[i]}": compare.over_seeds([*values[:, i]], 100) for i in shown},
             "batches to 90 %": steps[int(there.argmax())] if there.any() else "none",
             "seeds": len(values),
         }

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from experiments import report
+from experiments.frame import compare, contenders, corpora, grid, loops, page
 from wave_jax import tables
 from wave_jax.data import batches
 from wave_jax.data.batches import Batch
@@ -52,7 +52,7 @@ class Config:
     """Folders of texts, each with train.csv and test.csv; without one, the planted corpus."""
     weights: str | None = None
     """Folder of a BERT, which is then studied too."""
-    networks: report.Networks = "paper"
+    networks: contenders.Networks = "paper"
     """The papers' size and settings, or SMALL's."""
     models: tuple[str, ...] = ()
     """What is studied, else all; both waves among them."""
@@ -72,7 +72,7 @@ PRESETS = {"full": Config(), "smoke": Config(networks="small", seeds=1, steps=4,
 
 
 def main(config: Config, out: Path) -> None:
-    loaded = report.load(config.data, size=config.size)
+    loaded = corpora.load(config.data, size=config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
     names = config.models or (*WAVES, "Transformer", *(["BERT"] if config.weights else []))
     keys: list[dict[str, Any]] = [
@@ -81,12 +81,12 @@ def main(config: Config, out: Path) -> None:
         | {"until": config.steps, "every": config.every, "texts": config.texts}
         for dataset in loaded
         for seed in range(config.seeds)
-        for model, preset in report.models(config.networks, config.weights, names).items()
+        for model, preset in contenders.models(config.networks, config.weights, names).items()
     ]
     with tempfile.TemporaryDirectory() as cache:
-        cells = report.cells(out, keys, lambda key: along_training(texts[key["digest"]], key, cache))
+        cells = grid.cells(out, keys, lambda key: along_training(texts[key["digest"]], key, cache))
     found = [
-        {**key, **cell, **report.setting(texts[key["digest"]], config.networks)}
+        {**key, **cell, **corpora.setting(texts[key["digest"]], config.networks)}
         for key, cell in zip(keys, cells, strict=True)
     ]
     parts: dict[str, Any] = {"What is measured": ABOUT.format(texts=config.texts)}
@@ -94,10 +94,10 @@ def main(config: Config, out: Path) -> None:
         parts |= of_data(name, [cell for cell in found if cell["data"] == name])
     parts |= {
         "The closed form": closed_form_text(found),
-        "Data": report.distinct(found, ("data", "train", "digest")),
+        "Data": page.distinct(found, ("data", "train", "digest")),
     }
     rows = {"studies": study_rows(found), "seeds": [about(cell) | numbers(cell) for cell in found]}
-    report.write(out, "Gradients along training", parts, rows)
+    page.write(out, "Gradients along training", parts, rows)
 
 
 # --- one network --------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def along_training(dataset: Dataset, key: Mapping[str, Any], cache: str) -> dict
     valid = prepared.valid
     batch = batches.gather(valid, np.arange(len(rows)), -(-int(valid.lengths.max()) // 32) * 32)
     network, steps, studies = prepared.network, [0], [gradient_study(prepared.network, batch)]
-    for turn in report.turns(prepared, f"{dataset.name}, {key['model']}, seed {seed}", key["every"]):
+    for turn in loops.turns(prepared, f"{dataset.name}, {key['model']}, seed {seed}", key["every"]):
         network = turn.state.network
         steps.append(turn.record.step)
         studies.append(gradient_study(network, batch))
@@ -205,10 +205,10 @@ def comparisons(over: Mapping[str, Cells]) -> Cells:
             "network": wave,
             "place": shown,
             "measure": measure,
-            "wave": report.over_seeds(ours, digits=3),
-            "Transformer": report.over_seeds(theirs, digits=3),
-            "difference": report.over_seeds([a - b for a, b in zip(ours, theirs, strict=True)], digits=3),
-            "wave is": report.against(ours, theirs),
+            "wave": compare.over_seeds(ours, digits=3),
+            "Transformer": compare.over_seeds(theirs, digits=3),
+            "difference": compare.over_seeds([a - b for a, b in zip(ours, theirs, strict=True)], digits=3),
+            "wave is": compare.against(ours, theirs),
         }
         for claim, names in CLAIMS.items()
         for wave in WAVES
@@ -226,7 +226,7 @@ def verdicts(compared: Cells) -> str:
         answers = claims.setdefault((row["network"], row["claim"]), {})
         answers[f"{row['measure']} at {row['place']}"] = row["wave is"]
     return "\n".join(
-        f"- {wave}, {claim} than the Transformer: {report.verdict(answers, 'more')}."
+        f"- {wave}, {claim} than the Transformer: {compare.verdict(answers, 'more')}."
         for (wave, claim), answers in claims.items()
     )
 

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from experiments import report
+from experiments.frame import compare, contenders, corpora, grid, loops, page
 from wave_jax import wave
 from wave_jax.data import batches
 from wave_jax.data.batches import TokenArrays
@@ -62,7 +62,7 @@ class Config:
     """Folders of texts, each with train.csv and test.csv; without one, the planted corpus."""
     weights: str | None = None
     """Folder of a BERT, which is then studied too."""
-    networks: report.Networks = "paper"
+    networks: contenders.Networks = "paper"
     """The papers' size and settings, or SMALL's."""
     seeds: int = 5
     """Of training, and of the texts that are studied."""
@@ -81,7 +81,7 @@ PRESETS = {"full": Config(), "smoke": Config(networks="small", seeds=1, steps=2,
 
 def main(config: Config, out: Path) -> None:
     names = (*WAVES, "Transformer", *(["BERT"] if config.weights else []))
-    loaded = report.load(config.data, size=config.size)
+    loaded = corpora.load(config.data, size=config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
     keys: list[dict[str, Any]] = [
         {"data": dataset.name, "digest": dataset.digest, "train": len(dataset.train), "model": model}
@@ -89,19 +89,19 @@ def main(config: Config, out: Path) -> None:
         | {"until": config.steps, "texts": config.texts, "corpus": config.corpus}
         for dataset in loaded
         for seed in range(config.seeds)
-        for model, preset in report.models(config.networks, config.weights, names).items()
+        for model, preset in contenders.models(config.networks, config.weights, names).items()
     ]
     with tempfile.TemporaryDirectory() as cache:
-        cells = report.cells(out, keys, lambda key: before_and_after(texts[key["digest"]], key, cache))
+        cells = grid.cells(out, keys, lambda key: before_and_after(texts[key["digest"]], key, cache))
     found = [
-        {**key, **cell, **report.setting(texts[key["digest"]], config.networks)}
+        {**key, **cell, **corpora.setting(texts[key["digest"]], config.networks)}
         for key, cell in zip(keys, cells, strict=True)
     ]
     parts: dict[str, Any] = {"What is measured": ABOUT.format(**vars(config)), "The check": check(found)}
     for name in dict.fromkeys(cell["data"] for cell in found):
         parts |= of_data(name, [cell for cell in found if cell["data"] == name])
-    parts["Data"] = report.distinct(found, ("data", "train", "digest"))
-    report.write(out, "Embedding independence", parts, {"independence": rows_of(found)})
+    parts["Data"] = page.distinct(found, ("data", "train", "digest"))
+    page.write(out, "Embedding independence", parts, {"independence": rows_of(found)})
 
 
 # --- one network --------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ def before_and_after(dataset: Dataset, key: Mapping[str, Any], cache: str) -> di
     dataset = replace(dataset, valid=dataset.valid.take(order))
     prepared = run.prepare(dataset, replace(preset, training=training), cache=cache)
     network = prepared.network
-    for turn in report.turns(prepared, f"{dataset.name}, {key['model']}, seed {seed}"):
+    for turn in loops.turns(prepared, f"{dataset.name}, {key['model']}, seed {seed}"):
         network = turn.state.network
     of = {"before": prepared.network, "after": network}
     return {when: independence(each, prepared.valid, key["texts"]) for when, each in of.items()}
@@ -242,7 +242,7 @@ def of_data(name: str, cells: Cells) -> dict[str, Any]:
 
     table = [
         {"network": model, "training": when}
-        | {shown: report.over_seeds(values(model, when, name), digits=3) for name, shown in COLUMNS.items()}
+        | {shown: compare.over_seeds(values(model, when, name), digits=3) for name, shown in COLUMNS.items()}
         for model in models
         for when in ("before", "after")
     ]
@@ -261,18 +261,18 @@ def verdicts(values: Callable[[str, str, str], list[Any]], waves: Sequence[str])
     lines = []
     for model in waves:
         answers = {
-            COLUMNS[name]: report.against(values(model, "after", name), values("Transformer", "after", name))
+            COLUMNS[name]: compare.against(values(model, "after", name), values("Transformer", "after", name))
             for name in ("jacobian_cls", "jacobian_others", "correlation_h", "moved")
         }
         before, after, h = (
             values(model, when, f"correlation_{of}")
             for when, of in (("before", "w"), ("after", "w"), ("after", "h"))
         )
-        share = report.over_seeds(values(model, "after", "jacobian_cls"), digits=3)
+        share = compare.over_seeds(values(model, "after", "jacobian_cls"), digits=3)
         lines += [
             f"- {model}, whole layer: {share} off the diagonal at [CLS], 1 if mixed alike.",
-            f"- {model}, more independent than the Transformer: {report.verdict(answers, 'less')}.",
+            f"- {model}, more independent than the Transformer: {compare.verdict(answers, 'less')}.",
             f"- {model}, correlation of embeddings after training against before: "
-            f"{report.against(after, before)}; of h against embeddings: {report.against(h, after)}.",
+            f"{compare.against(after, before)}; of h against embeddings: {compare.against(h, after)}.",
         ]
     return "\n".join(lines)

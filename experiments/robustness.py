@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments import report
-from wave_jax.data.datasets import Dataset, Split
+from experiments.frame import compare, contenders, corpora, grid, loops, page
+from wave_jax.data.datasets import Dataset
+from wave_jax.data.splits import Split
 from wave_jax.runs import run
 from wave_jax.serving.live import Answers
 from wave_jax.study import plots, statistics
@@ -43,7 +44,7 @@ median over seeds."""
 class Config:
     data: tuple[str, ...] = ()
     """Folders of texts, each with train.csv and test.csv; without one, the planted corpus."""
-    networks: report.Networks = "small"
+    networks: contenders.Networks = "small"
     """Whose size and settings: the papers' or SMALL's."""
     models: tuple[str, ...] = ("Transformer", "bag")
     """What is trained besides modulation."""
@@ -69,20 +70,20 @@ PRESETS = {"full": Config(), "smoke": Config(seeds=1, rates=(0.2, 0.8), texts=20
 
 
 def main(config: Config, out: Path) -> None:
-    models = report.models(config.networks, None, ("modulation", *config.models))
-    loaded = report.load(config.data, models["modulation"].valid, config.size)
+    models = contenders.models(config.networks, None, ("modulation", *config.models))
+    loaded = corpora.load(config.data, models["modulation"].valid, config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
     keys: list[dict[str, Any]] = [
         {"data": dataset.name, "digest": dataset.digest, "test digest": dataset.test.digest}
         | {"model": name, "seed": seed, "rates": config.rates, "at": config.at, "texts": config.texts}
-        | {"preset": report.with_seed(preset, seed, config.epochs)}
+        | {"preset": contenders.with_seed(preset, seed, config.epochs)}
         for dataset in loaded
         for seed in range(config.seeds)
         for name, preset in models.items()
     ]
-    found = report.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
+    found = grid.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
     rows = [
-        {**key, **cell, **report.setting(texts[key["digest"]], config.networks)}
+        {**key, **cell, **corpora.setting(texts[key["digest"]], config.networks)}
         for key, cell in zip(keys, found, strict=True)
     ]
     parts: dict[str, Any] = {"What is measured": ABOUT.format(texts=f"{config.texts:,}")}
@@ -105,7 +106,7 @@ def main(config: Config, out: Path) -> None:
         | {"spoilt": len(chosen(dataset.test, config.texts)), "digest": dataset.digest}
         for dataset in loaded
     ]
-    report.write(out, "What is left of the accuracy when texts are spoilt", parts, {"accuracy": points(rows)})
+    page.write(out, "What is left of the accuracy when texts are spoilt", parts, {"accuracy": points(rows)})
 
 
 # --- how texts are spoilt -----------------------------------------------------------------------------------
@@ -196,10 +197,10 @@ def chosen(test: Split, most: int) -> Split:
     return test.take(np.sort(np.random.default_rng(0).permutation(len(test))[:most]))
 
 
-def judge(dataset: Dataset, key: report.Key) -> dict[str, Any]:
+def judge(dataset: Dataset, key: grid.Key) -> dict[str, Any]:
     """The accuracy of one network at every rate, from 0 on; and which texts it answers right at rate `at`."""
     prepared = run.prepare(dataset, key["preset"])
-    _, network = report.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
+    _, network = loops.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
     test, answers = (
         chosen(dataset.test, key["texts"]),
         Answers(prepared.trained(network)),
@@ -212,7 +213,7 @@ def judge(dataset: Dataset, key: report.Key) -> dict[str, Any]:
     for name in SPOILT:
         of_rate = {rate: right(spoil(test.texts, name, rate, key["seed"])) for rate in key["rates"]}
         accuracy[name] = [clean, *(of_rate[rate].mean() for rate in key["rates"])]
-        compared[name] = report.packed(of_rate[key["at"]])
+        compared[name] = grid.packed(of_rate[key["at"]])
     return {"accuracy": accuracy, "right": compared}
 
 
@@ -225,7 +226,7 @@ def accuracy_table(runs: Mapping[str, Rows], name: str) -> Rows:
     def row(model: str, of: Rows) -> dict[str, Any]:
         by_rate = zip(*(run["accuracy"][name] for run in of), strict=True)
         rates = ("clean", *map(str, of[0]["rates"]))
-        return {"model": model} | dict(zip(rates, (report.over_seeds(a, 100) for a in by_rate), strict=True))
+        return {"model": model} | dict(zip(rates, (compare.over_seeds(a, 100) for a in by_rate), strict=True))
 
     return [row(model, of) for model, of in runs.items()]
 
@@ -240,15 +241,15 @@ def loss_table(runs: Mapping[str, Rows], at: float) -> Rows:
     def row(name: str, other: str) -> dict[str, Any]:
         ours, theirs = losses("modulation", name), losses(other, name)
         tests = [
-            statistics.mcnemar(*(report.unpacked(run["right"][name]) for run in pair))
+            statistics.mcnemar(*(grid.unpacked(run["right"][name]) for run in pair))
             for pair in zip(runs["modulation"], runs[other], strict=True)
         ]
         return {
             "spoilt by": name,
             "other": other,
-            "modulation lost": report.over_seeds(ours),
-            "other lost": report.over_seeds(theirs),
-            "modulation loses": report.against(ours, theirs),
+            "modulation lost": compare.over_seeds(ours),
+            "other lost": compare.over_seeds(theirs),
+            "modulation loses": compare.against(ours, theirs),
             "only modulation": f"{np.mean([test.only_a for test in tests]):.0f}",
             "only other": f"{np.mean([test.only_b for test in tests]):.0f}",
             "p": f"{np.median([test.p for test in tests]):.2g}",

@@ -27,8 +27,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments import report
-from wave_jax.data.datasets import Dataset, Split
+from experiments.frame import compare, contenders, corpora, grid, loops, page
+from wave_jax.data.datasets import Dataset
+from wave_jax.data.splits import Split
 from wave_jax.runs import presets, run
 from wave_jax.runs.presets import Preset
 from wave_jax.study import plot_style, plots, statistics
@@ -87,7 +88,7 @@ PRESETS = {"full": Config(), "smoke": Config(seeds=2, seeds_without=1, epochs=1,
 
 def main(config: Config, out: Path) -> None:
     small = presets.preset("small")
-    loaded = report.load(config.data, small.valid, config.size)
+    loaded = corpora.load(config.data, small.valid, config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
     models: dict[str, Any] = {name: VARIANTS[name](small) for name in config.variants}
     if find_spec("fasttext"):
@@ -99,10 +100,10 @@ def main(config: Config, out: Path) -> None:
         for name, settings in models.items()
         for seed in range(config.seeds if name in ("SMALL", "fastText") else config.seeds_without)
     ]
-    found = report.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
+    found = grid.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
     rows = [
         {"data": key["data"], "digest": key["digest"], **sizes(texts[key["digest"]])}
-        | report.setting(texts[key["digest"]], "small")
+        | corpora.setting(texts[key["digest"]], "small")
         | {"model": key["model"], "seed": key["seed"], **cell}
         for key, cell in zip(keys, found, strict=True)
     ]
@@ -111,26 +112,26 @@ def main(config: Config, out: Path) -> None:
     for dataset in loaded:
         of = [row for row in rows if row["digest"] == dataset.digest]
         parts[f"Accuracy against parameters: {dataset.name}"] = figure(of)
-    parts["Data"] = report.distinct(rows, ("data", "train", "valid", "test", "digest"))
-    report.write(out, "SMALL against fastText and without its parts", parts, {"runs": rows})
+    parts["Data"] = page.distinct(rows, ("data", "train", "valid", "test", "digest"))
+    page.write(out, "SMALL against fastText and without its parts", parts, {"runs": rows})
 
 
 def with_seed(settings: Any, seed: int, epochs: int | None) -> Any:
     if not isinstance(settings, Preset):
         return settings | {"seed": seed}
-    return report.with_seed(settings, seed, epochs)
+    return contenders.with_seed(settings, seed, epochs)
 
 
 def sizes(dataset: Dataset) -> dict[str, int]:
     return {part: len(getattr(dataset, part)) for part in ("train", "valid", "test")}
 
 
-def judge(dataset: Dataset, key: report.Key) -> dict[str, Any]:
+def judge(dataset: Dataset, key: grid.Key) -> dict[str, Any]:
     """One run: its numbers."""
     if key["model"] == "fastText":
         return of_fasttext(dataset, key["settings"])
     prepared = run.prepare(dataset, key["settings"])
-    records, network = report.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
+    records, network = loops.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
     metrics = run.measure(prepared, network, records, test=dataset.test)
     names = ("valid_accuracy", "test_accuracy", "parameters", "seconds")
     return {name: metrics[name] for name in names}
@@ -193,8 +194,8 @@ def compared(found: dict[tuple[str, str], Rows], data: str, model: str) -> str:
 
     own, small = by_seed(model), by_seed("SMALL")
     both = own.keys() & small.keys()
-    told = report.against([own[seed] for seed in both], [small[seed] for seed in both]) if both else ""
-    shown = report.over_seeds(list(own.values()), 100, digits=2)
+    told = compare.against([own[seed] for seed in both], [small[seed] for seed in both]) if both else ""
+    shown = compare.over_seeds(list(own.values()), 100, digits=2)
     return f"{shown} {told}" if told in ("less", "more") else shown
 
 
@@ -203,8 +204,8 @@ def accuracy_table(rows: Rows) -> Rows:
         {
             "data": data,
             "model": model,
-            "test accuracy": report.over_seeds([row["test_accuracy"] for row in of], 100, digits=2),
-            "validation": report.over_seeds([row["valid_accuracy"] for row in of], 100, digits=2),
+            "test accuracy": compare.over_seeds([row["test_accuracy"] for row in of], 100, digits=2),
+            "validation": compare.over_seeds([row["valid_accuracy"] for row in of], 100, digits=2),
             "seeds": len(of),
             "parameters": f"{of[0]['parameters']:,}",
             "seconds": f"{np.median([row['seconds'] for row in of]):.0f}",

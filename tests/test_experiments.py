@@ -24,11 +24,11 @@ from experiments import (
     convergence,
     gradient_study,
     independence,
-    report,
     robustness,
     small,
     verdicts,
 )
+from experiments.frame import compare, contenders, corpora, grid, page
 from wave_jax.networks.layers import count_parameters
 from wave_jax.networks.trace import Trace
 from wave_jax.study import measures
@@ -168,7 +168,7 @@ def test_convergence(tmp_path, monkeypatch):
     for split, name in (("test", "Test"), ("valid", "Validation")):
         last = [float(point[split]) for point in points if point["step"] == "4"]
         (row,) = table(page, f"{name} accuracy, %: planted")
-        assert row["4"] == report.over_seeds(last, 100)
+        assert row["4"] == compare.over_seeds(last, 100)
         assert all(30 * x == pytest.approx(round(30 * x)) for x in last)  # of 30 texts
     assert len(list(tmp_path.glob("*.png"))) == 2
 
@@ -195,29 +195,29 @@ def test_a_stopped_experiment_goes_on_with_the_cells_that_are_left(tmp_path, cap
         return [{"seed": seed, "settings": replace(small.Config(), **changes)} for seed in range(3)]
 
     with pytest.raises(KeyboardInterrupt):
-        report.cells(tmp_path, keys(), find)
+        grid.cells(tmp_path, keys(), find)
     stops.clear()
-    found = report.cells(tmp_path, keys(), find)
+    found = grid.cells(tmp_path, keys(), find)
     assert asked == [0, 1, 2]
     assert "1 of 3 cells are left" in capsys.readouterr().out
     assert found == [{"right": [True, False], "accuracy": 0.5 * seed} for seed in range(3)]
     file = tmp_path / "cells.jsonl"
     file.write_bytes(file.read_bytes()[:-9])  # as a full disk leaves it
-    assert report.cells(tmp_path, keys(), find) == found
+    assert grid.cells(tmp_path, keys(), find) == found
     assert asked == [0, 1, 2, 2]
-    assert report.cells(tmp_path, keys()[::-1], find) == found[::-1]  # all are there
+    assert grid.cells(tmp_path, keys()[::-1], find) == found[::-1]  # all are there
     assert len(asked) == 4
-    report.cells(tmp_path, keys(epochs=7), find)  # other settings, other cells
+    grid.cells(tmp_path, keys(epochs=7), find)  # other settings, other cells
     assert asked[4:] == [0, 1, 2]
 
 
 def test_a_report_says_with_what_its_cells_were_computed(tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "machine", lambda: "a GPU")
-    report.cells(tmp_path, [{"seed": 0}, {"seed": 1}], lambda key: {"accuracy": 0.5})
-    monkeypatch.setattr(report, "machine", lambda: "a CPU")
-    report.cells(tmp_path, [{"seed": 1}, {"seed": 2}], lambda key: {"accuracy": 0.5})
-    assert report.origins(tmp_path) == "- 2 cells: a GPU\n- 1 cells: a CPU"
-    report.write(tmp_path, "Title", {}, {})
+    monkeypatch.setattr(grid, "machine", lambda: "a GPU")
+    grid.cells(tmp_path, [{"seed": 0}, {"seed": 1}], lambda key: {"accuracy": 0.5})
+    monkeypatch.setattr(grid, "machine", lambda: "a CPU")
+    grid.cells(tmp_path, [{"seed": 1}, {"seed": 2}], lambda key: {"accuracy": 0.5})
+    assert grid.origins(tmp_path) == "- 2 cells: a GPU\n- 1 cells: a CPU"
+    page.write(tmp_path, "Title", {}, {})
     assert "computed with\n\n- 2 cells: a GPU" in (tmp_path / "report.md").read_text()
 
 
@@ -228,16 +228,16 @@ def test_networks_of_the_papers_size_have_a_folder_of_their_own():
 
 
 def test_the_papers_size_has_variants_and_a_grid_by_name():
-    models = report.models("paper")
+    models = contenders.models("paper")
     assert models["modulation, no positions"].network.positions == "none"
     assert models["interference, no positions"].network.combine == "interfere"
-    assert not set(report.GRID) & set(models)  # only when asked for
-    (name,) = list(report.GRID)[3:4]
+    assert not set(contenders.GRID) & set(models)  # only when asked for
+    (name,) = list(contenders.GRID)[3:4]
     assert name == "Transformer, rate 0.0003, warm-up 0.1"
-    training = report.models("paper", names=(name,))[name].training
+    training = contenders.models("paper", names=(name,))[name].training
     assert (training.rate, training.warm_up, training.schedule) == (3e-4, 0.1, "linear")
     with pytest.raises(ValueError, match="There is no model 'astrology'"):
-        report.models("paper", names=("astrology",))
+        contenders.models("paper", names=("astrology",))
 
 
 def test_the_best_of_the_grid_on_validation_has_more_seeds(tmp_path, monkeypatch):
@@ -246,7 +246,7 @@ def test_the_best_of_the_grid_on_validation_has_more_seeds(tmp_path, monkeypatch
         right = np.arange(8) < (6 if best else 4)
         numbers = dict.fromkeys(("parameters", "parameters_without_embeddings"), 10)
         accuracies = {"test_accuracy": right.mean(), "valid_accuracy": right.mean()}
-        return numbers | accuracies | {"seconds": 1.0, "device": "none", "right": report.packed(right)}
+        return numbers | accuracies | {"seconds": 1.0, "device": "none", "right": grid.packed(right)}
 
     monkeypatch.setattr(accuracy, "judge", judge)
     page = run("accuracy", tmp_path, monkeypatch, "--models", "Transformer", "--seeds", "5", "--grid")
@@ -254,7 +254,7 @@ def test_the_best_of_the_grid_on_validation_has_more_seeds(tmp_path, monkeypatch
     assert seeds.pop("modulation") == "5"
     assert seeds.pop("Transformer") == seeds.pop("Transformer, rate 0.0003, warm-up 0.1") == "3"
     assert set(seeds.values()) == {"1"}
-    assert len(seeds) == len(report.GRID) - 1
+    assert len(seeds) == len(contenders.GRID) - 1
 
 
 def test_accuracy(tmp_path, monkeypatch):
@@ -263,18 +263,18 @@ def test_accuracy(tmp_path, monkeypatch):
     assert [(row["model"], row["seeds"]) for row in rows] == [("modulation", "2"), ("bag", "2")]
     points = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
     bag = [float(row["test_accuracy"]) for row in points if row["model"] == "bag"]
-    assert rows[1]["test"] == report.over_seeds(bag, 100, digits=2)
+    assert rows[1]["test"] == compare.over_seeds(bag, 100, digits=2)
     assert [row["model"] for row in table(page, "Differences")] == ["bag"]
     texts = table(page, "Data")[0]["test"]
     cells = [json.loads(line)["found"] for line in (tmp_path / "cells.jsonl").read_text().splitlines()]
     for cell in cells:  # what McNemar's test reads is what is counted
-        assert report.unpacked(cell["right"]).sum() == pytest.approx(cell["test_accuracy"] * int(texts))
+        assert grid.unpacked(cell["right"]).sum() == pytest.approx(cell["test_accuracy"] * int(texts))
 
 
 def test_a_difference_is_told_by_more_than_its_interval_and_a_paired_test():
     def told(runs, base):
-        both = ([{"test_accuracy": np.mean(a), "right": report.packed(a)} for a in of] for of in (runs, base))
-        return report.difference(*both, "base")["verdict"]
+        both = ([{"test_accuracy": np.mean(a), "right": grid.packed(a)} for a in of] for of in (runs, base))
+        return compare.difference(*both, "base")["verdict"]
 
     none, some, few, all_ = ([i < n for i in range(96)] for n in (0, 40, 43, 80))
     assert told([all_, all_], [some, some]) == "better"
@@ -335,7 +335,7 @@ def test_gradient_study(folder, tmp_path, monkeypatch):
     assert len(compared) == 2 * 2 * 3  # claims, measures, places
     shown = next(row["wave"] for row in compared if row["measure"] == "gini")
     means = [np.mean([float(row["cls_gini"]) for row in rows if row["model"] == "modulation"][1:])]
-    assert shown == report.over_seeds(means, digits=3)
+    assert shown == compare.over_seeds(means, digits=3)
     assert len(list(tmp_path.glob("*.png"))) == 5
 
 
@@ -530,7 +530,7 @@ def test_what_is_trained_for_an_ablation_is_small_with_one_change_and_nothing_tw
 
 
 def test_shuffled_texts_keep_their_words_and_labels_and_those_left_are_drawn_once(folder):
-    (dataset,) = report.load([folder])
+    (dataset,) = corpora.load([folder])
     shuffled, other = (ablation.shuffle(dataset, seed) for seed in (0, 1))
     for part in ("train", "valid", "test"):
         before, after, again = (
@@ -551,7 +551,7 @@ def test_shuffled_texts_keep_their_words_and_labels_and_those_left_are_drawn_onc
 def test_what_carries_the_accuracy_is_what_costs_some_where_it_is_taken_away():
     def runs(*right):
         answers = [np.arange(96) < n for n in right]
-        return [{"test_accuracy": np.mean(a), "right": report.packed(a)} for a in answers]
+        return [{"test_accuracy": np.mean(a), "right": grid.packed(a)} for a in answers]
 
     found = {("modulation", ablation.NONE): runs(80, 80), ("modulation", "magnitude"): runs(79, 80)}
     found |= {("modulation", "shuffled words"): runs(40, 41), ("modulation", "2 layers"): runs(90, 90)}

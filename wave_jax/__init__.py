@@ -31,22 +31,23 @@ if TYPE_CHECKING:
     from wave_jax.runs.presets import SMALL
     from wave_jax.study.gradients import by_parameter, by_stage, by_token
     from wave_jax.study.papers import gradient_study
-    from wave_jax.training.loop import NonFinite, TrainConfig, fit
+    from wave_jax.training.config import TrainConfig
+    from wave_jax.training.loop import NonFinite, fit
     from wave_jax.wave import encode, interfere, magnitude, mix, modulate, phase, read_out
 
 # The module of each public name.
 _HOME = {
-    "BagConfig": "networks.transformer",
+    "BagConfig": "networks.bag",
     "Batch": "data.batches",
     "BertConfig": "networks.bert",
-    "Network": "networks.layers",
+    "Network": "networks.trace",
     "NonFinite": "training.loop",
     "PAPER_INTERFERENCE": "networks.wave_network",
     "PAPER_MODULATION": "networks.wave_network",
     "SMALL": "runs.presets",
     "Tokenizer": "data.tokenizer",
-    "Trace": "networks.layers",
-    "TrainConfig": "training.loop",
+    "Trace": "networks.trace",
+    "TrainConfig": "training.config",
     "TransformerConfig": "networks.transformer",
     "WaveClassifier": "classifier",
     "WaveConfig": "networks.wave_network",
@@ -67,7 +68,7 @@ _HOME = {
 }
 # What modules were called that earlier notebooks use.
 _FORMER = {
-    "baselines": "wave_jax.networks.transformer",
+    "baselines": "wave_jax.networks.bag",
     "objective": "wave_jax.training.loss",
     "text": "wave_jax.data.tokenizer",
 }

@@ -189,7 +189,7 @@ def test_an_exported_file_answers_as_its_run_without_jax(trained, place, capsys,
     assert main(["predict", "runs/a", "some.txt", "--json"]) == 0
     expected = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["text"] for row in expected] == ["gain rise up", "fall loss down"]
-    code = "import sys; from wave_jax.cli.__main__ import main\nmain(sys.argv[1:]); sys.exit('jax' in sys.modules)"
+    code = "import sys, wave_jax.cli.__main__ as cli; cli.main(sys.argv[1:]); sys.exit('jax' in sys.modules)"
     run = subprocess.run(
         [sys.executable, "-c", code, "predict", "a.wave", "some.txt", "--json"],
         capture_output=True,

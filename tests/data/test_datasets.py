@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wave_jax.data import datasets
-from wave_jax.data.datasets import Dataset, Split
+from wave_jax.data.datasets import Dataset
+from wave_jax.data.splits import Split, hold_out
 from wave_jax.errors import DataError
 
 GOOD = "label,text\n0,a\n1,b\n0,c\n1,d\n"
@@ -129,7 +130,7 @@ def test_a_fault_in_memory_is_named(texts, labels, more, message):
 def test_the_cut_is_a_stratified_partition(labels, share, seed, data):
     labels = [0, *labels, 0]
     split = Split(tuple(f"text {i}" for i in range(len(labels))), np.array(labels, np.int32))
-    train, valid = datasets.cut(split, share, seed)
+    train, valid = hold_out(split, share, seed)
     rows = [*zip(train.texts, train.labels, strict=True), *zip(valid.texts, valid.labels, strict=True)]
     assert sorted(rows) == sorted(zip(split.texts, labels, strict=True))
     held = Counter(valid.labels.tolist())
@@ -137,7 +138,7 @@ def test_the_cut_is_a_stratified_partition(labels, share, seed, data):
         assert held[label] < n
         assert abs(held[label] - share * n) <= 0.5 or held[label] in (0 if n == 1 else 1, n - 1)
     order = data.draw(st.permutations(range(len(labels))))
-    assert set(datasets.cut(split.take(order), share, seed)[1].texts) == set(valid.texts)
+    assert set(hold_out(split.take(order), share, seed)[1].texts) == set(valid.texts)
 
 
 def test_the_cut_is_80_to_20_and_hangs_on_the_seed():

@@ -11,7 +11,8 @@ import pytest
 from conftest import unchecked
 from tiny import TINY, build
 
-from wave_jax.data.tokenizer import Tokenizer, Tokens
+from wave_jax.data.tokenizer import Tokenizer
+from wave_jax.data.tokens import Tokens
 from wave_jax.runs.trained import Trained
 from wave_jax.serving import export, predictor
 

@@ -77,6 +77,9 @@ def test_shades_grow_darker_all_the_way():
 
 
 def test_no_screen_and_no_pyplot_are_needed():
-    code = "import sys; from wave_jax.study import plot_style, plots; plot_style.png(plots.bands([0, 1], {'a': [[1.0, 2.0]]}))"
+    code = (
+        "import sys; from wave_jax.study import plot_style, plots;"
+        "plot_style.png(plots.bands([0, 1], {'a': [[1.0, 2.0]]}))"
+    )
     check = "; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-W", "error", "-c", code + check], check=True)

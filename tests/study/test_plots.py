@@ -1,7 +1,6 @@
 """Figures: what is drawn is what was given, names do not cover each other, and print needs no colour."""
 
 import io
-from types import SimpleNamespace
 
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -196,7 +195,3 @@ def test_one_seed_has_no_interval():
     figure = plots.accuracy_against_parameters({"wave": (1000, 0.9, np.inf), "bag": (2000, 0.8, 0.01)})
     plot_style.png(figure, 50)
     assert figure.axes[0].get_ylim()[1] < 1
-
-
-def test_html_is_the_page_of_an_explanation():
-    assert plots.explain_html(SimpleNamespace(page=lambda: "<p>")) == "<p>"

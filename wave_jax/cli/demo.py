@@ -22,7 +22,7 @@ from wave_jax import tables
 from wave_jax.cli import report
 from wave_jax.data import batches, datasets, planted
 from wave_jax.data.batches import Batch
-from wave_jax.data.datasets import Split
+from wave_jax.data.splits import Split
 from wave_jax.disk import write_whole
 from wave_jax.errors import CheckpointError
 from wave_jax.networks.trace import Network

@@ -5,7 +5,6 @@ by nobody until somebody asks for `dataset.test`.
 """
 
 import hashlib
-import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,63 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int32
 
 from wave_jax.data import csv_files, planted, published
 from wave_jax.data.csv_files import Rows
+from wave_jax.data.splits import Split, hold_out, infer_classes, split_of
 from wave_jax.errors import DataError
 
-__all__ = ["NAMES", "Dataset", "Split", "cut", "load"]
+__all__ = ["NAMES", "Dataset", "load"]
 
 NAMES = (*published.CORPORA, "planted")
 
 Column = Sequence[object] | np.ndarray  # of texts or labels in memory, checked one by one
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Split:
-    """Texts with their labels, which are numbers of classes.
-
-    A planted split also knows `topics`, the labels before its label noise, and `evidence`: for every
-    text the (start, end) character spans of the words that carry the topic.
-
-    >>> Split(("good", "bad"), np.array([1, 0], np.int32))
-    Split(2 texts)
-    """
-
-    texts: tuple[str, ...]
-    labels: Int32[np.ndarray, " n"]
-    topics: Int32[np.ndarray, " n"] | None = None
-    evidence: planted.Spans | None = None
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def __repr__(self) -> str:
-        return f"Split({len(self):,} texts)"
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 over labels and texts, in their order."""
-        sha = hashlib.sha256(self.labels.astype("<i4").tobytes())
-        for text in self.texts:
-            raw = text.encode()
-            sha.update(len(raw).to_bytes(8, "little") + raw)
-        return sha.hexdigest()
-
-    def take(self, rows: Sequence[int] | np.ndarray) -> "Split":
-        """Return the split of these rows, in this order.
-
-        >>> Split(("good", "bad"), np.array([1, 0], np.int32)).take([1]).texts
-        ('bad',)
-        """
-        at = np.asarray(rows, int)
-        return Split(
-            tuple(self.texts[i] for i in at),
-            self.labels[at],
-            None if self.topics is None else self.topics[at],
-            None if self.evidence is None else tuple(self.evidence[i] for i in at),
-        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -176,31 +129,6 @@ def load(
     return _from_folder(Path(name), valid, seed)
 
 
-def cut(split: Split, share: float = 0.2, seed: int = 0) -> tuple[Split, Split]:
-    """Train and validation: of every class the `share` whose texts hash lowest, the rest to train.
-
-    The hash is BLAKE2b of the text, keyed by the seed: the cut hangs neither on the order of the rows
-    nor on the machine or a library's random numbers. A class of two texts or more has at least one on
-    either side; a single one stays in train.
-
-    >>> train, valid = cut(Split(tuple("abcde"), np.zeros(5, np.int32)))
-    >>> len(train), len(valid)
-    (4, 1)
-    """
-    if not 0 < share < 1:
-        raise DataError(f"The share of validation texts must lie between 0 and 1, not be {share}.")
-    keyed = partial(hashlib.blake2b, digest_size=8, key=f"valid {seed}".encode())
-    numbers = [int.from_bytes(keyed(text.encode()).digest(), "big") for text in split.texts]
-    order = np.argsort(np.array(numbers, np.uint64), kind="stable")
-    held = np.zeros(len(split), bool)
-    for label in np.unique(split.labels):
-        rows = order[split.labels[order] == label]
-        held[rows[: min(max(1, round(share * len(rows))), len(rows) - 1)]] = True
-    if not held.any():
-        raise DataError("No class has two texts, so none can go to validation: give more texts, or valid=.")
-    return split.take(np.flatnonzero(~held)), split.take(np.flatnonzero(held))
-
-
 def _planted(seed: int, size: int) -> Dataset:
     """Draw the planted corpus: its splits are drawn apart, the test split when it is asked for."""
     if size < 1:
@@ -250,57 +178,13 @@ def _dataset(
     seed: int,
 ) -> Dataset:
     """Turn rows into splits; without given names the training labels say what classes there are."""
-    classes = _infer_classes(train) if names is None else names
+    classes = infer_classes(train) if names is None else names
     complete = names is None  # a split without a class is a slip, unless the classes were listed
 
     def test() -> Split:
         assert read_test is not None
-        return _split(read_test(), classes, complete)
+        return split_of(read_test(), classes, complete)
 
-    whole = _split(train, classes, True)
-    parts = cut(whole, share, seed) if dev is None else (whole, _split(dev, classes, complete))
+    whole = split_of(train, classes, True)
+    parts = hold_out(whole, share, seed) if dev is None else (whole, split_of(dev, classes, complete))
     return Dataset(name, classes, *parts, test if read_test else None)
-
-
-def _infer_classes(rows: Rows) -> tuple[str, ...]:
-    """Return the classes that the labels name: themselves, sorted, or all integers up to the largest."""
-    numbers = [csv_files.is_number(value) for value in rows.values]
-    if any(numbers) != all(numbers):
-        odd = numbers.index(not numbers[0])
-        raise DataError(
-            f"{rows.where(odd)}: label {rows.values[odd]!r} beside {rows.values[0]!r}: use integers or names"
-            " throughout, or list all names in labels.txt (classes= in memory)."
-        )
-    if not all(numbers):
-        return tuple(sorted(set(rows.values)))
-    found = {int(value) for value in rows.values}
-    gap = next(k for k in itertools.count(rows.first) if k not in found)
-    if gap <= max(found):
-        raise DataError(
-            f"{rows.source}: no row has label {gap} but one has {max(found)}: integer labels count from"
-            f" {rows.first} without gaps; renumber them, or list names in labels.txt (classes= in memory)."
-        )
-    return tuple(str(k) for k in range(rows.first, gap))
-
-
-def _split(rows: Rows, classes: tuple[str, ...], complete: bool) -> Split:
-    """Turn rows into a split; a label outside the classes is an error, and so is a class without a row."""
-    numbers = {str(i + rows.first): i for i in range(len(classes))}
-    names = {name: i for i, name in enumerate(classes)}
-    # Without a header labels are integers; where a name looks like an integer, labels are names.
-    lookup = numbers if rows.first else names if any(map(csv_files.is_number, classes)) else numbers | names
-    labels = np.array([lookup.get(value, -1) for value in rows.values], np.int32)
-    if (labels < 0).any():
-        row = int(np.argmax(labels < 0))
-        known = ", ".join(list(numbers if rows.first else names)[:20])
-        raise DataError(
-            f"{rows.where(row)}: label {rows.values[row]!r} is outside the {len(classes)} classes ({known}):"
-            " correct it, or add its class to labels.txt and to train."
-        )
-    absent = sorted(set(range(len(classes))) - set(labels.tolist()))
-    if complete and absent:
-        raise DataError(
-            f"{rows.source}: no row of class {classes[absent[0]]!r}: add rows of it, or make the classes of"
-            " all splits and of labels.txt (classes= in memory) equal."
-        )
-    return Split(tuple(rows.texts), labels)

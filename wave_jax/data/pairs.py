@@ -52,9 +52,10 @@ def choose(
 
 
 def _chi_square(present: np.ndarray, texts: np.ndarray) -> np.ndarray:
-    """Compute χ² of pairs: N²/(p·(N - p)) · Σ (present - p·share)² / (N·share), N texts, p of them with the pair.
+    """Compute χ² of pairs: N²/(p·(N - p)) · Σ (present - p·share)² / (N·share).
 
-    This is χ² over both rows of the table, in float64 and rounded, so that ties stay ties.
+    N texts are there, p of them with the pair. This is χ² over both rows of the table, in float64 and
+    rounded, so that ties stay ties.
     """
     N, p = texts.sum(), present.sum(1)
     share = texts / max(N, 1)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,38 +19,17 @@ from wave_jax.data import pairs
 from wave_jax.data.appended import Appender
 from wave_jax.data.cleaning import clean_with_spans, sentences
 from wave_jax.data.tokenizer_json import dump_json, parse_json, parse_lines
+from wave_jax.data.tokens import Piece, Tokens, check_length, check_texts, with_ends
 from wave_jax.data.vocabulary import LOOKS, SPECIAL, Rules, train_vocabulary, train_words
 from wave_jax.data.words import Words, without_lone_surrogates
 from wave_jax.disk import write_whole
 
-__all__ = [
-    "Piece",
-    "Rules",
-    "Tokenizer",
-    "Tokens",
-]
+__all__ = ["Rules", "Tokenizer"]
 
 _NEEDED = SPECIAL[:4]
 _VERSION = 1  # of cleaning and sentences: another version may make other ids of the same text
 
 _log = logging.getLogger(__name__)
-
-
-class Tokens(NamedTuple):
-    """Many texts as flat arrays: text i is ids[offsets[i] : offsets[i + 1]], [CLS] and [SEP] included."""
-
-    ids: np.ndarray  # (total,) uint16, or int32 for more than 65,536 rows
-    offsets: np.ndarray  # (texts + 1,) int64
-    segments: np.ndarray | None = None  # (total,) uint16: the sentence of each token, from 0
-
-
-class Piece(NamedTuple):
-    """One token of one text; text[start:end] is what it stands for."""
-
-    id: int
-    token: str
-    start: int
-    end: int
 
 
 class Tokenizer:
@@ -146,7 +125,7 @@ class Tokenizer:
         if stems < 0 or (stems and not whole_words):
             cure = "give whole_words=True, or stems=0" if stems > 0 else "give 0 or more"
             raise ValueError(f"stems={stems} cannot be: they are rows for beginnings of whole words; {cure}.")
-        _check(texts)
+        check_texts(texts)
         rules = Rules(clean=clean, looks=whole_words, lowercase=lowercase)
         texts = [without_lone_surrogates(rules.prepare(text)) for text in texts]
         if whole_words:
@@ -230,13 +209,13 @@ class Tokenizer:
 
     def _encode(self, texts: Sequence[str], max_length: int, segments: bool) -> Tokens:
         """Encode the texts up to their [SEP]."""
-        _check(texts)
-        _check_length(max_length)
+        check_texts(texts)
+        check_length(max_length)
         room, rows, counts = max_length - 2, [], []
         for text in texts:
             row, sizes = self._row(text, segments)
             rows += [self._cls, row[: room * self._dtype.itemsize], self._sep]
-            counts.append(_with_ends(sizes, room))
+            counts.append(with_ends(sizes, room))
         ids = np.frombuffer(b"".join(rows), self._dtype)
         offsets = np.zeros(len(texts) + 1, np.int64)
         np.cumsum([sum(sizes) for sizes in counts], out=offsets[1:])
@@ -254,14 +233,14 @@ class Tokenizer:
         return b"".join(pieces), [len(piece) // self._dtype.itemsize for piece in pieces if piece]
 
     def explain(self, text: str, max_length: int) -> list[Piece]:
-        """List the tokens of one text, [CLS] and [SEP] included, each with its span in the text as given.
+        """List the tokens of one text, [CLS] and [SEP] included, each with its span in the text.
 
         >>> tokenizer = Tokenizer.train(["cats <b>sat</b> &amp; ate"] * 2, v=99, clean=True)
         >>> text = "cats<br />&amp;"
         >>> [(piece.token, text[piece.start : piece.end]) for piece in tokenizer.explain(text, 9)]
         [('[CLS]', ''), ('cats', 'cats'), ('&', '&amp;'), ('[SEP]', '')]
         """
-        _check_length(max_length)
+        check_length(max_length)
         cleaned, begin, end = clean_with_spans(text) if self.rules.clean else (text, (), ())
         pieces = [
             Piece(self.vocabulary[token], token, *((begin[a], end[b - 1]) if begin else (a, b)))
@@ -278,7 +257,7 @@ class Tokenizer:
         return pieces
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
-        """Turn ids into readable text, without [PAD] and [CLS], up to [SEP]: what follows it repeats words."""
+        """Turn ids into readable text, without [PAD] and [CLS], up to [SEP]: what follows repeats words."""
         row = [int(id) for id in ids]
         words = row[: row.index(self.sep_id)] if self.sep_id in row else row
         hidden = {self.pad_id, self.cls_id}
@@ -293,35 +272,3 @@ class Tokenizer:
         for row, (a, b) in enumerate(self.pairs, self.first_pair):
             tokens[row] = f"{tokens[a]} {tokens[b]}"
         return tokens
-
-
-def _check(texts: Any) -> None:
-    if isinstance(texts, (str, bytes)):
-        raise TypeError("texts must be a sequence of texts, got a single one: put it in a list.")
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"texts[{i}] must be str, got {type(text).__name__}: {text!r:.60}.")
-
-
-def _check_length(max_length: int) -> None:
-    if not 3 <= max_length <= 2**16:
-        raise ValueError(
-            f"max_length must be 3 to 65,536 tokens, [CLS] and [SEP] included, got {max_length}."
-        )
-
-
-def _with_ends(sizes: list[int], room: int) -> list[int]:
-    """Cut sentences to `room` tokens together, then count [CLS] to the first and [SEP] to the last.
-
-    >>> _with_ends([3, 2, 5], 4)
-    [4, 2]
-    """
-    kept = []
-    for size in sizes:
-        if room:
-            kept.append(min(size, room))
-            room -= kept[-1]
-    kept = kept or [0]
-    kept[0] += 1
-    kept[-1] += 1
-    return kept

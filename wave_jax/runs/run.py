@@ -23,7 +23,8 @@ from jax.sharding import Mesh
 
 from wave_jax.data import batches, datasets
 from wave_jax.data.batches import TokenArrays
-from wave_jax.data.datasets import Dataset, Split
+from wave_jax.data.datasets import Dataset
+from wave_jax.data.splits import Split
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.errors import CheckpointError
 from wave_jax.networks import bert_weights

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from wave_jax.data.batches import TokenArrays, tokenize
-from wave_jax.data.datasets import Split
+from wave_jax.data.splits import Split
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.networks.trace import Network
 from wave_jax.study.explain import explain

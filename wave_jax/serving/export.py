@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from wave_jax.data.batches import TokenArrays
-from wave_jax.data.tokenizer import Tokens
+from wave_jax.data.tokens import Tokens
 from wave_jax.disk import write_whole
 from wave_jax.errors import check_setting
 from wave_jax.networks.layers import sinusoidal

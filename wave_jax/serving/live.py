@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from wave_jax.data import batches
-from wave_jax.data.datasets import Split
 from wave_jax.data.plan import Plan
+from wave_jax.data.splits import Split
 from wave_jax.networks.trace import Network
 from wave_jax.runs.trained import Trained
 

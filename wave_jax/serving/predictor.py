@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wave_jax.data.tokenizer import Tokenizer, Tokens
+from wave_jax.data.tokenizer import Tokenizer
+from wave_jax.data.tokens import Tokens
 from wave_jax.errors import PredictorError
 from wave_jax.serving.file import ACTIVATIONS, Content, Formula, fold_places, fold_tokens, restored, unpack
 

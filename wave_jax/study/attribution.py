@@ -32,7 +32,7 @@ __all__ = [
 
 
 def gradient_x_input(network: Network, batch: Batch) -> Float[Array, "b n"]:
-    """Compute Σ_k w_jk·∂logit/∂w_jk, w the embedding + position: the token's share of the logit, linearised."""
+    """Compute Σ_k w_jk·∂logit/∂w_jk, w the embedding + position: the token's share of the linear logit."""
     w = network.trace(batch.ids, batch.mask, batch.segments).w
     return jnp.sum(w * _slope(network, batch, jnp.zeros_like(w)), axis=-1)
 
@@ -46,7 +46,7 @@ def integrated_gradients(network: Network, batch: Batch, steps: int = 64) -> Int
     """Compute Σ_k w_jk·∫₀¹ ∂logit/∂w_jk(t·w) dt by the midpoint rule, one step after the other.
 
     The scores of a text add up to logit(w) - logit(0); `error` is how far they miss it. It falls with
-    `steps`, but not if a network begins with a norm, as a Transformer does: the norm jumps at 0.
+    `steps`, but not if a network begins with a norm, as a Transformer does: it jumps at 0.
     """
     check_setting("steps", steps, steps >= 1, "at least 1")
     w = network.trace(batch.ids, batch.mask, batch.segments).w

@@ -138,7 +138,7 @@ def _body(explanation: Explanation) -> str:
 
 
 def _groups(explanation: Explanation) -> list[tuple[int, int, float]]:
-    """Return spans and scores of the tokens with characters; tokens of one character (parts of 각) together."""
+    """Return spans and scores of tokens with characters; tokens of one character (parts of 각) together."""
     groups: list[tuple[int, int, float]] = []
     for _, start, end, score in explanation.tokens:
         if start == end:

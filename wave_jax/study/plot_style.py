@@ -1,17 +1,19 @@
 """How the figures look: colours, lines and markers readable in grey, axes, legends and PNG bytes."""
 
 import io
+from collections.abc import Mapping, Sequence
 from functools import cache, wraps
 from typing import Any
 
 import jax
 import matplotlib
 import numpy as np
-from jaxtyping import Real
+from jaxtyping import Complex, Float, Real
 from matplotlib import figure, font_manager
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
 
 __all__ = [
     "LINES",
@@ -23,6 +25,8 @@ __all__ = [
     "legend",
     "line",
     "log_ticks",
+    "name_phases",
+    "name_points",
     "note",
     "png",
     "room",
@@ -144,3 +148,65 @@ _STYLE: dict[Any, Any] = {
     "legend.handlelength": 3.5,
     "hatch.linewidth": 0.5,
 }
+
+
+def name_phases(ax: Axes, z: Complex[np.ndarray, " n"], names: Sequence[str], most: int) -> None:
+    """Write names outside the unit circle, each along its own ray; rays spread if names would touch.
+
+    Args:
+      ax: where to draw.
+      z: points on the unit circle.
+      names: their names.
+      most: maximum number of names.
+    """
+    middle = np.sum(z) or 1j  # the circle is cut opposite to it, where fewest points are
+    angles = np.angle(z / middle) + np.angle(middle)
+    named = sorted(range(len(z)), key=lambda j: -abs(z[j].real))[:most]
+    named.sort(key=angles.__getitem__)
+    for j, angle in zip(named, _apart(angles[named], 0.14), strict=True):
+        ray, right = np.exp(1j * angle), np.cos(angle) >= 0
+        ax.plot([0, z[j].real], [0, z[j].imag], color="0.85", lw=0.7, zorder=1)
+        bend: Any = np.array([z[j], 1.08 * ray, 1.17 * ray])
+        ax.plot(bend.real, bend.imag, color="0.6", lw=0.7)
+        turn, side = np.degrees(angle) - (0 if right else 180), "left" if right else "right"
+        at = (1.2 * ray.real, 1.2 * ray.imag)
+        ax.text(
+            *at, names[j], rotation=turn, rotation_mode="anchor", ha=side, va="center_baseline", fontsize=9
+        )
+
+
+def _apart(rising: Real[np.ndarray, " n"], gap: float) -> Float[np.ndarray, " n"]:
+    """Return the nearest numbers, in the mean square, of which none is closer to the next than `gap`.
+
+    >>> _apart(np.array([0.0, 0.1, 2.0]), 1.0).tolist()
+    [-0.45, 0.55, 2.0]
+    """
+    steps, blocks = gap * np.arange(len(rising)), []  # of numbers that have run up against each other
+    for number in rising - steps:
+        blocks.append([number])
+        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    return np.array([np.mean(block) for block in blocks for _ in block]) + steps
+
+
+def name_points(figure: Figure, ax: Axes, points: Mapping[str, tuple]) -> None:
+    """Write each point's name at the first position beside it that covers no point and no other name."""
+    figure.draw_without_rendering()  # settles where the points are
+    bars = [ax.transData.transform([(x, y - half), (x, y + half)]) for x, y, half in points.values()]
+    pad = 5 / 72 * figure.dpi
+    taken = [Bbox([bar[0] - pad, bar[1] + pad]) for bar in bars]
+    heights = (0, 9, -9, 18, -18, 27, -27, 36, -36, 45, -45)  # in points
+    places = [(dx, dy) for dy in heights for dx in (9, -9)]
+    line = {"arrowstyle": "-", "color": "0.6", "lw": 0.7, "shrinkA": 0, "shrinkB": 5}
+    for name, (x, y, _) in points.items():
+        place = places[0]
+        text = ax.annotate(
+            as_written(name), (x, y), place, textcoords="offset points", va="center", fontsize=9
+        )
+        for place in places:
+            text.set(position=place, ha="left" if place[0] > 0 else "right")
+            if not any(text.get_window_extent().overlaps(other) for other in taken):
+                break
+        taken.append(text.get_window_extent())
+        if place[1]:
+            ax.annotate("", (x, y), place, textcoords="offset points", arrowprops=line)

@@ -13,11 +13,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Complex, Float, Real
-from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, NullFormatter, PercentFormatter
-from matplotlib.transforms import Bbox
 
 from wave_jax.study import statistics
 from wave_jax.study.plot_style import (
@@ -30,6 +28,8 @@ from wave_jax.study.plot_style import (
     legend,
     line,
     log_ticks,
+    name_phases,
+    name_points,
     note,
     room,
     styled,
@@ -39,7 +39,6 @@ __all__ = [
     "accuracy_against_parameters",
     "bands",
     "differences",
-    "explain_html",
     "gradient_norms",
     "phase_portrait",
     "scaling",
@@ -127,7 +126,7 @@ def phase_portrait(
         ax.plot(arc.real, arc.imag, color="0.75", lw=1)
         ax.plot([-1.1, 1.1], [0, 0], color="0.75", lw=1)
         ax.plot(z.real / G, z.imag / G, "o", color=LINES[0][0], mec="white", mew=0.7, zorder=3)
-        _name_phases(ax, z / G, shown, names)
+        name_phases(ax, z / G, shown, names)
         radius = "G" if np.allclose(np.abs(z), G, rtol=1e-3) else "max |Z|"
         ax.set_title(f"dimension {k + 1},  {radius} = {G:.3g}")
         ax.set(xlim=(-reach, reach), ylim=(-0.05 if upper else -reach, reach), aspect="equal")
@@ -137,38 +136,6 @@ def phase_portrait(
         ax.spines[:].set_visible(False)
         ax.grid(False)
     return figure
-
-
-def _name_phases(ax: Axes, z: Complex[np.ndarray, " n"], names: Sequence[str], most: int) -> None:
-    """Write names outside the unit circle, each along its own ray; rays spread if names would touch."""
-    middle = np.sum(z) or 1j  # the circle is cut opposite to it, where fewest points are
-    angles = np.angle(z / middle) + np.angle(middle)
-    named = sorted(range(len(z)), key=lambda j: -abs(z[j].real))[:most]
-    named.sort(key=angles.__getitem__)
-    for j, angle in zip(named, _apart(angles[named], 0.14), strict=True):
-        ray, right = np.exp(1j * angle), np.cos(angle) >= 0
-        ax.plot([0, z[j].real], [0, z[j].imag], color="0.85", lw=0.7, zorder=1)
-        bend: Any = np.array([z[j], 1.08 * ray, 1.17 * ray])
-        ax.plot(bend.real, bend.imag, color="0.6", lw=0.7)
-        turn, side = np.degrees(angle) - (0 if right else 180), "left" if right else "right"
-        at = (1.2 * ray.real, 1.2 * ray.imag)
-        ax.text(
-            *at, names[j], rotation=turn, rotation_mode="anchor", ha=side, va="center_baseline", fontsize=9
-        )
-
-
-def _apart(rising: Real[np.ndarray, " n"], gap: float) -> Float[np.ndarray, " n"]:
-    """Return the nearest numbers, in the mean square, of which none is closer to the next than `gap`.
-
-    >>> _apart(np.array([0.0, 0.1, 2.0]), 1.0).tolist()
-    [-0.45, 0.55, 2.0]
-    """
-    steps, blocks = gap * np.arange(len(rising)), []  # of numbers that have run up against each other
-    for number in rising - steps:
-        blocks.append([number])
-        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
-            blocks[-2:] = [blocks[-2] + blocks[-1]]
-    return np.array([np.mean(block) for block in blocks for _ in block]) + steps
 
 
 @styled
@@ -265,7 +232,7 @@ def accuracy_against_parameters(
     log_ticks(ax.xaxis, EngFormatter(sep=" "))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     note(ax, "bars: 95 % interval")
-    _name_points(figure, ax, models)
+    name_points(figure, ax, models)
     return figure
 
 
@@ -298,31 +265,3 @@ def differences(
     note(ax, "bars: 95 % interval")
     legend(figure)
     return figure
-
-
-def _name_points(figure: Figure, ax: Axes, points: Mapping[str, tuple]) -> None:
-    """Write each point's name at the first position beside it that covers no point and no other name."""
-    figure.draw_without_rendering()  # settles where the points are
-    bars = [ax.transData.transform([(x, y - half), (x, y + half)]) for x, y, half in points.values()]
-    pad = 5 / 72 * figure.dpi
-    taken = [Bbox([bar[0] - pad, bar[1] + pad]) for bar in bars]
-    heights = (0, 9, -9, 18, -18, 27, -27, 36, -36, 45, -45)  # in points
-    places = [(dx, dy) for dy in heights for dx in (9, -9)]
-    line = {"arrowstyle": "-", "color": "0.6", "lw": 0.7, "shrinkA": 0, "shrinkB": 5}
-    for name, (x, y, _) in points.items():
-        place = places[0]
-        text = ax.annotate(
-            as_written(name), (x, y), place, textcoords="offset points", va="center", fontsize=9
-        )
-        for place in places:
-            text.set(position=place, ha="left" if place[0] > 0 else "right")
-            if not any(text.get_window_extent().overlaps(other) for other in taken):
-                break
-        taken.append(text.get_window_extent())
-        if place[1]:
-            ax.annotate("", (x, y), place, textcoords="offset points", arrowprops=line)
-
-
-def explain_html(explanation: Any) -> str:
-    """A text with its tokens shaded by what they add to an answer, as a page of its own without scripts."""
-    return explanation.page()

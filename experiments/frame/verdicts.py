@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.report import RESULTS as BENCHMARKS
-from experiments import report
+from experiments.frame import compare
 from wave_jax import tables
 
 WHOLE = {"ag_news": (120_000, 7_600), "imdb": (25_000, 25_000), "dbpedia14": (560_000, 70_000)}
@@ -114,10 +114,10 @@ def setting(rows: Rows) -> str:
 
 
 def told(ours: str, of: str, answers: Mapping[str, str], wanted: str = "more") -> Finding:
-    """By what `report.against` answers to every comparison: all should be `wanted`."""
+    """By what `compare.against` answers to every comparison: all should be `wanted`."""
     if set(answers.values()) == {"same"}:
         raise Unjudged(f"not told apart: {', '.join(answers)}", ours, of)
-    verdict, _, why = report.verdict(answers, wanted).partition(" (")
+    verdict, _, why = compare.verdict(answers, wanted).partition(" (")
     if verdict == "cannot be judged":
         raise Unjudged(why.removesuffix(")"), ours, of)
     return Finding(ours, of, verdict, why.removesuffix(")"))
@@ -141,14 +141,14 @@ def compared(
             if not ours or (isinstance(by, Mapping) and known not in by):
                 continue
             more = by[known] if isinstance(by, Mapping) else by
-            answers[f"{name} on {data}" if len(datasets) > 1 else name] = report.against(
+            answers[f"{name} on {data}" if len(datasets) > 1 else name] = compare.against(
                 ours, [value + more for value in theirs]
             )
             used += chosen(here, one)
             if i < show:
                 digits = 2 if column in PER_CENT else 3
                 a, b = (
-                    report.over_seeds(values, digits=digits) if isinstance(of, Mapping) else of
+                    compare.over_seeds(values, digits=digits) if isinstance(of, Mapping) else of
                     for values, of in ((ours, one), (theirs, other))
                 )
                 said.append(f"{a} against {b} ({name}, {SHOWN.get(known, data)})")
@@ -163,12 +163,12 @@ def reaches(rows: Rows, model: str, data: str, least: float, networks: str = "pa
     if not rows:
         raise Unjudged(f"its results lack {model} on {SHOWN[data]}")
     accuracy, of, (labelled, test) = [100 * float(row["test_accuracy"]) for row in rows], rows[0], WHOLE[data]
-    known = report.over_seeds(accuracy, digits=2), setting(rows)
+    known = compare.over_seeds(accuracy, digits=2), setting(rows)
     if of["networks"] != networks:
         raise Unjudged("the networks are not of the paper's size", *known)
     if int(of["test"]) < test:
         raise Unjudged("the test split is not whole", *known)
-    found = told(*known, {f"than {least:.2f}": report.against(accuracy, [least] * len(accuracy))})
+    found = told(*known, {f"than {least:.2f}": compare.against(accuracy, [least] * len(accuracy))})
     fewer = int(of["labelled"]) < labelled or int(of.get("epochs", 4)) < 4
     if found.verdict == "does not hold" and fewer:
         raise Unjudged(f"less than {least:.2f}, but trained on less than in the paper", *known)

@@ -1,0 +1,1 @@
+"""What the experiments share: corpora, models, a grid of cells, comparisons and the page."""

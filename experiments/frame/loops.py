@@ -1,0 +1,27 @@
+"""Training under a bar that says what is trained."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tqdm import tqdm
+
+from wave_jax.runs import run
+
+__all__ = ["trained", "turns"]
+
+
+def turns(prepared: run.Prepared, about: str, every: int = 16) -> Iterator[run.Turn]:
+    """`run.train` under a bar that says what is trained."""
+    with tqdm(desc=about, total=prepared.steps, leave=False) as bar:
+        for turn in run.train(prepared, every=every):
+            bar.update(turn.record.step - bar.n)
+            yield turn
+
+
+def trained(prepared: run.Prepared, about: str) -> tuple[list[Any], Any]:
+    """The records of a whole training, and its best network."""
+    records, network = [], None
+    for turn in turns(prepared, about):
+        records.append(turn.record)
+        network = turn.kept
+    return records, network

@@ -1,0 +1,35 @@
+"""Rows become splits; a held-out share is the same whatever the order of the texts."""
+
+import numpy as np
+import pytest
+
+from wave_jax.data.csv_files import Rows
+from wave_jax.data.splits import Split, hold_out, infer_classes, split_of
+from wave_jax.errors import DataError
+
+
+def rows_of(values):
+    return Rows([f"text {i}" for i in range(len(values))], values, lambda row: f"row {row}", "rows")
+
+
+def test_classes_are_the_sorted_names_or_all_integers():
+    assert infer_classes(rows_of(["b", "a", "b"])) == ("a", "b")
+    assert infer_classes(rows_of(["1", "0", "2"])) == ("0", "1", "2")
+    with pytest.raises(DataError, match="row 1: label 'a' beside '1'"):
+        infer_classes(rows_of(["1", "a"]))
+
+
+def test_a_label_outside_the_classes_is_named():
+    assert split_of(rows_of(["b", "a"]), ("a", "b"), True).labels.tolist() == [1, 0]
+    with pytest.raises(DataError, match="row 1: label 'c' is outside the 2 classes"):
+        split_of(rows_of(["b", "c"]), ("a", "b"), False)
+
+
+def test_the_held_out_share_does_not_depend_on_the_order():
+    texts, labels = [f"text {i}" for i in range(50)], np.arange(50, dtype=np.int32) % 2
+    order = np.random.default_rng(0).permutation(50)
+    splits = Split(tuple(texts), labels), Split(tuple(texts[i] for i in order), labels[order])
+    first, second = (hold_out(split, 0.2, seed=3) for split in splits)
+    for one, other in zip(first, second, strict=True):
+        assert sorted(one.texts) == sorted(other.texts)
+    assert len(first[1]) == 10

@@ -1,0 +1,131 @@
+"""Labelled texts of one split, made of rows, and a share of them held out."""
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+from jaxtyping import Int32
+
+from wave_jax.data import csv_files, planted
+from wave_jax.data.csv_files import Rows
+from wave_jax.errors import DataError
+
+__all__ = ["Split", "hold_out", "infer_classes", "split_of"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Split:
+    """Texts with their labels, which are numbers of classes.
+
+    A planted split also knows `topics`, the labels before its label noise, and `evidence`: for every
+    text the (start, end) character spans of the words that carry the topic.
+
+    >>> Split(("good", "bad"), np.array([1, 0], np.int32))
+    Split(2 texts)
+    """
+
+    texts: tuple[str, ...]
+    labels: Int32[np.ndarray, " n"]
+    topics: Int32[np.ndarray, " n"] | None = None
+    evidence: planted.Spans | None = None
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __repr__(self) -> str:
+        return f"Split({len(self):,} texts)"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over labels and texts, in their order."""
+        sha = hashlib.sha256(self.labels.astype("<i4").tobytes())
+        for text in self.texts:
+            raw = text.encode()
+            sha.update(len(raw).to_bytes(8, "little") + raw)
+        return sha.hexdigest()
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> "Split":
+        """Return the split of these rows, in this order.
+
+        >>> Split(("good", "bad"), np.array([1, 0], np.int32)).take([1]).texts
+        ('bad',)
+        """
+        at = np.asarray(rows, int)
+        return Split(
+            tuple(self.texts[i] for i in at),
+            self.labels[at],
+            None if self.topics is None else self.topics[at],
+            None if self.evidence is None else tuple(self.evidence[i] for i in at),
+        )
+
+
+def hold_out(split: Split, share: float = 0.2, seed: int = 0) -> tuple[Split, Split]:
+    """Train and validation: of every class the `share` whose texts hash lowest, the rest to train.
+
+    The hash is BLAKE2b of the text, keyed by the seed: the hold_out hangs neither on the order of the rows
+    nor on the machine or a library's random numbers. A class of two texts or more has at least one on
+    either side; a single one stays in train.
+
+    >>> train, valid = hold_out(Split(tuple("abcde"), np.zeros(5, np.int32)))
+    >>> len(train), len(valid)
+    (4, 1)
+    """
+    if not 0 < share < 1:
+        raise DataError(f"The share of validation texts must lie between 0 and 1, not be {share}.")
+    keyed = partial(hashlib.blake2b, digest_size=8, key=f"valid {seed}".encode())
+    numbers = [int.from_bytes(keyed(text.encode()).digest(), "big") for text in split.texts]
+    order = np.argsort(np.array(numbers, np.uint64), kind="stable")
+    held = np.zeros(len(split), bool)
+    for label in np.unique(split.labels):
+        rows = order[split.labels[order] == label]
+        held[rows[: min(max(1, round(share * len(rows))), len(rows) - 1)]] = True
+    if not held.any():
+        raise DataError("No class has two texts, so none can go to validation: give more texts, or valid=.")
+    return split.take(np.flatnonzero(~held)), split.take(np.flatnonzero(held))
+
+
+def infer_classes(rows: Rows) -> tuple[str, ...]:
+    """Return the classes that the labels name: themselves, sorted, or all integers up to the largest."""
+    numbers = [csv_files.is_number(value) for value in rows.values]
+    if any(numbers) != all(numbers):
+        odd = numbers.index(not numbers[0])
+        raise DataError(
+            f"{rows.where(odd)}: label {rows.values[odd]!r} beside {rows.values[0]!r}: use integers or names"
+            " throughout, or list all names in labels.txt (classes= in memory)."
+        )
+    if not all(numbers):
+        return tuple(sorted(set(rows.values)))
+    found = {int(value) for value in rows.values}
+    gap = next(k for k in itertools.count(rows.first) if k not in found)
+    if gap <= max(found):
+        raise DataError(
+            f"{rows.source}: no row has label {gap} but one has {max(found)}: integer labels count from"
+            f" {rows.first} without gaps; renumber them, or list names in labels.txt (classes= in memory)."
+        )
+    return tuple(str(k) for k in range(rows.first, gap))
+
+
+def split_of(rows: Rows, classes: tuple[str, ...], complete: bool) -> Split:
+    """Turn rows into a split; a label outside the classes is an error, and so is a class without a row."""
+    numbers = {str(i + rows.first): i for i in range(len(classes))}
+    names = {name: i for i, name in enumerate(classes)}
+    # Without a header labels are integers; where a name looks like an integer, labels are names.
+    lookup = numbers if rows.first else names if any(map(csv_files.is_number, classes)) else numbers | names
+    labels = np.array([lookup.get(value, -1) for value in rows.values], np.int32)
+    if (labels < 0).any():
+        row = int(np.argmax(labels < 0))
+        known = ", ".join(list(numbers if rows.first else names)[:20])
+        raise DataError(
+            f"{rows.where(row)}: label {rows.values[row]!r} is outside the {len(classes)} classes ({known}):"
+            " correct it, or add its class to labels.txt and to train."
+        )
+    absent = sorted(set(range(len(classes))) - set(labels.tolist()))
+    if complete and absent:
+        raise DataError(
+            f"{rows.source}: no row of class {classes[absent[0]]!r}: add rows of it, or make the classes of"
+            " all splits and of labels.txt (classes= in memory) equal."
+        )
+    return Split(tuple(rows.texts), labels)
