@@ -45,7 +45,7 @@ def cut(tokens: batches.TokenArrays, plan: Plan) -> None:
 
 
 def measure(folder: str) -> dict[str, object]:
-    """One row of the table."""
+    """Return one row of the table."""
     (texts, labels), loaded = clocked(read, folder)
     with tempfile.TemporaryDirectory() as cache:
         cpu = time.process_time()

@@ -46,7 +46,7 @@ FORMS = {
 
 
 def oracle(w: np.ndarray) -> np.ndarray:
-    """Σ over the others in float64, by leaving one out n times."""
+    """Compute Σ over the others in float64, by leaving one out n times."""
     w2 = w.astype(np.float64) ** 2
     return np.sqrt(np.stack([np.delete(w2, j, axis=-2).sum(axis=-2) for j in range(w.shape[-2])], axis=-2))
 

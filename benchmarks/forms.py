@@ -26,7 +26,10 @@ class Form(NamedTuple):
 
 
 def polar_loss(network: Any, batch: Batch) -> jax.Array:
-    """P1 as it is printed: G and α for every token, Z = G·exp(iα), feed forward and norm for every token."""
+    """Compute the loss as P1 prints it: G and α for every token, Z = G·exp(iα).
+
+    Feed forward and norm are computed for every token too.
+    """
     w = network.embedding[...][batch.ids] + sinusoidal(batch.ids.shape[1], network.config.d)
     layer = network.layers[0]
 
@@ -42,7 +45,7 @@ def polar_loss(network: Any, batch: Batch) -> jax.Array:
 
 
 def rows_gradient(network: Any, batch: Batch) -> Any:
-    """As in training: the table's gradient at the rows that the batch reads."""
+    """Take the gradient as in training: the table's at the rows that the batch reads."""
     small, ids = narrow(network, batch.ids)
     return as_table(jax.grad(loss)(small, batch._replace(ids=ids)), batch.ids)
 
@@ -59,7 +62,7 @@ def forms(n: int = N) -> dict[str, Form]:
 
 
 def bert() -> Form:
-    """BERT base at random start."""
+    """Build BERT base at random start."""
     return Form(BERT_BASE.build(c=C, rngs=nnx.Rngs(0)), jax.grad(loss))
 
 

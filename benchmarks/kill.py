@@ -70,7 +70,7 @@ def started(path: Path) -> subprocess.Popen:
 
 
 def killed(path: Path, records: int, seconds: float) -> tuple[int, int]:
-    """The step a run went on from, and the last one it told of before it was killed."""
+    """Return the step a run went on from, and the last one it reported before it was killed."""
     with started(path) as process:
         assert process.stdout is not None
         told = [int(process.stdout.readline().split()[1]) for _ in range(records + 1)]
@@ -81,7 +81,7 @@ def killed(path: Path, records: int, seconds: float) -> tuple[int, int]:
 
 
 def ended(path: Path) -> tuple[str, list[loop.Record]]:
-    """What a run came to: the digest of its last state, and its records without the clock's."""
+    """Return the result of a run: the digest of its last state, and its records without the clock's."""
     with started(path) as process:
         assert process.wait() == 0
     folder = RunFolder.open(path)

@@ -35,12 +35,12 @@ def clocked(function: Callable, *args: Any) -> tuple[Any, float]:
 
 
 def start(file: str) -> float:
-    """Seconds of a process that answers one text."""
+    """Measure the seconds of a process that answers one text."""
     return clocked(subprocess.check_call, [sys.executable, "-c", ANSWER, file])[1]
 
 
 def measure(file: str, folder: str) -> dict[str, float]:
-    """Texts per second, in a process without JAX."""
+    """Measure texts per second, in a process without JAX."""
     texts = datasets.load(folder).test.texts
     seconds: dict[str, list[float]] = {}
     for _ in range(5):
@@ -57,7 +57,7 @@ def measure(file: str, folder: str) -> dict[str, float]:
 
 
 def exported(folder: str, out: Path) -> dict[str, Any]:
-    """The files of a network trained on the folder."""
+    """Export the network trained on the folder, in every dtype."""
     from wave_jax.runs import presets, run
     from wave_jax.serving import export
 

@@ -15,7 +15,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def interleaved(runs_of: Mapping[str, Callable], runs: int = 5) -> dict[str, float]:
-    """Median seconds of each function, in turn A B C A B C ..., so that a machine's moods hit all alike."""
+    """Measure the median seconds of each function, in turn A B C A B C ..., so that load hits all alike."""
     for function in runs_of.values():  # compile
         jax.block_until_ready(function())
     seconds: dict[str, list[float]] = {name: [] for name in runs_of}
@@ -28,7 +28,7 @@ def interleaved(runs_of: Mapping[str, Callable], runs: int = 5) -> dict[str, flo
 
 
 def write(name: str, title: str, rows: Sequence[Mapping[str, object]], notes: str = "") -> None:
-    """Prints one table and keeps it in benchmarks/results/NAME.md."""
+    """Print one table and keep it in benchmarks/results/NAME.md."""
     command = " ".join(["python -m", f"benchmarks.{name}", *sys.argv[1:]])
     page = f"# {title}\n\n{origin(command, RESULTS)}\n\n{tables.markdown(rows)}\n"
     if notes:

@@ -28,7 +28,7 @@ def median(function: Callable, runs: int) -> float:
 
 
 def ceilings() -> tuple[float, float]:
-    """Operations a second of a plain matrix product, bytes a second of a plain copy."""
+    """Measure the operations a second of a plain matrix product, and the bytes a second of a plain copy."""
     a, long = jnp.ones((2048, 2048)), jnp.ones(2**26)
     product, copy = jax.jit(lambda a: a @ a), jax.jit(lambda x: x + 1)
     seconds = interleaved({"product": lambda: product(a), "copy": lambda: copy(long)}, runs=9)

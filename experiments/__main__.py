@@ -67,7 +67,7 @@ def folder(name: str, config: Any) -> str:
 
 
 def answer(experiment: Any, config: Any, out: Path) -> None:
-    """One experiment; finished.txt says by its settings that it came to its end."""
+    """Run one experiment; finished.txt records its settings when it comes to its end."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "finished.txt").unlink(missing_ok=True)
     experiment.main(config, out)
@@ -75,7 +75,7 @@ def answer(experiment: Any, config: Any, out: Path) -> None:
 
 
 def everything(given: Everything, preset: str, out: Path) -> None:
-    """All experiments not finished with these settings, each into its folder of `out`; then the claims."""
+    """Run all experiments not finished with these settings, each into its own folder; then the claims."""
     for name in NAMES:
         experiment = import_module(f"experiments.{name}")
         known = {field.name for field in fields(experiment.Config)}

@@ -20,18 +20,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from flax import nnx
-from jaxtyping import Array
 
 from experiments.frame import compare, contenders, corpora, grid, loops, page
-from wave_jax import wave
+from experiments.frame.less import LessConfig
 from wave_jax.data.datasets import Dataset
 from wave_jax.data.splits import Split
-from wave_jax.networks.wave_network import WaveConfig, WaveLayer, WaveNetwork
-from wave_jax.numerics import masked_mean
+from wave_jax.networks.wave_network import WaveConfig
 from wave_jax.runs import presets, run
 from wave_jax.runs.presets import Preset
 from wave_jax.study import plot_style, plots, statistics
@@ -114,45 +111,8 @@ PRESETS = {
 # --- networks that lack something ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class LessConfig(WaveConfig):
-    """SMALL's network with less in its one layer."""
-
-    less: Literal["real part", "second map", "wave"] = "wave"
-
-    def build(self, *, v: int, c: int, rngs: nnx.Rngs) -> WaveNetwork:
-        network = super().build(v=v, c=c, rngs=rngs)
-        network.layers[0] = LessLayer(self, rngs)
-        return network
-
-
-class LessLayer(WaveLayer):
-    """The plain call alone: it has no trace."""
-
-    config: LessConfig
-
-    def __init__(self, config: LessConfig, rngs: nnx.Rngs):
-        super().__init__(config, rngs)
-        if config.less == "wave":
-            del self.variant1
-        if config.less != "real part":
-            del self.variant2
-
-    def __call__(self, w: Array, mask: Array, segments: Array | None, rows: tuple[int, ...] | None) -> Array:
-        less, combine = self.config.less, wave.COMBINE[self.config.combine]
-        if less == "wave":
-            return self.output(masked_mean(w, mask)[..., None, :])
-        Z1 = wave.encode(self.variant1(w), mask, rows=rows)
-        if less == "second map":
-            return self.output(wave.read_out(combine(Z1, Z1), self.config.read_out))
-        return self.output(combine(Z1, wave.encode(self.variant2(w), mask, rows=rows)).imag)
-
-    def trace(self, w: Array, mask: Array, segments: Array | None, nudge: Any) -> Any:
-        raise NotImplementedError("A network that lacks something is called, not traced.")
-
-
 def preset(base: str, change: Change, seed: int, epochs: int | None) -> Preset:
-    """SMALL with one change, from modulation or interference."""
+    """Return SMALL with one change, from modulation or interference."""
     small = presets.preset("small", "bag" if "bag" in change else "wave")
     network, settings = (
         small.network,
@@ -168,13 +128,13 @@ def preset(base: str, change: Change, seed: int, epochs: int | None) -> Preset:
 
 
 def fewer(dataset: Dataset, texts: int | None) -> Dataset:
-    """With so many training texts, drawn by chance."""
+    """Return a data set with so many training texts, drawn by chance."""
     order = np.random.default_rng(0).permutation(len(dataset.train))
     return replace(dataset, train=dataset.train.take(np.sort(order[:texts]))) if texts else dataset
 
 
 def shuffle(dataset: Dataset, seed: int) -> Dataset:
-    """With the words of every text in any order."""
+    """Shuffle the words of every text."""
 
     def of(split: Split) -> Split:
         random = np.random.default_rng(seed)
@@ -231,7 +191,7 @@ def main(config: Config, out: Path) -> None:
 
 
 def chosen(table: Table, names: Sequence[str]) -> Table:
-    """The changes of these names, or all."""
+    """Return the changes of these names, or all."""
     found = {
         base: {name: change for name, change in changes.items() if not names or name in names}
         for base, changes in table.items()
@@ -240,7 +200,7 @@ def chosen(table: Table, names: Sequence[str]) -> Table:
 
 
 def judge(dataset: Dataset, key: grid.Key, cache: str) -> dict[str, Any]:
-    """One run: its numbers, and which test texts it answers right."""
+    """Train one network; return its numbers, and which test texts it answers right."""
     if key["shuffled"]:
         dataset = shuffle(dataset, key["seed"])
     prepared = run.prepare(dataset, key["preset"], cache=cache)
@@ -274,7 +234,7 @@ def difference_table(runs: Runs, table: Table) -> list[dict[str, Any]]:
 
 
 def verdict(runs: Runs) -> str:
-    """What makes each base worse and better; and what carries its accuracy, as some is lost without it."""
+    """Say what makes each base worse and better, and what carries its accuracy."""
     if any(len(of) == 1 for of in runs.values()):
         return "Cannot be judged: one seed has no interval."
     lines = []
@@ -297,7 +257,7 @@ def verdict(runs: Runs) -> str:
 
 
 def figure(runs: Runs) -> plot_style.Figure:
-    """The difference that each change makes to its base."""
+    """Draw the difference that each change makes to its base."""
     found: dict[str, dict[str, tuple[float, float]]] = {}
     for (base, change), of in runs.items():
         pairs = zip(of, runs[base, NONE], strict=True)

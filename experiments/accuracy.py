@@ -133,7 +133,7 @@ def key_of(dataset: Dataset, seed: int, model: str, config: Config) -> dict[str,
 
 
 def judge(dataset: Dataset, key: grid.Key) -> dict[str, Any]:
-    """One run: its numbers, and which test texts it answers right."""
+    """Train one network; return its numbers, and which test texts it answers right."""
     prepared = run.prepare(dataset, key["preset"])
     records, network = loops.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
     test = prepared.start.tokens(dataset.test)
@@ -153,7 +153,7 @@ Rows = Sequence[dict[str, Any]]
 
 
 def groups(rows: Rows) -> dict[tuple[str, str], Rows]:
-    """The runs of each data set and model."""
+    """Group the runs by data set and model."""
     keys = dict.fromkeys((row["data"], row["model"]) for row in rows)
     return {key: [row for row in rows if (row["data"], row["model"]) == key] for key in keys}
 

@@ -110,7 +110,7 @@ def main(config: Config, out: Path) -> None:
 
 
 def settings(dataset: Dataset, seed: int, config: Config) -> Preset:
-    """SMALL without stems and pairs, so that every token is a word."""
+    """Return SMALL without stems and pairs, so that every token is a word."""
     preset = presets.preset("small")
     network, training = preset.network, replace(preset.training, seed=seed)
     if dataset.name == "planted":
@@ -138,7 +138,7 @@ def judge(dataset: Dataset, key: grid.Key) -> dict[str, dict[str, Any]]:
 
 
 def means(rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
-    """Over the texts of a network and method; of the share, over those of either kind."""
+    """Average over the texts of a network and method; the share, over those of either kind."""
     right, kinds, share, probability, kept = zip(*rows, strict=True)
     of = {name: [s for s, k in zip(share, kinds, strict=True) if k == name] for name in KINDS}
     return {
@@ -160,7 +160,7 @@ def _judge(network: Any, batch: Any, places: Any, method: str, most: int) -> tup
 
 
 def evidence_places(test: Split, prepared: run.Prepared) -> np.ndarray:
-    """(texts, n): the tokens that carry the topic; none where that is not known."""
+    """Mark the tokens that carry the topic, (texts, n); none if that is not known."""
     length = prepared.settings.max_length
     if test.evidence is None:
         return np.zeros((len(test), length), bool)
@@ -170,7 +170,7 @@ def evidence_places(test: Split, prepared: run.Prepared) -> np.ndarray:
 
 
 def kind(test: Split, i: int, answer: int) -> str | None:
-    """Whether the topic of a planted text is told by words alone, or by a pair; None if not answered."""
+    """Return whether words alone or a pair decide the topic of a planted text; None if not answered."""
     if test.topics is None or test.evidence is None or answer != test.topics[i]:
         return None
     words = {test.texts[i][start:end].lower() for start, end in test.evidence[i]}
@@ -183,7 +183,7 @@ Rows = Sequence[dict[str, Any]]
 
 
 def by_seed(rows: Rows, method: str, name: str) -> list[Any]:
-    """What every seed that has it found."""
+    """Return the values of every seed that has them."""
     return [row[name] for row in rows if row["method"] == method and name in row]
 
 
@@ -212,7 +212,7 @@ def data_table(rows: Rows) -> Rows:
 
 
 def points(rows: Rows) -> Rows:
-    """Every point of every curve: the mean over the texts of a seed."""
+    """Return every point of every curve: the mean over the texts of a seed."""
     return [
         {"data": row["data"], "method": row["method"], "seed": row["seed"], "masked": k}
         | {"kept": kept, "probability": probability}

@@ -53,7 +53,7 @@ class Claim:
     """Whether the README has it."""
 
     def command(self) -> str:
-        """What these results, or more of them, would take."""
+        """Return the command that makes these results, or more of them."""
         folder = self.files[0].split("/")[0].removesuffix("_paper")
         if folder == "benchmarks":
             return " && ".join(
@@ -74,13 +74,13 @@ class Claim:
 
 
 def beside(*others: str, model: str = "modulation") -> Callable[..., Finding]:
-    """Is its accuracy better than theirs?"""
+    """Judge whether its accuracy is better than theirs."""
     sides = [(name, "test_accuracy", {"model": model}, {"model": name}) for name in others]
     return partial(compared, comparisons=sides)
 
 
 def without(*changes: str) -> Callable[..., Finding]:
-    """Is modulation at SMALL's size better than with each change?"""
+    """Judge whether modulation at SMALL's size is better than with each change."""
     base = {"base": "modulation"}
     sides = [
         (name, "test_accuracy", base | {"change": "(no change)"}, base | {"change": name}) for name in changes
@@ -89,7 +89,7 @@ def without(*changes: str) -> Callable[..., Finding]:
 
 
 def gradients(wave: str, *measures: str) -> Callable[..., Finding]:
-    """Is every measure more than the Transformer's, wherever it is taken?"""
+    """Judge whether every measure is more than the Transformer's, wherever it is taken."""
     places = {"text": "whole text", "cls": "[CLS]", "classifier": "classifier"}
     comparisons = [
         (f"{measure} at {shown}", f"{place}_{measure}", {"model": wave}, {"model": "Transformer"})
@@ -100,7 +100,7 @@ def gradients(wave: str, *measures: str) -> Callable[..., Finding]:
 
 
 def independent(wave: str) -> Callable[..., Finding]:
-    """Does a dimension reach less of the others than in the Transformer, by every definition?"""
+    """Judge whether a dimension reaches less of the others than in the Transformer, by every definition."""
     ours, theirs = ({"training": "after", "model": model} for model in (wave, "Transformer"))
     names = {
         "moved": "share of dimensions moved",
@@ -179,7 +179,7 @@ CLAIMS = [
 
 
 def page(results: Path) -> str:
-    """claims.md: every claim."""
+    """Write claims.md: every claim."""
     rows = []
     for claim in CLAIMS:
         found = claim.find(results)
@@ -190,7 +190,7 @@ def page(results: Path) -> str:
 
 
 def short(results: Path) -> str:
-    """The table of the README."""
+    """Write the table of the README."""
     rows = []
     for claim in CLAIMS:
         if claim.short:
@@ -201,7 +201,7 @@ def short(results: Path) -> str:
 
 
 def replaced(text: str, table: str) -> str:
-    """A text with this table between its two markers."""
+    """Put this table between the two markers of a text."""
     before, after = MARKERS
     if [text.count(marker) for marker in MARKERS] != [1, 1]:
         raise ValueError(f"README.md must hold {before} and {after} once each: the claims stand in between.")
@@ -209,7 +209,7 @@ def replaced(text: str, table: str) -> str:
 
 
 def write(results: Path) -> None:
-    """claims.md of these results; and the table of the README, where they are those that are kept."""
+    """Write claims.md of these results; and the table of the README if they are those that are kept."""
     write_whole(results / "claims.md", page(results).encode())
     if results.resolve() == RESULTS.resolve():
         write_whole(README, replaced(README.read_text("utf-8"), short(results)).encode())

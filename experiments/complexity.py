@@ -111,7 +111,7 @@ def main(config: Config, out: Path) -> None:
 
 
 def networks(n: int, d: int) -> dict[str, Any]:
-    """The settings of every model at this size."""
+    """Return the settings of every model at this size."""
     wave, heads = replace(PAPER_MODULATION, d=d), heads_of(d)
     bert = BertConfig(
         hidden_size=d,
@@ -129,7 +129,7 @@ def heads_of(d: int) -> int:
 
 
 def measure(key: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """All costs of every model at one size."""
+    """Measure all costs of every model at one size."""
     n, d, texts = key["n"], key["d"], batch(key["texts"], key["n"])
     forms = {
         name: Form(config.build(v=V, c=C, rngs=nnx.Rngs(0)), rows_gradient)
@@ -155,14 +155,14 @@ def measure(key: Mapping[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def kept(network: Any, b: int, n: int) -> int:
-    """Bytes that forward hands to backward for b texts, parameters that it needs again included."""
+    """Count the bytes that forward hands to backward for b texts, parameters that it needs again included."""
     texts = batch(b, n)
     _, vjp = jax.eval_shape(lambda network: jax.vjp(lambda network: loss(network, texts), network), network)
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(vjp))
 
 
 def formulas(model: str, n: int, d: int) -> dict[str, int]:
-    """What the sizes let expect: parameters exactly, costs without terms of lower order."""
+    """Return the costs that the sizes suggest: parameters exactly, others without terms of lower order."""
     classifier = C * d + C
     if model.startswith("Wave"):  # two variants d -> d, feed forward 2d -> d, norm
         cls = model == "Wave"
@@ -191,7 +191,7 @@ def curves(costs: Sequence[Costs], name: str) -> dict[str, np.ndarray]:
 
 
 def table(costs: Costs, n: int, d: int) -> list[dict[str, Any]]:
-    """Every cost at one size, and by formula where there is one."""
+    """Write every cost at one size, and by formula if there is one."""
     return [
         {
             "model": model,

@@ -99,7 +99,7 @@ def with_seed(preset: Preset, seed: int, steps: int) -> Preset:
 
 
 def follow(dataset: Dataset, key: grid.Key) -> dict[str, Any]:
-    """One run: test and validation accuracy along training."""
+    """Train one network; return test and validation accuracy along training."""
     prepared = run.prepare(dataset, key["preset"])
     read = {
         name: prepared.start.tokens(split.take(range(len(split))[: key["texts"]]))
@@ -121,12 +121,12 @@ Rows = Sequence[dict[str, Any]]
 
 
 def curves_of(rows: Rows, model: str, split: str) -> np.ndarray:
-    """(seeds, points) of a model."""
+    """Return the curves of a model, (seeds, points)."""
     return np.array([row[split] for row in rows if row["model"] == model])
 
 
 def table(steps: Sequence[int], curves: dict[str, np.ndarray], classes: int) -> Rows:
-    """Each curve at some of its points."""
+    """Write each curve at some of its points."""
     chance, top = 1 / classes, max(values.mean(axis=0).max() for values in curves.values())
     goal = chance + 0.9 * (top - chance)
     shown = sorted({max(0, round(share * len(steps)) - 1) for share in (0.02, 0.1, 0.2, 0.4, 1)})

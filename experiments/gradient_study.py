@@ -104,7 +104,7 @@ def main(config: Config, out: Path) -> None:
 
 
 def along_training(dataset: Dataset, key: Mapping[str, Any], cache: str) -> dict[str, Any]:
-    """The studies of one training, and how far the gradients are from the closed form before and after it."""
+    """Study one training, and compare the gradients with the closed form before and after it."""
     preset, seed = key["preset"], key["seed"]
     training = replace(preset.training, batch=key["texts"], steps=key["until"], seed=seed)
     count = len(dataset.valid)
@@ -127,8 +127,11 @@ def along_training(dataset: Dataset, key: Mapping[str, Any], cache: str) -> dict
 
 @jax.jit
 def closed_form(network: Any, batch: Batch) -> Float[Array, ""]:
-    """The largest deviation of ∂L/∂w_mk from w_mk·c_k, c_k = (∂L/∂s_k) / s_k, over all tokens m but [CLS] and
-    both variants; in units of the largest entry of the text's gradient there."""
+    """Compute the largest deviation of ∂L/∂w_mk from w_mk·c_k, c_k = (∂L/∂s_k) / s_k.
+
+    It is over all tokens m but [CLS] and both variants, in units of the largest entry of the text's gradient
+    there.
+    """
     trace = network.trace(batch.ids, batch.mask, batch.segments)
     back = by_stage(network, batch, per_text=True)
 
@@ -155,7 +158,7 @@ def about(cell: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def numbers(cell: Mapping[str, Any]) -> dict[str, float]:
-    """Each measure of a training as one number: its mean over the steps behind the start."""
+    """Return each measure of a training as one number: its mean over the steps after the start."""
     studies = cell["studies"][1:]
     return {name: float(np.mean([row[name] for row in studies])) for name in studies[0]} | cell["signs"]
 
@@ -169,7 +172,7 @@ def study_rows(cells: Cells) -> Cells:
 
 
 def of_data(name: str, cells: Cells) -> dict[str, Any]:
-    """Verdicts, tables and figures of one data set."""
+    """Write verdicts, tables and figures of one data set."""
     models = list(dict.fromkeys(cell["model"] for cell in cells))
     over = {model: [numbers(cell) for cell in cells if cell["model"] == model] for model in models}
     compared = comparisons(over)
@@ -198,7 +201,7 @@ def of_data(name: str, cells: Cells) -> dict[str, Any]:
 
 
 def comparisons(over: Mapping[str, Cells]) -> Cells:
-    """Wave less Transformer, seed by seed, at every place by every measure of a claim."""
+    """Subtract the Transformer from a wave, seed by seed, at every place by every measure of a claim."""
     return [
         {
             "claim": claim,
@@ -220,7 +223,7 @@ def comparisons(over: Mapping[str, Cells]) -> Cells:
 
 
 def verdicts(compared: Cells) -> str:
-    """A claim holds if it does at every place by every measure."""
+    """Judge each claim: it holds if it does at every place by every measure."""
     claims: dict[tuple[str, str], dict[str, str]] = {}
     for row in compared:
         answers = claims.setdefault((row["network"], row["claim"]), {})

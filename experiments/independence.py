@@ -108,7 +108,7 @@ def main(config: Config, out: Path) -> None:
 
 
 def before_and_after(dataset: Dataset, key: Mapping[str, Any], cache: str) -> dict[str, Any]:
-    """All numbers of a network before training and after it."""
+    """Measure all numbers of a network before training and after it."""
     preset, seed = key["preset"], key["seed"]
     training = replace(preset.training, batch=32, steps=key["until"], seed=seed)
     order = np.random.default_rng(seed).permutation(len(dataset.valid))[: max(key["corpus"], key["texts"])]
@@ -122,7 +122,7 @@ def before_and_after(dataset: Dataset, key: Mapping[str, Any], cache: str) -> di
 
 
 def independence(network: Any, tokens: TokenArrays, texts: int) -> dict[str, Any]:
-    """Jacobians and moved dimensions of the first texts, correlation and rank over all of them."""
+    """Measure Jacobians and moved dimensions of the first texts, correlation and rank over all of them."""
     rows = np.arange(min(texts, len(tokens.labels)))
     batch = batches.gather(tokens, rows, -(-int(tokens.lengths[rows].max()) // 32) * 32)
     found: list[dict[str, Any]] = []
@@ -137,7 +137,7 @@ def independence(network: Any, tokens: TokenArrays, texts: int) -> dict[str, Any
 
 @jax.jit
 def jacobian(network: Any, ids: Int[Array, " n"], mask: Bool[Array, " n"]) -> Float[Array, "n d d"]:
-    """∂h_k/∂w_ml at (m, k, l), some rows k at a time."""
+    """Compute ∂h_k/∂w_ml at (m, k, l), some rows k at a time."""
     w = jnp.zeros_like(network.trace(ids, mask).w)
     h, back = jax.vjp(lambda nudge: network.trace(ids, mask, nudge=Trace(w=nudge)).h, w)
     return jnp.moveaxis(jax.lax.map(lambda row: back(row)[0], jnp.eye(len(h)), batch_size=64), 1, 0)
@@ -145,7 +145,7 @@ def jacobian(network: Any, ids: Int[Array, " n"], mask: Bool[Array, " n"]) -> Fl
 
 @jax.jit
 def alone(network: Any, ids: Int[Array, " n"], mask: Bool[Array, " n"]) -> Float[Array, "2 n d d"]:
-    """The same of encode and combine alone: both parts of Z at [CLS], by what is added to both variants."""
+    """Compute the same of encode and combine alone: both parts of Z at [CLS] by both variants."""
     trace, combine = network.trace(ids, mask), network.config.combine
     w1, w2 = trace.w1, trace.w2
 
@@ -160,7 +160,7 @@ def alone(network: Any, ids: Int[Array, " n"], mask: Bool[Array, " n"]) -> Float
 
 @jax.jit
 def spread(network: Any, ids: Int[Array, " n"], mask: Bool[Array, " n"]) -> Float[Array, "d d"]:
-    """How h changes, row by row, where a dimension of w is set to 0 in all tokens."""
+    """Compute how h changes, row by row, if a dimension of w is set to 0 in all tokens."""
     trace = network.trace(ids, mask)
 
     def without(one: Array) -> Array:
@@ -170,12 +170,12 @@ def spread(network: Any, ids: Int[Array, " n"], mask: Bool[Array, " n"]) -> Floa
 
 
 def crossing(J: Float[Array, "*batch d d"]) -> float:
-    """The share of the squares off the diagonal, 1 where all entries are equally large."""
+    """Compute the share of the squares off the diagonal, 1 if all entries are equally large."""
     return float(measures.off_diagonal(J)) / (1 - 1 / J.shape[-1])
 
 
 def reach(change: Float[Array | np.ndarray, "d d"]) -> dict[str, np.ndarray]:
-    """The share of dimensions that move, and that of Δ² in those that move most; mean over changes."""
+    """Compute the share of dimensions that move, and that of Δ² in those that move most; a mean."""
     sizes = -np.sort(-np.square(np.asarray(change, float)), axis=-1)
     sizes = sizes[sizes.sum(axis=-1) > 0]
     shares = sizes / sizes.sum(axis=-1, keepdims=True)
@@ -186,7 +186,7 @@ def reach(change: Float[Array | np.ndarray, "d d"]) -> dict[str, np.ndarray]:
 
 
 def over_corpus(network: Any, tokens: TokenArrays) -> dict[str, float]:
-    """Correlation, and effective rank over d, of the token vectors, one drawn from each text, and of h."""
+    """Compute correlation, and effective rank over d, of token vectors, one of each text, and of h."""
     places = 1 + np.random.default_rng(0).integers(tokens.lengths - 1)  # any but [CLS]
     drawn = np.asarray(tokens.ids)[np.asarray(tokens.offsets)[:-1] + places]
     plan = Plan.of_all(tokens, 32, buckets(tokens.lengths, most=1))
@@ -234,7 +234,7 @@ def check(cells: Cells) -> str:
 
 
 def of_data(name: str, cells: Cells) -> dict[str, Any]:
-    """Verdicts, table and figure of one data set."""
+    """Write verdicts, table and figure of one data set."""
     models = list(dict.fromkeys(cell["model"] for cell in cells))
 
     def values(model: str, when: str, measure: str) -> list[Any]:
@@ -257,7 +257,7 @@ def of_data(name: str, cells: Cells) -> dict[str, Any]:
 
 
 def verdicts(values: Callable[[str, str, str], list[Any]], waves: Sequence[str]) -> str:
-    """How the waves stand beside the Transformer, and what training and the layer do to their correlation."""
+    """Compare the waves with the Transformer, and say what training and the layer do to their correlation."""
     lines = []
     for model in waves:
         answers = {

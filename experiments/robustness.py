@@ -114,7 +114,7 @@ def main(config: Config, out: Path) -> None:
 
 
 def typos(text: str, rate: float, random: np.random.Generator) -> str:
-    """Letters that are left out, doubled, replaced by another, or swapped with what follows.
+    """Leave letters out, double them, replace them by another, or swap them with what follows.
 
     >>> typos("oil prices", 0.4, np.random.default_rng(1))
     'oi lrpicess'
@@ -131,7 +131,7 @@ def typos(text: str, rate: float, random: np.random.Generator) -> str:
 
 
 def drop_words(text: str, rate: float, random: np.random.Generator) -> str:
-    """Words left out, but never all.
+    """Leave words out, but never all.
 
     >>> drop_words("oil prices fall again", 0.1, np.random.default_rng(0))
     'oil prices'
@@ -142,7 +142,7 @@ def drop_words(text: str, rate: float, random: np.random.Generator) -> str:
 
 
 def shuffle_words(text: str, rate: float, random: np.random.Generator) -> str:
-    """Words that trade places among each other.
+    """Let words trade positions among each other.
 
     >>> shuffle_words("oil prices fall again", 1.0, np.random.default_rng(0))
     'prices fall oil again'
@@ -156,7 +156,7 @@ def shuffle_words(text: str, rate: float, random: np.random.Generator) -> str:
 
 
 def change_case(text: str, rate: float, random: np.random.Generator) -> str:
-    """Small letters made large, and large ones small.
+    """Make small letters large, and large ones small.
 
     >>> change_case("Oil prices", 0.5, np.random.default_rng(0))
     'OIL prices'
@@ -166,7 +166,7 @@ def change_case(text: str, rate: float, random: np.random.Generator) -> str:
 
 
 def cut_short(text: str, rate: float, random: np.random.Generator) -> str:
-    """The first words alone, one at least. Nothing is random.
+    """Keep the first words alone, one at least. Nothing is random.
 
     >>> cut_short("oil prices fall again", 0.5, np.random.default_rng(0))
     'oil prices'
@@ -185,7 +185,7 @@ SPOILT: dict[str, Callable[[str, float, np.random.Generator], str]] = {
 
 
 def spoil(texts: Sequence[str], name: str, rate: float, seed: int) -> list[str]:
-    """A copy of the texts, each hit by random numbers of its own."""
+    """Copy the texts, each hit by random numbers of its own."""
     return [SPOILT[name](text, rate, np.random.default_rng([seed, i])) for i, text in enumerate(texts)]
 
 
@@ -193,12 +193,12 @@ def spoil(texts: Sequence[str], name: str, rate: float, seed: int) -> list[str]:
 
 
 def chosen(test: Split, most: int) -> Split:
-    """So many texts, the same for every run."""
+    """Draw so many texts, the same for every run."""
     return test.take(np.sort(np.random.default_rng(0).permutation(len(test))[:most]))
 
 
 def judge(dataset: Dataset, key: grid.Key) -> dict[str, Any]:
-    """The accuracy of one network at every rate, from 0 on; and which texts it answers right at rate `at`."""
+    """Measure the accuracy of one network at every rate, and which texts it answers right at `at`."""
     prepared = run.prepare(dataset, key["preset"])
     _, network = loops.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
     test, answers = (
@@ -232,7 +232,7 @@ def accuracy_table(runs: Mapping[str, Rows], name: str) -> Rows:
 
 
 def loss_table(runs: Mapping[str, Rows], at: float) -> Rows:
-    """What modulation loses beside what every other model does."""
+    """Write what modulation loses beside what every other model does."""
 
     def losses(model: str, name: str) -> list[float]:
         curves, k = [run["accuracy"][name] for run in runs[model]], runs[model][0]["rates"].index(at)
@@ -259,7 +259,7 @@ def loss_table(runs: Mapping[str, Rows], at: float) -> Rows:
 
 
 def points(rows: Rows) -> Rows:
-    """Every point of every curve."""
+    """Return every point of every curve."""
     return [
         {column: row[column] for column in ("data", "model", "seed", "networks", "labelled")}
         | {"spoilt by": name, "rate": rate, "accuracy": accuracy}

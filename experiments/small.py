@@ -127,7 +127,7 @@ def sizes(dataset: Dataset) -> dict[str, int]:
 
 
 def judge(dataset: Dataset, key: grid.Key) -> dict[str, Any]:
-    """One run: its numbers."""
+    """Train one network; return its numbers."""
     if key["model"] == "fastText":
         return of_fasttext(dataset, key["settings"])
     prepared = run.prepare(dataset, key["settings"])
@@ -163,7 +163,7 @@ def of_fasttext(dataset: Dataset, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def words(text: str) -> str:
-    """A text as fastText's authors prepare theirs: lower case, punctuation apart, on one line."""
+    """Prepare a text as fastText's authors do theirs: lower case, punctuation apart, on one line."""
     apart = "".join(f" {char} " if not (char.isalnum() or char.isspace()) else char for char in text.lower())
     return " ".join(apart.split())
 
@@ -174,20 +174,20 @@ Rows = Sequence[dict[str, Any]]
 
 
 def groups(rows: Rows) -> dict[tuple[str, str], Rows]:
-    """The runs of each data set and model."""
+    """Group the runs by data set and model."""
     keys = dict.fromkeys((row["data"], row["model"]) for row in rows)
     return {key: [row for row in rows if (row["data"], row["model"]) == key] for key in keys}
 
 
 def side_by_side(rows: Rows) -> Rows:
-    """A row for each model, a column for each data set."""
+    """Write a row for each model, a column for each data set."""
     found = groups(rows)
     data, models = (dict.fromkeys(names) for names in zip(*found, strict=True))
     return [{"model": model} | {name: compared(found, name, model) for name in data} for model in models]
 
 
 def compared(found: dict[tuple[str, str], Rows], data: str, model: str) -> str:
-    """The accuracy of a model, and whether it is less or more than SMALL's."""
+    """Write the accuracy of a model, and whether it is less or more than SMALL's."""
 
     def by_seed(model: str) -> dict[int, float]:
         return {row["seed"]: row["test_accuracy"] for row in found.get((data, model), ())}
@@ -215,7 +215,7 @@ def accuracy_table(rows: Rows) -> Rows:
 
 
 def figure(rows: Rows) -> plot_style.Figure:
-    """Of those models alone that differ in what they are; the others are trained in another way."""
+    """Draw those models alone that differ in what they are; the others are trained in another way."""
     points, drawn = {}, [row for row in rows if row["model"] in DRAWN]
     for (_, model), of in groups(drawn).items():
         mean, _, half = statistics.interval([row["test_accuracy"] for row in of])

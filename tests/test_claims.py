@@ -3,7 +3,8 @@
 import pytest
 
 from experiments import __main__ as command
-from experiments import claims, verdicts
+from experiments import claims
+from experiments.frame import verdicts
 from wave_jax import tables
 
 

@@ -26,9 +26,8 @@ from experiments import (
     independence,
     robustness,
     small,
-    verdicts,
 )
-from experiments.frame import compare, contenders, corpora, grid, page
+from experiments.frame import compare, contenders, corpora, grid, page, verdicts
 from wave_jax.networks.layers import count_parameters
 from wave_jax.networks.trace import Trace
 from wave_jax.study import measures

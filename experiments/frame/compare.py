@@ -22,8 +22,10 @@ def over_seeds(values: Sequence[float | np.floating], scale: float = 1.0, digits
 
 
 def against(ours: Sequence[float], theirs: Sequence[float]) -> str:
-    """Whether ours are more or less than theirs of the same seeds, by more than the 95 % interval of the
-    difference; "same" where it holds 0, "one seed" where there is none.
+    """Return whether ours are "more" or "less" than theirs, "same" if that is not significant.
+
+    The values are of the same seeds; a difference is significant if its 95 % interval leaves out 0. "one
+    seed" has no interval.
 
     >>> against([0.5, 0.6, 0.5], [0.2, 0.2, 0.1]), against([0.5, 0.1], [0.3, 0.3]), against([1.0], [0.0])
     ('more', 'same', 'one seed')
@@ -35,8 +37,10 @@ def against(ours: Sequence[float], theirs: Sequence[float]) -> str:
 
 
 def difference(runs: Sequence[Key], base: Sequence[Key], name: str) -> dict[str, Any]:
-    """Of one model's `test_accuracy` from another's, called `name`, seed by seed, in points of per cent; and
-    McNemar's test on their packed `right`. A verdict needs both, thus two seeds or more."""
+    """Compare one model's `test_accuracy` with another's, called `name`, seed by seed, in points of per cent.
+
+    McNemar's test is on their packed `right`. A verdict needs both tests, thus two seeds or more.
+    """
     pairs = list(zip(runs, base, strict=True))
     tests = [statistics.mcnemar(unpacked(a["right"]), unpacked(b["right"])) for a, b in pairs]
     points = [100 * (a["test_accuracy"] - b["test_accuracy"]) for a, b in pairs]

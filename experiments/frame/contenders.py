@@ -76,6 +76,6 @@ def of_grid(transformer: Preset, rate: float, warm_up: float) -> Preset:
 
 
 def with_seed(preset: Preset, seed: int, epochs: int | None) -> Preset:
-    """Trained with this seed, and for another number of epochs where one is given."""
+    """Return a preset trained with this seed, and for another number of epochs if one is given."""
     training = replace(preset.training, seed=seed, epochs=epochs or preset.training.epochs)
     return replace(preset, training=training)

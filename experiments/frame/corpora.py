@@ -11,7 +11,7 @@ __all__ = ["load", "setting", "table"]
 
 
 def load(data: Sequence[str], valid: float = 0.2, size: int | None = None) -> list[Dataset]:
-    """The data sets of a setting `data`, or else the planted corpus, of which `size` says how large it is."""
+    """Load the data sets of a setting `data`, or else the planted corpus with `size` texts."""
     return [
         datasets.load(name, valid=valid, size=size if name == "planted" else None)
         for name in data or ("planted",)
@@ -19,7 +19,7 @@ def load(data: Sequence[str], valid: float = 0.2, size: int | None = None) -> li
 
 
 def setting(dataset: Dataset, networks: Networks) -> dict[str, Any]:
-    """Whose size the networks are, and how many texts train and validate them: what rows are judged by."""
+    """Return what rows are judged by: the size of the networks, and the number of labelled texts."""
     return {"networks": networks, "labelled": len(dataset.train) + len(dataset.valid)}
 
 

@@ -51,7 +51,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _json(value: Any) -> str:
-    """Equal for what is equal, whatever the order of its names."""
+    """Write JSON that is equal for what is equal, whatever the order of its names."""
 
     def plain(value: Any) -> Any:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -64,7 +64,7 @@ def _json(value: Any) -> str:
 
 
 def packed(right: np.ndarray) -> str:
-    """Which texts are answered right, as a cell keeps it.
+    """Pack which texts are answered right, as a cell keeps it.
 
     >>> packed(np.array([True, False, True]))
     'a0'
@@ -73,7 +73,7 @@ def packed(right: np.ndarray) -> str:
 
 
 def unpacked(right: str) -> np.ndarray:
-    """Which texts are answered right, and nothing after them.
+    """Unpack which texts are answered right, and nothing after them.
 
     >>> unpacked("a0").nonzero()[0].tolist()
     [0, 2]

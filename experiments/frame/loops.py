@@ -11,7 +11,7 @@ __all__ = ["trained", "turns"]
 
 
 def turns(prepared: run.Prepared, about: str, every: int = 16) -> Iterator[run.Turn]:
-    """`run.train` under a bar that says what is trained."""
+    """Yield the turns of `run.train` under a bar that says what is trained."""
     with tqdm(desc=about, total=prepared.steps, leave=False) as bar:
         for turn in run.train(prepared, every=every):
             bar.update(turn.record.step - bar.n)
@@ -19,7 +19,7 @@ def turns(prepared: run.Prepared, about: str, every: int = 16) -> Iterator[run.T
 
 
 def trained(prepared: run.Prepared, about: str) -> tuple[list[Any], Any]:
-    """The records of a whole training, and its best network."""
+    """Train to the end; return the records and the best network."""
     records, network = [], None
     for turn in turns(prepared, about):
         records.append(turn.record)

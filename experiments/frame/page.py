@@ -15,7 +15,7 @@ __all__ = ["distinct", "write"]
 
 
 def distinct(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows that differ in these columns, and no other columns.
+    """Return the rows that differ in these columns, and no other columns.
 
     >>> distinct([{"data": "a", "seed": 0}, {"data": "a", "seed": 1}], ["data"])
     [{'data': 'a'}]
@@ -29,7 +29,14 @@ def write(
     parts: Mapping[str, str | Sequence[Mapping[str, object]] | plot_style.Figure],
     rows: Mapping[str, Sequence[Mapping[str, object]]],
 ) -> None:
-    """report.md of `parts`, each a text, a table or a figure under its heading, and `rows` as CSV files."""
+    """Write report.md of `parts`, each under its heading, and `rows` as CSV files.
+
+    Args:
+      out: folder of the report.
+      title: its title.
+      parts: texts, tables and figures by heading.
+      rows: tables by the name of their CSV file.
+    """
     page = [
         f"# {title}",
         origin(shlex.join(["python", "-m", "experiments", *sys.argv[1:]]), Path(__file__).parent),

@@ -54,7 +54,7 @@ class Unjudged(ValueError):
 
 
 def read(results: Path, name: str) -> Rows:
-    """The rows of a CSV file, or of the table of a benchmark, which then know its device."""
+    """Read the rows of a CSV file, or of the table of a benchmark, which then know its device."""
     path = BENCHMARKS / Path(name).name if name.startswith("benchmarks/") else results / name
     if not path.exists():
         raise Unjudged("no results yet")
@@ -72,7 +72,7 @@ def chosen(rows: Rows, select: Select) -> Rows:
 
 
 def pair(rows: Rows, column: str, ours: Select, theirs: Select | float) -> tuple[list[float], list[float]]:
-    """Both at the seeds that both have; a number has all."""
+    """Return both at the seeds that both have; a number has all."""
 
     def by_seed(of: Select) -> dict[str, float]:
         scale = 100 if column in PER_CENT else 1
@@ -85,7 +85,7 @@ def pair(rows: Rows, column: str, ours: Select, theirs: Select | float) -> tuple
 
 
 def benchmark(data: str) -> str:
-    """Which of the papers' data this is, or is a part of; none of them "".
+    """Return which of the papers' data this is, or is a part of; "" for none of them.
 
     >>> benchmark("dbpedia14_partial"), benchmark("planted")
     ('dbpedia14', '')
@@ -94,7 +94,7 @@ def benchmark(data: str) -> str:
 
 
 def setting(rows: Rows) -> str:
-    """Data, size, epochs and seeds of some rows, as far as they say so."""
+    """Write data, size, epochs and seeds of some rows, as far as they have them."""
     parts = []
     for first in {row["data"]: row for row in rows}.values():
         name = benchmark(first["data"])
@@ -158,7 +158,7 @@ def compared(
 
 
 def reaches(rows: Rows, model: str, data: str, least: float, networks: str = "paper") -> Finding:
-    """Whether a model's accuracy on one of the papers' data is more."""
+    """Judge whether a model's accuracy on one of the papers' data is more than `least`."""
     rows = [row for row in chosen(rows, {"model": model}) if benchmark(row["data"]) == data]
     if not rows:
         raise Unjudged(f"its results lack {model} on {SHOWN[data]}")
@@ -176,7 +176,7 @@ def reaches(rows: Rows, model: str, data: str, least: float, networks: str = "pa
 
 
 def near_bert(rows: Rows) -> Finding:
-    """Whether modulation is no further below BERT than in the paper."""
+    """Judge whether modulation is no further below BERT than in the paper."""
     sides = {"model": "modulation"}, {"model": "BERT"}
     found = compared(rows, [("BERT", "test_accuracy", *sides)], by=NEAR)
     if SIZES["small"] in found.of:
@@ -185,7 +185,7 @@ def near_bert(rows: Rows) -> Finding:
 
 
 def parameters(rows: Rows) -> Finding:
-    """Of the Wave Network at BERT's width, without its table of embeddings and with it."""
+    """Judge the parameters of the Wave Network at BERT's width, without its table of embeddings and with it."""
     wave = chosen(rows, {"model": "Wave", "d": "768"})
     if not wave:
         raise Unjudged("its results lack the papers' width, 768")
@@ -197,7 +197,7 @@ def parameters(rows: Rows) -> Finding:
 
 
 def savings(memory: Rows, step: Rows) -> Finding:
-    """Of a step, over BERT's: memory for weights, Adam's moments and temporary arrays; and time."""
+    """Judge a step against BERT's: memory of weights, moments and temporary arrays; and time."""
     forms = "Wave, the table's rows as in training", "BERT base"
     (wave, bert), times = ([chosen(rows, {"form": form})[0] for form in forms] for rows in (memory, step))
     ours, theirs = (3 * float(row["parameters MB"]) + float(row["temporary MB"]) for row in (wave, bert))
@@ -211,7 +211,7 @@ def savings(memory: Rows, step: Rows) -> Finding:
 
 
 def converges(rows: Rows) -> Finding:
-    """Whether the second half of 500 batches adds less than a point to modulation's accuracy."""
+    """Judge whether the second half of 500 batches adds less than a point to the accuracy."""
     half, end = ({"model": "modulation", "step": step} for step in ("250", "500"))
     found = compared(rows, [("after 500 batches against 250", "test", end, half)], "less", by=1)
     if found.verdict != "does not hold" and SIZES["small"] in found.of:
@@ -220,7 +220,7 @@ def converges(rows: Rows) -> Finding:
 
 
 def alone(rows: Rows) -> Finding:
-    """Whether no derivative of encode and combine leaves its dimension."""
+    """Judge whether no derivative of encode and combine leaves its dimension."""
     waves = [row for row in rows if row["alone"]]
     most = max(float(row["alone"]) for row in waves)
     ours = f"at most {tables.number(most)} of the squared Jacobian off the diagonal"
@@ -228,7 +228,7 @@ def alone(rows: Rows) -> Finding:
 
 
 def spoilt(rows: Rows) -> Finding:
-    """Whether modulation loses less than the Transformer where a fifth of a text is spoilt."""
+    """Judge whether modulation loses less than the Transformer if a fifth of a text is spoilt."""
     clean = {(row["data"], row["model"], row["seed"]): row for row in chosen(rows, {"rate": "0"})}
     lost = []
     for row in chosen(rows, {"rate": "0.2"}):
