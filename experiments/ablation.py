@@ -241,7 +241,7 @@ def verdict(runs: Runs) -> str:
     for base in dict.fromkeys(base for base, _ in runs):
         changes = {change: of for (b, change), of in runs.items() if b == base and change != NONE}
         told = {name: compare.difference(of, runs[base, NONE], "base") for name, of in changes.items()}
-        for kind in ("worse", "better", "not told apart"):
+        for kind in ("worse", "better", "not significant"):
             of_kind = {name: each["difference"] for name, each in told.items() if each["verdict"] == kind}
             said = ", ".join(f"{name} ({points})" for name, points in of_kind.items())
             lines.append(f"- {base}, {kind}: {said or 'nothing'}.")

@@ -1,4 +1,4 @@
-"""The claims of both papers, each beside what was measured: holds, does not hold, or cannot be judged.
+"""The claims of both papers, each beside what was measured: holds, mixed, does not hold, not yet measured.
 
     python -m experiments claims                                        (a second; `all` ends with it)
 
@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from experiments.frame import verdicts
-from experiments.frame.verdicts import PAPER, SAVED, SHOWN, SLACK, WHOLE, Finding, Unjudged, compared, reaches
+from experiments.frame.results import SHOWN, WHOLE, Finding, Rows, Unjudged, read
+from experiments.frame.verdicts import PAPER, SAVED, SLACK, compared, reaches
 from wave_jax import tables
 from wave_jax.disk import write_whole
 
@@ -63,7 +64,7 @@ class Claim:
 
     def find(self, results: Path) -> Finding:
         try:
-            return self.judge(*(verdicts.read(results, name) for name in self.files))
+            return self.judge(*(read(results, name) for name in self.files))
         except Unjudged as unjudged:
             return unjudged.finding
         except KeyError as name:
@@ -86,6 +87,18 @@ def without(*changes: str) -> Callable[..., Finding]:
         (name, "test_accuracy", base | {"change": "(no change)"}, base | {"change": name}) for name in changes
     ]
     return partial(compared, comparisons=sides)
+
+
+def carries(changes: Rows, small: Rows) -> Finding:
+    """Judge whether networks are better than the same without the wave, by all controls on all data.
+
+    The controls are the mean of embeddings instead of the wave, and SMALL with a phase-free read-out.
+    """
+    first = without("mean of embeddings")(changes)
+    second = beside("without the wave", model="SMALL")(small)
+    answers = {**first.answers, **second.answers}
+    ours, of = f"{first.ours}; {second.ours}", f"{first.of}; {second.of}"
+    return verdicts.judged(ours, of, answers, short=first.short)
 
 
 def gradients(wave: str, *measures: str) -> Callable[..., Finding]:
@@ -146,7 +159,7 @@ CLAIMS = [
     Claim("Modulation beats a Transformer of one layer", "91.66, 71.68 (P1 tables)", RUNS, TRANSFORMER),
     Claim("Modulation comes near BERT base", "91.66, 94.64 (P1 table 2)", RUNS, verdicts.near_bert, True),
     Claim("Modulation beats interference", "91.66, 90.91 (P1 table 2)", RUNS, beside("interference"), True),
-    Claim("Modulation beats a bag of embeddings", "not compared", RUNS, beside("bag")),
+    Claim("Modulation beats a bag of embeddings", "not compared", RUNS, beside("bag"), True),
     Claim(f"Modulation beats a Transformer of one layer, {ALSO}", NOT, RUNS_SMALL, TRANSFORMER, True),
     Claim(f"Modulation beats interference, {ALSO}", NOT, RUNS_SMALL, beside("interference")),
     Claim(f"Modulation beats a bag of embeddings, {ALSO}", NOT, RUNS_SMALL, beside("bag")),
@@ -154,7 +167,13 @@ CLAIMS = [
     Claim("It saves memory and time over BERT base", SAVINGS, STEP, verdicts.savings, True),
     Claim("It converges within 500 batches", "no number known (P2)", CURVES, verdicts.converges),
     *(
-        Claim(says, "sparse, of one bias (P2)", SEEDS, gradients(wave, *measures), wave == "modulation")
+        Claim(
+            says,
+            "sparse, of one bias (a summary of P2)",
+            SEEDS,
+            gradients(wave, *measures),
+            (wave, what) == ("modulation", "sparser"),
+        )
         for wave in WAVES
         for what, measures in GRADIENTS.items()
         for says in (f"{wave.capitalize()}'s gradients are {what} than the Transformer's",)
@@ -163,12 +182,12 @@ CLAIMS = [
     Claim(f"{AT_CLS}, {ALSO}", "no number known (P2)", SEEDS, AGREE),
     Claim("Encode and combine keep dimensions apart", "no number known (P2)", INDEPENDENCE, verdicts.alone),
     *(
-        Claim(says, "no number known (P2)", INDEPENDENCE, independent(wave), wave == "modulation")
+        Claim(says, "no number known (P2)", INDEPENDENCE, independent(wave))
         for wave in WAVES
         for says in (f"{wave.capitalize()} keeps dimensions more apart than the Transformer",)
     ),
     Claim("The phase carries accuracy", "no control", CHANGES, without("magnitude")),
-    Claim("The wave carries accuracy", "no control", CHANGES, without("mean of embeddings"), True),
+    Claim("The wave carries accuracy", "no control", (*CHANGES, *SMALL), carries, True),
     Claim("Spoilt texts cost it less than the Transformer", "not compared", SPOILT, verdicts.spoilt),
     *(small(data) for data in ("ag_news", "imdb")),
     Claim("SMALL beats fastText on the same texts", "not compared", SMALL, beside("fastText", model="SMALL")),
@@ -183,7 +202,7 @@ def page(results: Path) -> str:
     rows = []
     for claim in CLAIMS:
         found = claim.find(results)
-        why = f"{found.why}: `{claim.command()}`" if found.verdict == "cannot be judged" else found.why
+        why = f"{found.why}: `{claim.command()}`" if found.verdict == "not yet measured" else found.why
         rows.append({"claim": claim.says, "paper": claim.paper, "ours": found.ours, "of": found.of})
         rows[-1] |= {"verdict": found.verdict, "why": why, "judged by": ", ".join(claim.files)}
     return f"{ABOUT}\n\n{tables.markdown(rows)}\n"
@@ -195,9 +214,15 @@ def short(results: Path) -> str:
     for claim in CLAIMS:
         if claim.short:
             found = claim.find(results)
-            ours = f"{found.ours}; {found.of}" if found.ours else "-"
-            rows.append({"claim": claim.says, "paper": claim.paper, "ours": ours, "verdict": found.verdict})
+            ours = found.short or found.ours or "-"
+            rows.append({"claim": claim.says, "paper": claim.paper, "ours": ours, "verdict": tallied(found)})
     return tables.markdown(rows)
+
+
+def tallied(found: Finding) -> str:
+    """Return the verdict; if it is mixed, with the comparisons that the claim holds in."""
+    tally = found.why.partition(";")[0]
+    return f"mixed ({tally})" if found.verdict == "mixed" else found.verdict
 
 
 def replaced(text: str, table: str) -> str:

@@ -52,21 +52,23 @@ def difference(runs: Sequence[Key], base: Sequence[Key], name: str) -> dict[str,
         "only it": f"{np.mean([test.only_a for test in tests]):.0f}",
         f"only {name}": f"{np.mean([test.only_b for test in tests]):.0f}",
         "p": f"{p:.2g}",
-        "verdict": ("better" if mean > 0 else "worse") if told else "not told apart",
+        "verdict": ("better" if mean > 0 else "worse") if told else "not significant",
     }
 
 
 def verdict(answers: Mapping[str, str], wanted: str) -> str:
-    """What `against` answers, by what was compared, to one claim that all of them should be `wanted`.
+    """Judge a claim by what `against` answers: all comparisons should be `wanted`.
 
     >>> verdict({"norm": "more", "spread": "same"}, "more")
-    'holds in part (more: norm; same: spread)'
+    'mixed (1 of 2; more: norm; same: spread)'
     """
     where: dict[str, list[str]] = {}
     for name, answer in answers.items():
         where.setdefault(answer, []).append(name)
     if "one seed" in where:
-        return "cannot be judged (one seed has no interval)"
-    holds = "does not hold" if wanted not in where else "holds" if len(where) == 1 else "holds in part"
+        return "not yet measured (one seed has no interval)"
     said = "; ".join(f"{answer}: {', '.join(names)}" for answer, names in where.items())
-    return f"{holds} ({said})"
+    if wanted not in where:
+        return f"does not hold ({said})"
+    count = len(where[wanted])
+    return f"holds ({said})" if len(where) == 1 else f"mixed ({count} of {len(answers)}; {said})"
