@@ -18,7 +18,8 @@ from mkdocs.structure.files import File, Files
 
 ROOT = rooms.ROOT
 log = logging.getLogger("mkdocs.hooks.site_pages")
-LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+# [text](path) or ![text](path); the text may hold brackets of its own, as [CLS] does.
+LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 PLAIN = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 LISTS = {
     "results/experiments.md": ("experiments/results", "What the experiments found"),
