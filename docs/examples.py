@@ -1,4 +1,4 @@
-"""Show the doctests of docstrings as code: an extension of Griffe, which reads the docstrings for the API pages."""
+"""Show the doctests of docstrings as code: an extension of Griffe, which reads them for the API pages."""
 
 import re
 from typing import Any
