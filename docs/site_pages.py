@@ -14,6 +14,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import rooms
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 
 ROOT = rooms.ROOT
@@ -91,12 +92,14 @@ def list_page(folder: str, title: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+@event_priority(100)  # before mkdocs-jupyter, which takes over the notebooks that it finds
 def on_files(files: Files, config: Any) -> Files:
     """Add the generated pages and the files from outside of docs/."""
     for source, target in (PLAIN | results()).items():
         files.append(File.generated(config, target, abs_src_path=str(ROOT / source)))
     for path in (ROOT / "notebooks").glob("*.ipynb"):
-        files.append(File.generated(config, f"notebooks/{path.name}", abs_src_path=str(path)))
+        uri = f"notebooks/{path.name}"
+        files.append(File(uri, str(ROOT), config.site_dir, config.use_directory_urls))
     for target, (folder, title) in LISTS.items():
         files.append(File.generated(config, target, content=list_page(folder, title)))
     files.append(File.generated(config, "api/index.md", content=api_index()))
