@@ -4,7 +4,7 @@
 
 The n passes are n calls of the compiled network. In one program (`lax.map`, what `leave_one_out` does for
 networks without the one pass) the compiler sees that the two linear maps are the same in all passes, and
-makes them once; that stands beside. Checks first that all give the same logits. Writes
+makes them once; that is measured too. Checks first that all give the same logits. Writes
 benchmarks/results/attribution.md.
 """
 

@@ -48,7 +48,7 @@ def create(path: Path) -> None:
 
 
 def go_on(path: Path) -> None:
-    """Train from where the folder stands to the end, with a line per record."""
+    """Train from the folder's last step to the end, with a line per record."""
     with RunFolder.open(path) as folder:
         settings, tokenizer = folder.settings, folder.tokenizer()
         drawn, held = planted.generate(0, "train", TEXTS), planted.generate(0, "valid", TEXTS // 10)
@@ -106,7 +106,7 @@ def main(kills: int) -> None:
                 {
                     "kill": kill,
                     "went on from step": start,
-                    "last step told of": last,
+                    "last step reported": last,
                     "and killed after, s": f"{seconds:.2f}",
                     "half-written steps": len(left),
                 }

@@ -1,4 +1,4 @@
-"""What carries the accuracy of SMALL: the wave, or what stands round it?
+"""What carries the accuracy of SMALL: the wave, or the parts around it?
 
     python -m experiments ablation --data FOLDER [--epochs 3 --texts 20000]
 
@@ -46,7 +46,7 @@ p < 0.05. *Seconds* are those of training, compiling included, the median over s
 - *imaginary part*: the read-out without its real half;
 - *one map*: w' = w, both waves from one linear map, so that an interference is twice a wave;
 - *shuffled words*: of every text, training and test, before it is tokenized; pairs are chance neighbours;
-- *mean of embeddings*: in place of the wave, with the same feed forward, norm, dropout and classifier;
+- *mean of embeddings*: instead of the wave, with the same feed forward, norm, dropout and classifier;
 - *bag of embeddings*: the mean, dropout and classifier alone."""
 
 Change = dict[str, Any]  # settings of the network; or "shuffled", or "bag"
@@ -152,7 +152,7 @@ def main(config: Config, out: Path) -> None:
     loaded = [fewer(each, config.texts) for each in corpora.load(config.data, small.valid, config.size)]
     texts = {dataset.digest: dataset for dataset in loaded}
     tables = {name: found for name, table in TABLES.items() if (found := chosen(table, config.changes))}
-    points = {  # what stands in several tables once
+    points = {  # what is in several tables, once
         (base, name): change
         for table in tables.values()
         for base, changes in table.items()
@@ -250,9 +250,7 @@ def verdict(runs: Runs) -> str:
         if taken:
             carry = ", ".join(what for what, kind in taken.items() if kind == "worse") or "nothing taken away"
             idle = ", ".join(what for what, kind in taken.items() if kind != "worse") or "nothing"
-            lines.append(
-                f"- **{base}: the accuracy is carried by {carry}; not, as far as can be told, by {idle}.**"
-            )
+            lines.append(f"- **{base}: the accuracy is carried by {carry}; not significantly by {idle}.**")
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ Network takes half a second, one of the Transformer 3 and of BERT base about 20:
 are given to a Transformer. `--models` and `--seeds` do less. A stopped run goes on where it was.
 
 The network is that of the epoch with the best validation accuracy, at SMALL's size that of the last epoch,
-and the test split is read once, for it. Every model stands beside modulation of the same seed, on the same
+and the test split is read once, for it. Every model is compared with modulation of the same seed, on the same
 test texts.
 
 To expect: the papers' column of the report; the Transformer, trained with care, far above its number there.

@@ -1,4 +1,4 @@
-"""Which token mattered: do the attributions find the words that carry the label, and does the answer hang on
+"""Which token mattered: do attributions find the words that carry the label, and does the answer depend on
 the tokens that they name?
 
     python -m experiments attribution --data FOLDER               (about 15 minutes on 2 cores)

@@ -3,10 +3,10 @@
     python -m experiments claims                                        (a second; `all` ends with it)
 
 reads the CSV files of results/ and the tables of benchmarks/results/, and writes results/claims.md and the
-table of the README. Every verdict follows from these numbers: a difference is told where the 95 % interval of
-its mean over seeds leaves out 0, and where all intervals of a claim hold it, nothing is said. An accuracy is
-held against the paper's on the whole of its test split, by networks of its size; trained on fewer texts or
-epochs they may reach it, and cannot fail to.
+table of the README. Every verdict follows from these numbers: a difference is significant if the 95 %
+interval of its mean over seeds excludes 0, and nothing is concluded from an interval that holds both
+outcomes. An accuracy is compared with the paper's on the whole test split, by networks of the paper's size.
+Trained on fewer texts or epochs they can confirm it, but not refute it.
 """
 
 import re
@@ -30,9 +30,9 @@ ABOUT = """\
 `python -m experiments claims` writes this page, and the table of the README, from the files named in the last
 column. P1 is arXiv 2411.02674, P2 arXiv 2411.06989. Ours are means and 95 % intervals over seeds, accuracy in
 per cent; *of* names data, size of the networks, epochs and seeds. The verdicts are computed: a difference is
-told where its interval over seeds leaves out 0; paired tests on the same texts stand in the reports. What was
-trained on less than in the paper may reach its accuracy, and cannot fail to. A command says what it would
-take to judge."""
+significant if its interval over seeds excludes 0; the reports hold paired tests on the same texts. A network
+trained on less than in the paper can confirm its accuracy, but not refute it. The command measures what is
+not yet measured."""
 
 COMMANDS = {
     "accuracy": "--data AG_NEWS IMDB DBPEDIA14 --weights BERT --networks paper",
@@ -229,7 +229,7 @@ def replaced(text: str, table: str) -> str:
     """Put this table between the two markers of a text."""
     before, after = MARKERS
     if [text.count(marker) for marker in MARKERS] != [1, 1]:
-        raise ValueError(f"README.md must hold {before} and {after} once each: the claims stand in between.")
+        raise ValueError(f"README.md must hold {before} and {after} once each: the claims go between them.")
     return re.sub(f"{before}.*{after}", lambda _: f"{before}\n{table}\n{after}", text, flags=re.DOTALL)
 
 

@@ -4,13 +4,13 @@
 
 P2's study of convergence: test accuracy after every 10 of the first 500 batches, of 64 texts (BERT: 32). Here
 alone the test split is read more than once: it is drawn, and nothing is chosen by it. The same on validation
-texts stands beside it. On 2 cores the 500 batches of the papers' Wave Network take about 5 minutes, of the
+texts is shown beside it. On 2 cores the 500 batches of the papers' Wave Network take about 5 minutes, of the
 Transformer 25, of BERT base 3 hours, and reading all texts of a large data set 50 times takes longer still:
 `--texts 1000` reads so many at every point. A stopped run goes on where it was.
 
 With `--networks small` the rate falls, as SMALL's does, to 0 at the last batch; the papers' stays as it is.
 
-To expect: of P2 no numbers are known; in P1 figure 7 validation accuracy is flat from the second epoch on.
+To expect: no numbers of P2 are known; in P1 figure 7 validation accuracy is flat from the second epoch on.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from wave_jax.training.evaluate import evaluate
 
 ABOUT = """\
 Accuracy in per cent after so many batches: mean and 95 % interval over seeds. The test split is read at every
-point, as P2 does, and only drawn: no network, setting or number of batches is chosen by it. *Batches to 90 %*
+point, as P2 does, and is only drawn: it chooses no network, setting or number of batches. *Batches to 90 %*
 is the first point at which a curve, the mean over seeds, has come nine tenths of its way from chance to the
 best that any of the models reaches on this data; none where it does not."""
 

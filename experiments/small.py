@@ -36,7 +36,7 @@ from wave_jax.study import plot_style, plots, statistics
 
 ABOUT = """\
 Accuracy in per cent, mean and 95 % interval over seeds. *Less* and *more*: than SMALL of the same seeds, by
-more than the 95 % interval of the difference; of twenty such differences one is told where there is none.
+more than the 95 % interval of the difference; one of twenty such differences is significant by chance.
 *Parameters* count every row of every table. *Seconds* are those of training, compiling included."""
 
 

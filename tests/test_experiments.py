@@ -558,6 +558,6 @@ def test_what_carries_the_accuracy_is_what_costs_some_where_it_is_taken_away():
     assert lines[0].startswith("- modulation, worse: shuffled words (-41.15")
     assert lines[1] == "- modulation, better: 2 layers (10.42 ± 0.00)."
     assert lines[2].startswith("- modulation, not significant: magnitude (-0.52")
-    assert "carried by the order of words; not, as far as can be told, by the phase." in lines[3]
+    assert "carried by the order of words; not significantly by the phase." in lines[3]
     one = {point: of[:1] for point, of in found.items()}
     assert ablation.verdict(one) == "Cannot be judged: one seed has no interval."

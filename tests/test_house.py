@@ -1,4 +1,4 @@
-"""The house stands: wings import what the plan says, functions stay short, documents name what is there."""
+"""The house holds: wings import what the plan says, functions stay short, documents name what is there."""
 
 import ast
 import subprocess
@@ -114,8 +114,7 @@ def test_a_public_function_of_four_parameters_explains_them():
         for function in public_functions(path):
             arguments = function.args
             names = {a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
-            inherited = function.name in ("trace", "voices") and path.stem != "trace"
-            if len(names - {"self", "cls"}) >= 4 and not inherited:
+            if len(names - {"self", "cls"}) >= 4:
                 assert "Args:" in (ast.get_docstring(function) or ""), f"{path}: {function.name}"
 
 

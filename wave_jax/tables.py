@@ -1,7 +1,7 @@
 """Rows to text: Markdown for a page, CSV for a program, aligned columns for a terminal.
 
 A row is a dict or a NamedTuple; the columns are those of all rows, in the order of their first appearance,
-and a cell that a row lacks, or None, stays empty. Strings stand as they are, numbers as `number` writes
+and a cell that a row lacks, or None, stays empty. Strings stay as they are, numbers as `number` writes
 them; CSV alone keeps every digit.
 """
 

@@ -139,9 +139,9 @@ def test_class_names_come_from_labels_txt_or_from_the_rows(tmp_path):
         ({"train": "label,text\r0,a\r"}, r"train\.csv, line 1: not comma-separated values \(new-line"),
         (
             {"train": GOOD, "labels_txt": "n\n\ny\n"},
-            r"labels\.txt, line 2: class '' is empty or stands twice",
+            r"labels\.txt, line 2: class '' is empty or a duplicate",
         ),
-        ({"train": GOOD, "labels_txt": "n\nn\n"}, r"labels\.txt, line 2: class 'n' is empty or stands twice"),
+        ({"train": GOOD, "labels_txt": "n\nn\n"}, r"labels\.txt, line 2: class 'n' is empty or a duplicate"),
         ({"train": GOOD, "labels_txt": ""}, r"labels\.txt is empty: list the names of the classes"),
         (
             {"train": GOOD, "train_csv_gz": b""},

@@ -102,7 +102,7 @@ def test_labels_in_memory_are_integers_or_names():
         (["a", "b"], [0, "x"], {}, "train, row 1: label 'x' beside '0'"),
         (["a", "b"], [0, -1], {}, "train, row 1: label '-1' beside '0'"),
         (["a", "b"], [0, 3], {"classes": ["n", "y"]}, "train, row 1: label '3' is outside the 2 classes"),
-        (["a", "b"], [0, 1], {"classes": ["n", "n"]}, "classes, line 2: class 'n' is empty or stands twice"),
+        (["a", "b"], [0, 1], {"classes": ["n", "n"]}, "classes, line 2: class 'n' is empty or a duplicate"),
         (["a", "b"], [0, 1], {"valid": (["c"], [0])}, "valid split: no row of class '1'"),
         (
             ["a", "b"],

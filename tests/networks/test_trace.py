@@ -24,7 +24,7 @@ call = jax.jit(logits)
 
 
 def padded(batch, more=3):
-    """The same texts with more padding, under other ids: what stands there must not matter."""
+    """The same texts with more padding, under other ids: the padding must not matter."""
     wider = [(0, 0), (0, more)]
     return batch._replace(
         ids=jnp.pad(jnp.where(batch.mask, batch.ids, 7), wider, constant_values=9),

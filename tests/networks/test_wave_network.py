@@ -163,7 +163,7 @@ def test_the_short_way_equals_the_trace_with_and_without_dropout(config):
 
 
 def test_with_cls_pooling_only_the_row_of_cls_is_computed():
-    """No array of waves, read-outs or outputs with all n tokens stands in the program of the short way."""
+    """No array of waves, read-outs or outputs with all n tokens is in the program of the short way."""
     network, n, d = build(TINY), 6, 6
     program = jax.make_jaxpr(lambda ids: network(ids, ids > 0))(IDS)
     shapes = {v.aval.shape for eqn in _equations(program.jaxpr) for v in eqn.outvars}
@@ -198,7 +198,7 @@ def test_a_trace_names_every_stage_and_layers_become_tuples():
 
 
 def test_several_layers_follow_equation_8():
-    """W_{n+1} = W_n + g(f(W_n)), and one layer stands without the sum."""
+    """W_{n+1} = W_n + g(f(W_n)), and one layer is without the sum."""
     network = build(replace(TINY, layers=2, pool="mean"))
     stages = network.trace(IDS, MASK)
     w = stages.w

@@ -55,7 +55,7 @@ def network():
 
 
 def run(folder, until=None, mesh=None):
-    """Train in a folder, from where it stands, at most to step `until`; the last state."""
+    """Train in a folder, from its last step, at most to step `until`; the last state."""
     start, config = folder.resume() or network(), folder.settings.training
     state = None
     for state, record in loop.fit(start, texts(48, 0), config, valid=texts(16, 1), every=2, mesh=mesh):

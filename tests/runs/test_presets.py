@@ -1,4 +1,4 @@
-"""Every preset for every model is a whole that can be built; what makes no sense is refused."""
+"""Every preset for every model is a whole that can be built; what does not fit together is refused."""
 
 from dataclasses import replace
 

@@ -20,7 +20,7 @@ def widened(batch, n, filler=0):
     """The batch with n more places of padding, and rows of filler: [CLS] alone with the label -1."""
     pad = lambda x: np.pad(x, [(0, filler), (0, n)][: np.ndim(x)])
     wide = jax.tree.map(pad, batch)
-    wide.ids[:, 6:] = 9  # what stands in padding is of no matter
+    wide.ids[:, 6:] = 9  # the content of padding must not matter
     if filler:
         wide.labels[-filler:], wide.mask[-filler:, 0] = -1, True
     return wide

@@ -22,19 +22,19 @@ from wave_jax.study.explanation import Method
 HELP = """\
 usage: wave-jax COMMAND [OPTIONS]
 
-The Wave Network in JAX and Flax: train it, look into it, ship it.
+The Wave Network in JAX and Flax: train it, study it, ship it.
 
   demo       train three small networks offline and compare their gradients
-  train      train a network on labelled texts; all of it goes into a run folder
-  evaluate   accuracy of a run, class by class
-  predict    the label of every line of a file, or of what is typed
-  explain    which words made the label, as a page for the browser
-  export     a run as one small file that answers without JAX
-  info       what a run folder holds
+  train      train a network on labelled texts and write a run folder
+  evaluate   accuracy of a run, for each class
+  predict    the label of each line of a file or of standard input
+  explain    which words decided the label, as a page for the browser
+  export     write a run as one small file that answers without JAX
+  info       what a run folder contains
 
-  wave-jax COMMAND --help   says more of a command
-  wave-jax --version        which wave_jax this is
-  --debug                   with any command: the traceback of what went wrong
+  wave-jax COMMAND --help   shows the options of a command
+  wave-jax --version        shows the version
+  --debug                   shows the traceback of an error, with any command
 
 first steps:
   wave-jax demo
@@ -48,14 +48,14 @@ _FLAGS = (tyro.conf.FlagCreatePairsOff,)  # --json, and no --no-json
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Accuracy of the network that a run keeps, class by class."""
+    """Measure the accuracy of the network that a run keeps, for each class."""
 
     run: Run
     """Folder of a run."""
     test: bool = False
-    """Read the test split too; otherwise the validation texts alone."""
+    """Read the test split too; by default only the validation texts."""
     data: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None
-    """Where the texts are now, if not where they were."""
+    """Where the texts are now, if they have moved since training."""
     json: bool = False
     """Print JSON."""
 
@@ -69,14 +69,14 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Predict:
-    """Label, probability and text of every line, as tab-separated values.
+    """Print label, probability and text of each line, as tab-separated values.
 
-    Answers come while lines do, in constant memory. A tab becomes a space."""
+    Answers come as the lines come, in constant memory. A tab in a text becomes a space."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Folder of a run, or a file that `wave-jax export` wrote."""
+    """Folder of a run, or a file written by `wave-jax export`."""
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="[FILE]")] = Path("-")
-    """A text a line; - is standard input."""
+    """File with one text per line; - is standard input."""
     json: bool = False
     """Print JSON lines."""
 
@@ -97,7 +97,7 @@ class Predict:
 
 @dataclass(frozen=True)
 class Explain:
-    """Which words made the label: the strongest here, all of them on a page."""
+    """Show which words decided the label: print the strongest, and write a page with all of them."""
 
     run: Run
     """Folder of a run."""
@@ -106,10 +106,10 @@ class Explain:
     out: Annotated[Path, tyro.conf.arg(metavar="PAGE")]
     """The page to write."""
     label: Annotated[str | None, tyro.conf.arg(metavar="CLASS")] = None
-    """Class to explain; the likeliest if none is named."""
+    """Class to explain; the most probable one by default."""
     method: Annotated[Method, tyro.conf.arg(metavar="HOW")] = "leave_one_out"
-    """What a word adds to the answer: leave_one_out takes it out and looks again; gradient_x_input and
-    integrated_gradients follow the derivative."""
+    """How a word is scored: leave_one_out removes it and compares the answers; gradient_x_input and
+    integrated_gradients use the derivative."""
 
     def __call__(self) -> None:
         from wave_jax.cli import report
@@ -120,16 +120,16 @@ class Explain:
 
 @dataclass(frozen=True)
 class Export:
-    """A run as one small file, which `predict` answers from without JAX."""
+    """Write a run as one small file, from which `predict` answers without JAX."""
 
     run: Run
     """Folder of a run."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")]
     """The file to write."""
     dtype: Annotated[Dtype, tyro.conf.arg(metavar="DTYPE")] = "int8"
-    """What most numbers are rounded to: int8, float16 or float32. What it costs is printed."""
+    """Type that most numbers are rounded to: int8, float16 or float32. The cost in accuracy is printed."""
     data: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None
-    """Where the texts are now, if not where they were."""
+    """Where the texts are now, if they have moved since training."""
 
     def __call__(self) -> None:
         from wave_jax.cli import report
@@ -140,7 +140,7 @@ class Export:
 
 @dataclass(frozen=True)
 class Info:
-    """What a run folder holds: settings, progress, numbers."""
+    """Show what a run folder contains: settings, progress, numbers."""
 
     run: Run
     """Folder of a run."""
@@ -201,7 +201,7 @@ _LIGHT = {"evaluate": Evaluate, "predict": Predict, "explain": Explain, "export"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command: 0 when it did its work, 1 when the work went wrong, 2 when it was asked wrongly."""
+    """Run a command: return 0 if its work is done, 1 if an error ended it, 2 if the command was wrong."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     logging.basicConfig(format="wave-jax: %(message)s", level=logging.WARNING)

@@ -1,6 +1,6 @@
 """The command `demo`: three networks learn the planted corpus side by side, offline.
 
-Their gradients are studied along the way; runs, figures and a page stay in a folder.
+Their gradients are studied along the way; runs, figures and a page are written to a folder.
 """
 
 import shlex
@@ -66,8 +66,8 @@ _PAGE = """\
 
 ![gradient norms over steps](gradients.png)
 
-The settings were chosen with modulation, the other two networks were not searched for theirs, and this is one
-seed: it shows the tool, not which network is better.
+Hyperparameters were tuned for modulation only, with a single seed: the demo shows the tool and does not rank
+the networks.
 
 Gradients are of the loss, at the embeddings of {texts} validation texts ([CLS]; all tokens of a text) and at
 the classifier's parameters.
@@ -87,9 +87,9 @@ class Demo:
     A Wave Network by interference, one by modulation, a one-layer Transformer."""
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """A new folder for all of it; if none is named runs/demo, then runs/demo-2 and so on."""
+    """New folder to write; by default runs/demo, then runs/demo-2 and so on."""
     seed: int = 0
-    """Of the networks and of the order of texts."""
+    """Seed of the networks and of the order of texts."""
     size: int = planted.SIZE
     """Texts to train on; with fewer it is faster, and learns less."""
 

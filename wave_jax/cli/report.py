@@ -140,7 +140,7 @@ def explanation(folder: RunFolder, text: str, page: Path, label: str | None, met
     """
     found = folder.trained().explain(text, label, method)
     write_whole(page, found.page().encode())
-    words = [  # [CLS] and [SEP] stand for no characters
+    words = [  # [CLS] and [SEP] have no characters
         {"word": text[token.start : token.end] or token.token, "score": token.score}
         for token in found.strongest()
     ]

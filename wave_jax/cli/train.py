@@ -30,7 +30,7 @@ __all__ = ["Train", "parse", "progress", "stopping"]
 
 _FLAGS = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands)
 _ABOUT = """\
-Train a network on labelled texts; all of it goes into a run folder.
+Train a network on labelled texts and write a run folder.
   wave-jax train --data planted --out runs/first
   wave-jax train --data ag_news --out runs/paper --preset paper-modulation
 """
@@ -41,7 +41,7 @@ Every setting of the preset is an option too; --settings explains them:
 
 _PresetName = Annotated[
     Literal[tuple(PRESETS)],  # pyright: ignore[reportInvalidTypeForm]
-    tyro.conf.arg(help="Settings to start from."),
+    tyro.conf.arg(help="Named settings; every one of them can be changed by an option."),
 ]
 _Model = Annotated[
     Kind, tyro.conf.arg(help="Wave Network, or a baseline of its size; bert needs --weights FOLDER.")
@@ -62,16 +62,16 @@ class Train:
     """All options of the command."""
 
     data: Annotated[str, tyro.conf.arg(metavar="DATA")]
-    """Name of a corpus, or a folder."""
+    """Name of a corpus, or a folder with train.csv."""
     out: Annotated[Path, tyro.conf.arg(metavar="RUN")]
-    """The run folder."""
+    """Run folder to write."""
     preset: _PresetName  # pyright: ignore[reportInvalidTypeForm]
     model: _Model
     settings: Preset
     test: bool = False
-    """At the end, measure on the test split too."""
+    """Measure on the test split too, at the end."""
     resume: bool = False
-    """Go on with a run that was stopped; start it where there is none."""
+    """Resume a run that was stopped; start it if there is none."""
     arguments: tyro.conf.Suppress[tuple[str, ...]] = ()
 
     def __call__(self) -> int:

@@ -56,7 +56,7 @@ def class_names(names: Sequence[str], source: str) -> tuple[str, ...]:
         raise DataError(f"{source} is empty: list the names of the classes, in the order of their numbers.")
     for line, name in enumerate(stripped, 1):
         if not name or name in stripped[: line - 1]:
-            raise DataError(f"{source}, line {line}: class {name!r} is empty or stands twice: correct it.")
+            raise DataError(f"{source}, line {line}: class {name!r} is empty or a duplicate: correct it.")
     return stripped
 
 

@@ -46,12 +46,12 @@ class Dataset:
 
     @property
     def has_test(self) -> bool:
-        """Whether there is a test split to ask for."""
+        """Return whether there is a test split."""
         return self.read_test is not None
 
     @cached_property
     def test(self) -> Split:
-        """The test split, read now if it was not before."""
+        """Return the test split; it is read when first asked for."""
         if self.read_test is None:
             raise DataError(f"{self.name} has no test split: put test.csv into its folder, or give test=.")
         return self.read_test()

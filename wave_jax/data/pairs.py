@@ -95,7 +95,7 @@ def behind(
 class PairIndex:
     """An index of pairs (p, 2): where they occur in texts.
 
-    Most neighbours are no pair, which a flag per hash tells at once; the rest is searched for.
+    Most neighbours are not a pair, which a flag per hash shows at once; the rest is searched for.
 
     >>> ids, offsets = np.array([2, 5, 6, 3, 2, 7, 8, 3]), np.array([0, 4, 8])
     >>> [found.tolist() for found in PairIndex(np.array([[7, 8], [5, 6]]))(ids, offsets)]

@@ -40,7 +40,7 @@ CORPORA = {
 }
 
 
-_OR_FOLDER = "give a folder of CSV files (train.csv, test.csv, labels.txt) in place of the name"
+_OR_FOLDER = "give a folder of CSV files (train.csv, test.csv, labels.txt) instead of the name"
 PATIENCE = 6  # seconds until a server must have begun to answer
 
 

@@ -34,7 +34,7 @@ def dump_json(vocabulary: dict[str, int], rules: Rules, pairs: np.ndarray | None
         special_tokens=[(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")],
     )
     parts = json.loads(rust.to_str())
-    # What no one else knows stands in an entry of ours.
+    # What only this library knows goes into an entry of its own.
     token = {row: token for token, row in vocabulary.items()}
     ours = {
         **({"clean": True} if rules.clean else {}),

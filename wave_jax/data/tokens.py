@@ -16,7 +16,7 @@ class Tokens(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """One token of one text; text[start:end] is what it stands for."""
+    """One token of one text; text[start:end] is its part of the text."""
 
     id: int
     token: str

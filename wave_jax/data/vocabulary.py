@@ -26,7 +26,7 @@ __all__ = [
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LOOKS = ("[UNK-A]", "[UNK-1]")  # unknown words that begin with a capital, and with a digit
 _WORDS = re.compile("[A-Za-z0-9]+|[^A-Za-z0-9 ]")  # what BERT takes for words, in ASCII
-STEM = (5, 4, 3)  # letters of the beginnings of words that may have rows; the mark ## stands behind them
+STEM = (5, 4, 3)  # letters of the beginnings of words that may have rows; ## follows them
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Rules:
     """The rules by which a text becomes words; the names but the first two are Hugging Face's."""
 
     clean: bool = False
-    looks: bool = False  # an unknown word is told by its look (LOOKS) where it has one
+    looks: bool = False  # an unknown word is represented by its look (LOOKS), if it has one
     lowercase: bool = True
-    strip_accents: bool | None = None  # None: where lowercase
+    strip_accents: bool | None = None  # None: if lowercase
     clean_text: bool = True
     handle_chinese_chars: bool = True
     max_input_chars_per_word: int = 100
@@ -80,7 +80,7 @@ def train_vocabulary(texts: list[str], rules: Rules, v: int, min_frequency: int)
     if not alphabet:
         raise ValueError(f"No character occurs {min_frequency} times in the texts: nothing to train on.")
     # The trainer breaks ties by the order in which it met the ##c, and that is random: so they go first. Only
-    # those that stand inside of words are needed: punctuation and Chinese characters are words of their own.
+    # those inside of words are needed: punctuation and Chinese characters are words of their own.
     normalizer, splitter = rules.normalizer(), pre_tokenizers.BertPreTokenizer()
     inner = [c for c in alphabet if len(splitter.pre_tokenize_str(normalizer.normalize_str(f"a{c}a"))) == 1]
     trainer = trainers.WordPieceTrainer(

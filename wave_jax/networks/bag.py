@@ -49,7 +49,15 @@ class Bag(Network):
         self.classifier = Linear(config.d, c, rngs=rngs)
 
     def trace(self, ids, mask, segments=None, key=None, nudge=None) -> Trace:
-        """Return w, h and logits; `nudge`, shaped like the trace, is added to them on the way."""
+        """Return the stages w, h and logits.
+
+        Args:
+          ids: tokens.
+          mask: True at tokens, False at padding.
+          segments: the sentence of each token; not used.
+          key: key of dropout; without one there is none.
+          nudge: what is added to the stages, shaped like the trace.
+        """
         check_inputs(ids, mask, segments, self.v)
         nudge = nudge or Trace()
         w = nudged(masked(lookup(self.embedding, ids), mask), nudge.w)

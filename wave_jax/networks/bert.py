@@ -169,7 +169,15 @@ class Bert(Network):
         self.classifier = linear(d, c)
 
     def trace(self, ids, mask, segments=None, key=None, nudge=None) -> Trace:
-        """Return w (before its norm), h and logits; `nudge`, shaped like the trace, is added on the way."""
+        """Return the stages w (before its norm), h and logits.
+
+        Args:
+          ids: tokens.
+          mask: True at tokens, False at padding.
+          segments: the sentence of each token; not used.
+          key: key of dropout; without one there is none.
+          nudge: what is added to the stages, shaped like the trace.
+        """
         check_inputs(ids, mask, segments, self.v)
         nudge = nudge or Trace()
         config = self.config

@@ -22,7 +22,7 @@ __all__ = ["Transformer", "TransformerConfig"]
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """The settings of a pre-norm Transformer; as they stand, one layer of the size of BERT's."""
+    """The settings of a pre-norm Transformer; the defaults are one layer of the size of BERT's."""
 
     d: int = 768
     """Width of a token vector."""
@@ -33,7 +33,7 @@ class TransformerConfig:
     width: int = 3072
     """Width inside the feed forward."""
     positions: Literal["none", "sinusoidal", "learned"] = "learned"
-    """What is added to a token's embedding to tell its place."""
+    """What is added to a token's embedding to mark its position."""
     pool: Literal["cls", "mean"] = "cls"
     """One vector for the text: the first token's, or the mean over tokens."""
     dropout: float = 0.0
@@ -117,7 +117,15 @@ class Transformer(Network):
         self.classifier = Linear(config.d, c, rngs=rngs)
 
     def trace(self, ids, mask, segments=None, key=None, nudge=None) -> Trace:
-        """Return w, h and logits; `nudge`, shaped like the trace, is added to them on the way."""
+        """Return the stages w, h and logits.
+
+        Args:
+          ids: tokens.
+          mask: True at tokens, False at padding.
+          segments: the sentence of each token; not used.
+          key: key of dropout; without one there is none.
+          nudge: what is added to the stages, shaped like the trace.
+        """
         check_inputs(ids, mask, segments, self.v)
         nudge = nudge or Trace()
         w = nudged(masked(embed(self.embedding, self.positions, self.config.positions, ids), mask), nudge.w)

@@ -29,24 +29,24 @@ class WaveConfig:
     d: int = 768
     """Width of a token vector."""
     combine: wave.Combine = "modulate"
-    """How the two waves of a token meet."""
+    """How the two waves of a token are combined."""
     read_out: wave.ReadOut = "real_imag"
     """The way from a wave back to real numbers."""
     pool: Literal["cls", "mean"] = "cls"
     """One vector for the text: the first token's, or the mean over tokens."""
     positions: Literal["none", "sinusoidal", "learned"] = "none"
-    """What is added to a token's embedding to tell its place."""
+    """What is added to a token's embedding to mark its position."""
     levels: Literal["input", "sentence"] = "input"
     """Whose norm is G: the text's for both waves, or for Z1 that of the token's own sentence."""
     voice_width: int | None = None
-    """Where given: as many narrow Wave Networks side by side as can share d evenly and be at least so wide.
-    Each of these voices learns the labels by itself, and the mean of their logits answers."""
+    """Smallest width of a voice; None for a single one. Voices are narrow Wave Networks side by side, as many
+    as divide d. Each learns the labels by itself, and the mean of their logits answers."""
     layers: int = 1
-    """Wave layers. One stands bare (P1 figure 6); several are added to their input (P1 eq. 8)."""
+    """Number of wave layers. One has no residual (P1 figure 6); several do (P1 equation 8)."""
     dropout: float = 0.0
     """Share of a layer's output set to 0 in training."""
     activation: Literal["none", "relu", "gelu", "tanh"] = "none"
-    """After the feed forward's linear map."""
+    """What follows the feed forward's linear map."""
     max_length: int = 128
     """Tokens of a text that are read; also the rows of learned positions."""
 
@@ -164,7 +164,14 @@ class WaveNetwork(Network):
         segments: Int[Array, "*batch n"] | None = None,
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "voices *batch c"]:
-        """Return the logits of every voice by itself; the call returns their mean."""
+        """Return the logits of every voice by itself; the call returns their mean.
+
+        Args:
+          ids: tokens.
+          mask: True at tokens, False at padding.
+          segments: the sentence of each token, at sentence level.
+          key: key of dropout; without one there is none.
+        """
         h = self._text(ids, mask, segments, key)
         voice = jnp.arange(self.config.d) * self.config.voices // self.config.d
         return jnp.stack([self.classifier(jnp.where(voice == k, h, 0)) for k in range(self.config.voices)])
@@ -193,8 +200,14 @@ class WaveNetwork(Network):
     ) -> Trace:
         """Return every named stage, for all tokens.
 
-        `nudge`, shaped like the trace, is added stage by stage on the way: the derivative with respect to
-        it, at 0, is the derivative by stage (`gradients.by_stage`).
+        The derivative with respect to `nudge`, at 0, is the derivative by stage (`gradients.by_stage`).
+
+        Args:
+          ids: tokens.
+          mask: True at tokens, False at padding.
+          segments: the sentence of each token, at sentence level.
+          key: key of dropout; without one there is none.
+          nudge: what is added to the stages, shaped like the trace.
         """
         self._check(ids, mask, segments)
         nudge = nudge or Trace()

@@ -30,17 +30,17 @@ class Preset:
     training: TrainConfig
     """How it is trained."""
     v: int = 30_000
-    """Rows of the vocabulary that is trained on the texts, at most."""
+    """Maximum number of rows of the vocabulary, which is trained on the texts."""
     whole_words: bool = False
-    """No pieces of words: the unknown are told by their look (`Tokenizer.train`)."""
+    """Whole words instead of pieces; unknown words are represented by their look (`Tokenizer.train`)."""
     stems: int = 0
-    """Of these rows those for beginnings of words, the ones that most words share."""
+    """How many of these rows are for stems: beginnings that many words share."""
     pairs: int = 0
-    """Rows for pairs of neighbouring tokens, those that say most about the labels of the training texts."""
+    """Rows for the pairs of neighbouring tokens that say most about the labels of the training texts."""
     parameters: int | None = None
-    """Numbers that the network may hold, tables included: where rows are many, it is narrower than d."""
+    """Maximum number of parameters, tables included; with many rows the network is narrower than d."""
     valid: float = 0.2
-    """Share of the training texts that validate instead, where the source has no texts for it."""
+    """Share of the training texts held out for validation, if the corpus has no validation texts."""
     weights: Path | None = None
     """Folder of a BERT to start from, with its tokenizer: all of it for bert, its words for a Transformer."""
 

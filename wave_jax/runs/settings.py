@@ -17,7 +17,7 @@ from wave_jax.training.config import TrainConfig
 
 __all__ = ["Settings"]
 
-_FORMAT = 1  # of config.json, and of the folder it stands for; another one is refused
+_FORMAT = 1  # of config.json, and of its folder; another one is refused
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ def _by_passes(network: Network, batch: Batch, groups: Bool[Array, "b g n"]) -> 
     return jnp.moveaxis(jax.lax.map(without, jnp.moveaxis(groups, 1, 0)), 0, 1)
 
 
-# --- how well it is told ------------------------------------------------------------------------------------
+# --- how good the scores are --------------------------------------------------------------------------------
 
 
 def on_spans(pieces: Sequence[Any], spans: Sequence[tuple[int, int]], n: int) -> np.ndarray:

@@ -16,7 +16,7 @@ Method = Literal["leave_one_out", "gradient_x_input", "integrated_gradients"]
 
 
 class TokenScore(NamedTuple):
-    """What one token adds to the logit of the explained class; text[start:end] is what it stands for."""
+    """What one token adds to the logit of the explained class; text[start:end] is its part of the text."""
 
     token: str
     start: int
@@ -67,7 +67,7 @@ class Explanation:
 
 
 # Half-transparent, so that the text keeps its own colour on a light ground and on a dark one. What speaks
-# against the class differs by its dashed line too, for print and for eyes that do not tell the colours apart.
+# against the class differs by its dashed line too, for print and for those who cannot see the colours.
 _STYLE = """
 .wj { font: 16px/1.6 system-ui, sans-serif; max-width: 46rem }
 .wj .text { white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate; line-height: 2 }

@@ -92,7 +92,7 @@ def gini(x: Float[Numbers, "*s"], mask: Bool[Numbers, "*r"] | None = None) -> Fl
     """
     x, counts = _counted(x, mask)
     m = _at_least_1(counts)
-    rising = jnp.sort(jnp.abs(x).ravel())  # what does not count is 0, stands first and weighs nothing
+    rising = jnp.sort(jnp.abs(x).ravel())  # padding is 0, comes first and weighs nothing
     i = jnp.arange(1, rising.size + 1) - (rising.size - m)
     total = jnp.sum(rising)
     return jnp.sum((2 * i - m - 1) / m * rising) / _scale(total)
@@ -157,7 +157,7 @@ def off_diagonal(J: Float[Numbers, "*batch d d"]) -> Float[Array, ""]:
 def correlation(x: Float[Numbers, "*n d"], mask: Bool[Numbers, "*n"] | None = None) -> Float[Array, ""]:
     """Mean |r_kl| over pairs of dimensions k ≠ l, r Pearson's correlation over the n vectors.
 
-    0 where no dimension tells of another (in the mean √(2/(π·n)) of pure chance), 1 where all tell the same.
+    0 if no dimension predicts another (√(2/(π·n)) on average by pure chance), 1 if all are the same.
     Dimensions that do not vary are left out.
 
     >>> correlation(jnp.array([[1.0, -2.0, 7.0], [2.0, -4.0, 7.0], [4.0, -8.0, 7.0]])).round(4)

@@ -77,7 +77,7 @@ def _measured(
     """Measure these gradients."""
 
     def over_texts(x: Array) -> Array:
-        """The mean over texts that are no filler."""
+        """Return the mean over texts, without filler."""
         return masked_mean(x.reshape(len(real), -1), real).reshape(x.shape[1:])
 
     text, first = (jax.tree.map(over_texts, jax.vmap(_place)(tokens[:, :n], mask[:, :n])) for n in (None, 1))

@@ -36,7 +36,7 @@ __all__ = [
 Numbers = jax.Array | np.ndarray
 
 
-# Okabe and Ito's colours, which all eyes tell apart, each with dashes and a marker of its own.
+# Okabe and Ito's colours, which all eyes can distinguish, each with dashes and a marker of its own.
 LINES = (
     ("#0072B2", "-", "o"),
     ("#D55E00", (0, (5, 2)), "s"),

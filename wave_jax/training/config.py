@@ -14,11 +14,11 @@ class TrainConfig:
     """The settings of a training run. Presets: PAPER, PAPER_BERT."""
 
     epochs: int = 4
-    """How often every text is seen."""
+    """How often each text is read."""
     steps: int | None = None
-    """Batches in all; where given, it overrules epochs."""
+    """Batches in all; if given, it overrides epochs."""
     batch: int = 64
-    """Texts of a step."""
+    """Texts per step."""
     rate: float = 1e-3
     """Peak learning rate of Adam."""
     warm_up: float = 0.0
@@ -36,17 +36,17 @@ class TrainConfig:
     drop_tokens: float = 0.0
     """Share of the tokens of a text, but never [CLS], that each epoch leaves out at random."""
     keep_tokens: int = 0
-    """But a text of mean length keeps so many at least: of short texts fewer are left out."""
+    """Lower bound on the tokens that a text of average length keeps; corpora of short texts drop fewer."""
     lengths: int = 4
-    """Lengths at most that batches are padded to: fewer leave more padding, and fewer programs to compile."""
+    """Maximum number of padded lengths: fewer leave more padding and fewer programs to compile."""
     patience: int | None = None
     """Epochs without a better validation accuracy after which training stops."""
     keep: Literal["best", "last"] = "best"
-    """Which network stays: that of the best validation accuracy, or the last, for a rate that falls to 0."""
+    """Network that the run keeps: the one of the best validation accuracy, or the last one."""
     seed: int = 0
-    """Of the order of texts, of dropout and of dropped tokens."""
+    """Seed of the order of texts, of dropout and of dropped tokens."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """What linear maps compute in; parameters, waves and the optimizer stay float32."""
+    """Type that linear maps compute in; parameters, waves and the optimizer stay float32."""
 
     def __post_init__(self):
         check_choices(self)

@@ -30,17 +30,17 @@ class Evaluation(NamedTuple):
 
     @property
     def accuracy(self) -> float:
-        """The share of texts that were answered with their label."""
+        """Return the share of texts that were answered with their label."""
         return float(self.score.accuracy)
 
     @property
     def precision(self) -> np.ndarray:
-        """Of the texts answered with a class, the share that has its label; NaN if there is none."""
+        """Return, for each class, the share of its answers that are right; NaN for a class never answered."""
         return _share(self.confusion, axis=0)
 
     @property
     def recall(self) -> np.ndarray:
-        """Of the texts with a label, the share that was answered with it; NaN where there is none.
+        """Return, for each class, the share of its texts that are answered with it; NaN without texts.
 
         >>> Evaluation(Score(1.0, 3, 4), np.array([[1, 1], [0, 2]])).recall.tolist()
         [0.5, 1.0]

@@ -60,7 +60,7 @@ class Program(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a compiled program is told to do: some steps of one length."""
+    """The work of a compiled program: some steps of one length."""
 
     rows: Any
     """(TOGETHER, b) texts of each batch; only the first `count` batches are read."""
