@@ -71,7 +71,7 @@ class Evaluate:
 class Predict:
     """Print label, probability and text of each line, as tab-separated values.
 
-    Answers come as the lines come, in constant memory. A tab in a text becomes a space."""
+    Answers come as lines come, in constant memory. A tab becomes a space."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of a run, or a file written by `wave-jax export`."""
@@ -97,7 +97,7 @@ class Predict:
 
 @dataclass(frozen=True)
 class Explain:
-    """Show which words decided the label: print the strongest, and write a page with all of them."""
+    """Show which words decided the label: the strongest here, all on a page."""
 
     run: Run
     """Folder of a run."""
