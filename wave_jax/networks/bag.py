@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from wave_jax.errors import check_setting
 from wave_jax.networks.layers import Embedding, Linear, dropout, lookup
@@ -45,10 +47,17 @@ class Bag(Network):
     def __init__(self, config: BagConfig, v: int, c: int, rngs: nnx.Rngs):
         self.config = config
         self.v = v
-        self.embedding = Embedding(nnx.initializers.normal(0.02)(rngs.params(), (v, config.d)))
+        self.embedding = Embedding(nnx.initializers.normal(0.02, jnp.float32)(rngs.params(), (v, config.d)))
         self.classifier = Linear(config.d, c, rngs=rngs)
 
-    def trace(self, ids, mask, segments=None, key=None, nudge=None) -> Trace:
+    def trace(
+        self,
+        ids: Int[Array, "*batch n"],
+        mask: Bool[Array, "*batch n"],
+        segments: Int[Array, "*batch n"] | None = None,
+        key: PRNGKeyArray | None = None,
+        nudge: Trace | None = None,
+    ) -> Trace:
         """Return the stages w, h and logits.
 
         Args:

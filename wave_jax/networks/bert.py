@@ -13,7 +13,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from wave_jax.errors import check_setting
 from wave_jax.networks.layers import (
@@ -158,7 +158,7 @@ class Bert(Network):
         self.config = config
         self.v = v
         d = config.hidden_size
-        table = nnx.initializers.normal(config.initializer_range)
+        table = nnx.initializers.normal(config.initializer_range, jnp.float32)
         self.embedding = Embedding(table(rngs.params(), (v, d)))
         self.positions = Embedding(table(rngs.params(), (config.max_position_embeddings, d)))
         self.types = Embedding(table(rngs.params(), (config.type_vocab_size, d)))
@@ -168,7 +168,14 @@ class Bert(Network):
         self.pooler = linear(d, d)
         self.classifier = linear(d, c)
 
-    def trace(self, ids, mask, segments=None, key=None, nudge=None) -> Trace:
+    def trace(
+        self,
+        ids: Int[Array, "*batch n"],
+        mask: Bool[Array, "*batch n"],
+        segments: Int[Array, "*batch n"] | None = None,
+        key: PRNGKeyArray | None = None,
+        nudge: Trace | None = None,
+    ) -> Trace:
         """Return the stages w (before its norm), h and logits.
 
         Args:

@@ -37,8 +37,8 @@ class LayerNorm(nnx.Module):
     def __init__(self, d: int, eps: float, parts: int = 1):
         self.eps = eps
         self.parts = parts
-        self.scale = nnx.Param(jnp.ones(d))
-        self.bias = nnx.Param(jnp.zeros(d))
+        self.scale = nnx.Param(jnp.ones(d, jnp.float32))
+        self.bias = nnx.Param(jnp.zeros(d, jnp.float32))
 
     def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
         split = (self.parts, x.shape[-1] // self.parts)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from wave_jax.errors import check_choices, check_setting
 from wave_jax.networks.layers import Embedding, LayerNorm, Linear, attend, dropout, embed, fold
@@ -107,7 +107,7 @@ class Transformer(Network):
     ):
         self.config = config
         self.v = v
-        normal = nnx.initializers.normal(0.02)
+        normal = nnx.initializers.normal(0.02, jnp.float32)
         given = None if words is None else jnp.asarray(words, jnp.float32)
         self.embedding = Embedding(normal(rngs.params(), (v, config.d)) if given is None else given)
         learned = config.positions == "learned"
@@ -116,7 +116,14 @@ class Transformer(Network):
         self.norm = LayerNorm(config.d, eps=1e-6)
         self.classifier = Linear(config.d, c, rngs=rngs)
 
-    def trace(self, ids, mask, segments=None, key=None, nudge=None) -> Trace:
+    def trace(
+        self,
+        ids: Int[Array, "*batch n"],
+        mask: Bool[Array, "*batch n"],
+        segments: Int[Array, "*batch n"] | None = None,
+        key: PRNGKeyArray | None = None,
+        nudge: Trace | None = None,
+    ) -> Trace:
         """Return the stages w, h and logits.
 
         Args:

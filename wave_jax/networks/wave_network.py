@@ -140,7 +140,7 @@ class WaveNetwork(Network):
     def __init__(self, config: WaveConfig, v: int, c: int, rngs: nnx.Rngs):
         self.config = config
         self.v = v
-        normal = nnx.initializers.normal(0.02)
+        normal = nnx.initializers.normal(0.02, jnp.float32)
         self.embedding = Embedding(normal(rngs.params(), (v, config.d)))
         learned = config.positions == "learned"
         self.positions = Embedding(normal(rngs.params(), (config.max_length, config.d))) if learned else None

@@ -100,7 +100,8 @@ def adam(
     rate = jnp.where(valid, rate, 0.0)
 
     def moved(p, m, v, decay):
-        return p - rate * (m * scale1 / (jnp.sqrt(v * scale2) + _EPS) + decay * p)
+        r, s1, s2 = (x.astype(p.dtype) for x in (rate, scale1, scale2))
+        return p - r * (m * s1 / (jnp.sqrt(v * s2) + _EPS) + decay * p)
 
     return jax.tree.map(moved, network, m, v, decay), optax.ScaleByAdamState(count, m, v)
 
@@ -110,9 +111,10 @@ def _running(mean: Any, gradient: Any, b: float, valid: Bool[Array, ""]) -> Any:
     keep, take = jnp.where(valid, b, 1.0), jnp.where(valid, 1 - b, 0.0)
 
     def of(g, mean):
+        kept, taken = keep.astype(mean.dtype), take.astype(mean.dtype)
         if _is_rows(g):
-            return (keep * mean).at[g.ids].add(take * g.values, mode="drop")
-        return keep * mean + take * g
+            return (kept * mean).at[g.ids].add(taken * g.values, mode="drop")
+        return kept * mean + taken * g
 
     return jax.tree.map(of, gradient, mean, is_leaf=_is_rows)
 

@@ -60,8 +60,8 @@ def score_of_logits(
     losses = -(1 - smoothing) * of_label - smoothing * jnp.mean(log_p, axis=-1)
     return Score(
         loss=jnp.sum(jnp.where(real, losses, jnp.zeros_like(losses))),
-        correct=jnp.sum(real & (jnp.argmax(logits, axis=-1) == labels)),
-        count=jnp.sum(real),
+        correct=jnp.sum(real & (jnp.argmax(logits, axis=-1) == labels), dtype=jnp.int32),
+        count=jnp.sum(real, dtype=jnp.int32),
     )
 
 

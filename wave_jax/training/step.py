@@ -74,7 +74,7 @@ class Work(NamedTuple):
     def of(cls, rows: np.ndarray, rates: Any, seed: int) -> "Work":
         """Return these batches as work, filled up to the shape that all programs share."""
         filled = np.pad(rows, ((0, TOGETHER - len(rows)), (0, 0)), constant_values=-1)
-        return cls(filled, rates, np.int32(len(rows)), np.uint32(seed))
+        return cls(filled, jnp.asarray(rates, jnp.float32), np.int32(len(rows)), np.uint32(seed))
 
 
 class Sums(NamedTuple):
