@@ -140,7 +140,9 @@ def jacobian(network: Any, ids: Int[Array, " n"], mask: Bool[Array, " n"]) -> Fl
     """Compute ∂h_k/∂w_ml at (m, k, l), some rows k at a time."""
     w = jnp.zeros_like(network.trace(ids, mask).w)
     h, back = jax.vjp(lambda nudge: network.trace(ids, mask, nudge=Trace(w=nudge)).h, w)
-    return jnp.moveaxis(jax.lax.map(lambda row: back(row)[0], jnp.eye(len(h)), batch_size=64), 1, 0)
+    return jnp.moveaxis(
+        jax.lax.map(lambda row: back(row)[0], jnp.eye(len(h), dtype=h.dtype), batch_size=64), 1, 0
+    )
 
 
 @jax.jit
@@ -154,7 +156,7 @@ def alone(network: Any, ids: Int[Array, " n"], mask: Bool[Array, " n"]) -> Float
         return jnp.concatenate([Z.real[0], Z.imag[0]])
 
     x, back = jax.vjp(parts, jnp.zeros_like(w1))
-    J = jax.lax.map(lambda row: back(row)[0], jnp.eye(len(x)), batch_size=64)
+    J = jax.lax.map(lambda row: back(row)[0], jnp.eye(len(x), dtype=x.dtype), batch_size=64)
     return jnp.moveaxis(J.reshape(2, -1, *w1.shape), 2, 1)
 
 

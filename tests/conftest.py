@@ -3,6 +3,8 @@
 import contextlib
 import os
 
+import pytest
+
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 # Most of the time of a test is compilation: the compiler need not try hard for arrays of a few numbers.
@@ -24,3 +26,11 @@ def unchecked():
         yield
     finally:
         config.update("jaxtyping_disable", False)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave the examples in docstrings out where JAX computes in float64: they print float32."""
+    if os.environ.get("JAX_ENABLE_X64") == "1":
+        examples = [item for item in items if isinstance(item, pytest.DoctestItem)]
+        config.hook.pytest_deselected(items=examples)
+        items[:] = [item for item in items if item not in examples]

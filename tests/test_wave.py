@@ -105,7 +105,7 @@ def test_encode_permutes_with_its_tokens_and_ignores_the_signs_of_others():
     order = np.array([3, 0, 5, 1, 2, 4])
     np.testing.assert_allclose(wave.encode(w[order]), wave.encode(w)[order], rtol=1e-6)
     np.testing.assert_array_equal(
-        wave.encode(w * jnp.array([1, -1, 1, -1, 1, -1.0])[:, None])[0], wave.encode(w)[0]
+        wave.encode(w * jnp.float32([1, -1, 1, -1, 1, -1])[:, None])[0], wave.encode(w)[0]
     )
 
 

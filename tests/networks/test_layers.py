@@ -29,7 +29,7 @@ def test_dropout_without_a_key_is_the_identity():
     x = jnp.arange(4.0)
     assert dropout(x, 0.5, None) is x
     assert dropout(x, 0.0, jax.random.key(0)) is x
-    dropped = dropout(jnp.ones(10_000), 0.25, jax.random.key(0))
+    dropped = dropout(jnp.ones(10_000, jnp.float32), 0.25, jax.random.key(0))
     assert set(np.unique(dropped)) == {np.float32(0), np.float32(1 / 0.75)}
     assert np.mean(np.asarray(dropped) == 0) == pytest.approx(0.25, abs=0.02)
 
