@@ -17,6 +17,13 @@ from jaxtyping import config, install_import_hook
 
 install_import_hook("wave_jax", "beartype.beartype")
 
+from wave_jax.training import programs  # noqa: E402
+
+# One folder for all workers and all processes that tests start, wherever these look for their data.
+if folder := programs.folder():
+    os.environ["WAVE_JAX_PROGRAMS"] = str(folder.parent)
+programs.keep()
+
 
 @contextlib.contextmanager
 def unchecked():

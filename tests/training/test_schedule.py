@@ -78,9 +78,10 @@ def test_sentences_are_numbered_anew(ordered):
 
 
 def test_lengths_to_pad_to_cover_every_text_of_every_epoch():
-    many, config = tokens(texts=300), TrainConfig(drop_tokens=0.6)
+    many, config = tokens(texts=300), TrainConfig(drop_tokens=0.6, batch=2)
     shapes = lengths(many, config)
     assert len(shapes) <= 5
     assert shapes[-1] >= many.lengths.max()
-    assert lengths(many, TrainConfig()) == (4, 8)
+    assert lengths(many, TrainConfig(batch=2)) == (4, 8)
+    assert lengths(many, TrainConfig()) == (8,), "few batches are padded to one length"
     assert lengths(many, TrainConfig(lengths=1)) == (8,)

@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 from jax.sharding import Mesh
 
 from wave_jax.data import batches, datasets
-from wave_jax.data.batches import TokenArrays
 from wave_jax.data.datasets import Dataset
 from wave_jax.data.splits import Split
 from wave_jax.data.tokenizer import Tokenizer
@@ -37,6 +35,7 @@ from wave_jax.runs.environment import device, versions
 from wave_jax.runs.folder import RunFolder, Settings, parameter_digest
 from wave_jax.runs.presets import Preset, max_length, within
 from wave_jax.runs.trained import Trained
+from wave_jax.training import programs
 from wave_jax.training.evaluate import evaluate
 from wave_jax.training.loop import Record, fit
 from wave_jax.training.step import TrainState
@@ -63,8 +62,8 @@ class Prepared(NamedTuple):
     settings: Settings
     start: Trained
     """The network before its first step, with its tokenizer."""
-    train: TokenArrays
-    valid: TokenArrays
+    train: batches.TokenArrays
+    valid: batches.TokenArrays
 
     @property
     def network(self) -> Network:
@@ -111,6 +110,7 @@ def prepare(
       cache: folder for tokenizers and token arrays.
       origin: the arguments of `datasets.load`, kept in the settings so that the texts are found again.
     """
+    programs.keep()
     tokenizer = _tokenizer(dataset, preset, cache)
     v = tokenizer.v if preset.weights is None else BertConfig.read(preset.weights).vocab_size
     settings = Settings(
@@ -207,7 +207,7 @@ def train(
         start, prepared.train, prepared.settings.training, valid=prepared.valid, every=every, mesh=mesh
     ):
         if record.valid is not None and (not best or int(state.stale) == 0):
-            kept = jax.tree.map(jnp.copy, state.network)
+            kept = jax.tree.map(jax.numpy.copy, state.network)
         if folder is not None:
             folder.append(record)
             if record.valid is not None or time.monotonic() - saved > _SAVE_AFTER:

@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from wave_jax.training import programs
+
 __all__ = ["Few", "few"]
 
 _ARRAYS = (jax.Array, np.ndarray, np.generic)
@@ -25,6 +27,7 @@ class Few:
         update_wrapper(self, function)
 
     def __call__(self, *args: Any) -> Any:
+        programs.keep()
         kind = _kind(args)
         if kind not in self.known:
             if len(self.known) >= self.most:

@@ -94,7 +94,7 @@ def _answers(
     c = network.classifier.out_features
     logits, losses = np.zeros((len(tokens.labels), c), np.float32), np.zeros(len(tokens.labels), np.float32)
     on_device = devices.place(batches.to_device(tokens), mesh)
-    shapes = buckets(tokens.lengths, worth=0.05)
+    shapes = buckets(tokens.lengths, most=1 + min(5, len(tokens.labels) // 1024), worth=0.05)
     for n, rows in Plan.of_all(tokens, batch, shapes):
         answers = _run(network, on_device, rows, n, mesh)
         real = rows >= 0

@@ -22,7 +22,7 @@ from wave_jax.data.batches import Batch, TokenArrays
 from wave_jax.data.plan import Plan
 from wave_jax.errors import check_setting
 from wave_jax.networks.trace import Network
-from wave_jax.training import devices
+from wave_jax.training import devices, programs
 from wave_jax.training.config import TrainConfig
 from wave_jax.training.evaluate import evaluate
 from wave_jax.training.loss import Score
@@ -137,6 +137,7 @@ def fit(
     if not len(train.labels):
         raise ValueError("There are no texts to train on.")
     devices.check_batch(config.batch, mesh)
+    programs.keep()
     state = jax.tree.map(jnp.copy, start) if isinstance(start, TrainState) else init(start)
     course = _Course(train, config, valid, every, mesh, shard_tables)
     return _fit(devices.place(state, mesh, shard_tables), course)

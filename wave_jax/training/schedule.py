@@ -16,6 +16,8 @@ from wave_jax.training.config import TrainConfig
 
 __all__ = ["decay", "drop_tokens", "lengths", "of_a_step", "rate", "share_dropped"]
 
+_BATCHES_FOR_A_LENGTH = 32  # in an epoch, before one more length pays for its program
+
 
 def of_a_step(config: TrainConfig) -> TrainConfig:
     """Return the settings that one step is compiled for; runs that differ in others share it."""
@@ -95,7 +97,11 @@ def _dense(segments: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 
 def lengths(train: TokenArrays, config: TrainConfig) -> tuple[int, ...]:
-    """Choose the lengths to pad to: those of one epoch, and the longest text's; the same in every epoch."""
+    """Choose the lengths to pad to: those of one epoch, and the longest text's; the same in every epoch.
+
+    A length costs a program. Few batches are padded to few lengths: to one below 64 batches an epoch.
+    """
     some = drop_tokens(train, share_dropped(train, config), seed=0, epoch=0)
     longest = buckets(train.lengths, most=1)
-    return tuple(sorted({*buckets(some.lengths, most=config.lengths), *longest}))
+    most = min(config.lengths, max(1, len(train.labels) // config.batch // _BATCHES_FOR_A_LENGTH))
+    return longest if most == 1 else tuple(sorted({*buckets(some.lengths, most=most), *longest}))
