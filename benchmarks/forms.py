@@ -46,8 +46,8 @@ def polar_loss(network: Any, batch: Batch) -> jax.Array:
 
 def rows_gradient(network: Any, batch: Batch) -> Any:
     """Take the gradient as in training: the table's at the rows that the batch reads."""
-    small, ids = narrow(network, batch.ids)
-    return as_table(jax.grad(loss)(small, batch._replace(ids=ids)), batch.ids)
+    small, ids, rows = narrow(network, batch.ids, most=batch.ids.size)
+    return as_table(jax.grad(loss)(small, batch._replace(ids=ids)), rows)
 
 
 def forms(n: int = N) -> dict[str, Form]:

@@ -37,7 +37,9 @@ class LessLayer(WaveLayer):
         if config.less != "real part":
             del self.variant2
 
-    def __call__(self, w: Array, mask: Array, segments: Array | None, rows: tuple[int, ...] | None) -> Array:
+    def __call__(
+        self, w: Array, mask: Array, segments: Array | None, rows: tuple[int, ...] | None, table: Any = None
+    ) -> Array:
         less, combine = self.config.less, wave.COMBINE[self.config.combine]
         if less == "wave":
             return self.output(masked_mean(w, mask)[..., None, :])

@@ -192,6 +192,7 @@ def test_what_is_remembered_is_bounded_and_changes_nothing(monkeypatch):
     for _ in range(2):
         assert np.array_equal(tokenizer.encode(lines, 64).ids, expected.ids)
         assert len(tokenizer.words.known) <= 5
+        assert len(tokenizer.words._met.index.words) <= 5 + len(lines) + 90, "those of one block more"
     with ThreadPoolExecutor(4) as pool:
         for tokens in pool.map(lambda _: tokenizer.encode(lines, 64), range(16)):
             assert np.array_equal(tokens.ids, expected.ids)
@@ -199,8 +200,9 @@ def test_what_is_remembered_is_bounded_and_changes_nothing(monkeypatch):
 
 def test_long_words_are_not_kept():
     tokenizer = Tokenizer(UNCASED.vocabulary, UNCASED.rules)
-    tokenizer.encode(["a" * 41, "cats"], 9)
+    tokenizer.encode([f"{'a' * 41} cats", "cats"], 9)
     assert list(tokenizer.words.known) == ["cats"]
+    assert list(tokenizer.words._met.index.words) == [b"cats"]
 
 
 def test_unknown_whole_words_are_told_by_their_look():

@@ -12,7 +12,7 @@ from conftest import unchecked
 from flax import nnx
 from tiny import BATCH, TINY, build
 
-from wave_jax.networks.layers import count_parameters
+from wave_jax.networks.layers import Embedding, count_parameters
 from wave_jax.networks.trace import Trace
 from wave_jax.networks.wave_network import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig
 from wave_jax.runs.presets import SMALL
@@ -207,9 +207,24 @@ def test_several_layers_follow_equation_8():
     np.testing.assert_allclose(stages.h[0], w[0].mean(0), rtol=1e-5)
     single = build(replace(TINY, pool="mean"))
     stages = single.trace(IDS, MASK)
-    np.testing.assert_allclose(
-        stages.h[0], single.layers[0](stages.w, MASK, None, None)[0].mean(0), rtol=1e-5
-    )
+    output = single.layers[0](stages.w, MASK, None, None)
+    np.testing.assert_allclose(stages.h[0], output[0].mean(0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("positions", ["none", "sinusoidal", "learned"])
+def test_mapping_the_rows_of_a_narrowed_table_is_mapping_the_tokens(positions, layers):
+    config = replace(TINY, positions=positions, layers=layers, voice_width=3)
+    network, rows = build(config), jnp.unique(IDS)
+    small = jax.tree.map(lambda x: x, network)
+    small.embedding = Embedding(network.embedding[...][rows])
+    fewer = BATCH._replace(ids=jnp.searchsorted(rows, IDS))
+    value, slope = jax.jit(jax.value_and_grad(loss))(network, BATCH)
+    short, short_slope = jax.jit(jax.value_and_grad(loss))(small, fewer)
+    np.testing.assert_allclose(short, value, rtol=1e-6)
+    slope.embedding = Embedding(slope.embedding[...][rows])
+    for a, b in zip(jax.tree.leaves(short_slope), jax.tree.leaves(slope), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
 # law

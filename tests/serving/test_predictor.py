@@ -89,6 +89,15 @@ def test_a_text_has_the_same_answer_alone_and_among_others(answers, monkeypatch)
     np.testing.assert_allclose(answers.logits(TEXTS), alone, rtol=1e-5)
 
 
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_give_the_answers_of_one(threads, file, answers, monkeypatch):
+    monkeypatch.setattr(predictor, "_TEXTS", 2)
+    several, many = predictor.load(file, threads), [f"{text} {i}" for i in range(20) for text in TEXTS]
+    np.testing.assert_allclose(several.logits(many), answers.logits(many), rtol=1e-5, atol=1e-6)
+    assert several.predict(many) == answers.predict(many)
+    assert several.predict([]) == []
+
+
 def test_no_texts(answers):
     assert answers.predict([]) == []
     assert answers.logits([]).shape == (0, 3)
@@ -134,3 +143,8 @@ def test_no_jax_is_loaded(file):
 
 
 # --- bad input ----------------------------------------------------------------------------------------------
+
+
+def test_no_threads(file):
+    with pytest.raises(ValueError, match="threads must be at least 1"):
+        predictor.load(file, threads=0)

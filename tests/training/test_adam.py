@@ -14,11 +14,12 @@ from wave_jax.training import adam
 from wave_jax.training.loss import loss
 
 RATE, DECAY = 0.1, 0.03
+MOST = 12  # distinct tokens of a batch
 
 
 def rows_gradient(network, batch):
-    small, ids = adam.narrow(network, batch.ids)
-    return adam.as_table(jax.grad(loss)(small, batch._replace(ids=ids)), batch.ids)
+    small, ids, rows = adam.narrow(network, batch.ids, most=MOST)
+    return adam.as_table(jax.grad(loss)(small, batch._replace(ids=ids)), rows)
 
 
 @jax.jit
@@ -37,7 +38,7 @@ def plain(network, state, batch, transform):
 
 @pytest.mark.parametrize(("name", "v"), [("modulation", 20), ("Transformer", 20), ("modulation", 11)])
 def test_steps_are_those_of_adamw_on_the_whole_gradient(name, v):
-    """With 12 places in the batch, a table of 20 rows is narrowed and one of 11 is not."""
+    """A table of 20 rows is narrowed and one of 11 is not."""
     network = other = build(CONFIGS[name], v=v)
     transform = optax.adamw(RATE, weight_decay=DECAY)
     state, other_state = adam.init(network), transform.init(network)
@@ -63,19 +64,28 @@ def test_an_invalid_step_changes_no_bit():
         np.testing.assert_array_equal(a, b)
 
 
-def test_places_of_one_token_share_the_row_of_the_first():
-    network = build(CONFIGS["bag"])
-    small, ids = adam.narrow(network, jnp.array([[2, 5, 2], [5, 5, 1]]))
-    assert ids.tolist() == [[0, 1, 0], [1, 1, 5]]
-    np.testing.assert_array_equal(small.embedding[...], network.embedding[...][np.array([2, 5, 2, 5, 5, 1])])
+def test_tokens_share_the_row_of_their_first_place():
+    network, ids = build(CONFIGS["bag"]), jnp.array([[2, 5, 2], [5, 5, 1]])
+    small, renamed, rows = adam.narrow(network, ids, most=4)
+    assert renamed.tolist() == [[0, 1, 0], [1, 1, 2]]
+    assert rows.tolist() == [2, 5, 1, 11]
+    np.testing.assert_array_equal(small.embedding[...][:3], network.embedding[...][np.array([2, 5, 1])])
+    assert not small.embedding[...][3].any()
 
 
-def test_an_id_beyond_the_table_stays_nan():
+def test_a_table_that_is_small_already_stays():
+    network, ids = build(CONFIGS["bag"]), jnp.array([[2, 5]])
+    assert adam.narrow(network, ids, most=11) == (network, ids, None)
+    assert adam.as_table(network, None) is network
+
+
+@pytest.mark.parametrize(("token", "most"), [(11, 3), (7, 2)], ids=["beyond the table", "one too many"])
+def test_what_has_no_row_is_nan(token, most):
     network = build(CONFIGS["bag"])
-    small, ids = jax.jit(adam.narrow)(network, jnp.array([[2, 11], [10, 2]]))
+    small, ids, _ = jax.jit(adam.narrow, static_argnums=2)(network, jnp.array([[2, 10], [token, 2]]), most)
     rows = lookup(small.embedding, ids)
-    assert np.isnan(rows[0, 1]).all()
-    np.testing.assert_array_equal(rows[1], network.embedding[...][np.array([10, 2])])
+    assert np.isnan(rows[1, 0]).all()
+    np.testing.assert_array_equal(rows[0], network.embedding[...][np.array([2, 10])])
 
 
 def test_scaled_and_norm_count_the_rows():

@@ -8,9 +8,10 @@ import optax
 import pytest
 from tiny import TINY, build
 
-from wave_jax.data.batches import TokenArrays
+from wave_jax.data.batches import TokenArrays, gather
+from wave_jax.data.plan import Plan
 from wave_jax.training.config import TrainConfig
-from wave_jax.training.schedule import decay, drop_tokens, lengths, rate
+from wave_jax.training.schedule import decay, drop_tokens, lengths, most_distinct, rate
 
 
 def tokens(texts, segments=False):
@@ -75,6 +76,16 @@ def test_sentences_are_numbered_anew(ordered):
         numbers = kept.segments[a:b]
         assert set(numbers.tolist()) == set(range(numbers.max() + 1))
         assert not ordered or (np.diff(numbers.astype(int)) >= 0).all()
+
+
+def test_a_batch_has_room_for_a_tenth_more_distinct_tokens_than_the_first_epoch_needs():
+    train, config = tokens(texts=300), TrainConfig(batch=8)
+    most = most_distinct(train, config, (8,))
+    plan = Plan.of_epoch(train, 8, 0, 0, (8,))
+    found = [len({0, 2, *gather(train, row, 8).ids.ravel().tolist()}) for row in plan[0].rows]
+    assert set(most) == {8}
+    assert 1.1 * max(found) <= most[8] <= 1.1 * (max(found) + 2) + 64
+    assert most[8] % 64 == 0
 
 
 def test_lengths_to_pad_to_cover_every_text_of_every_epoch():

@@ -79,12 +79,14 @@ class Predict:
     """File with one text per line; - is standard input."""
     json: bool = False
     """Print JSON lines."""
+    threads: int = 2
+    """Blocks of texts that an exported file answers side by side."""
 
     def __call__(self) -> None:
         write = _json_line if self.json else _tab_separated
         source = sys.stdin.buffer if str(self.file) == "-" else self.file.open("rb")
         with source:
-            answers = _answers(self.run)
+            answers = _answers(self.run, self.threads)
             for texts in _lines(source.fileno()):
                 found = answers.predict_proba(texts)
                 best = found.argmax(axis=-1).tolist()
@@ -158,12 +160,12 @@ class Info:
 # --- texts in, answers out ----------------------------------------------------------------------------------
 
 
-def _answers(run: Path) -> Any:
+def _answers(run: Path, threads: int) -> Any:
     """Return what answers from a run folder or an exported file: it has `classes` and `predict_proba`."""
     if run.is_file():
         from wave_jax.serving import predictor
 
-        return predictor.load(run)
+        return predictor.load(run, threads)
     from wave_jax.runs.folder import RunFolder
     from wave_jax.serving.live import Answers
 

@@ -38,8 +38,8 @@ def clean(text: str) -> str:
     >>> clean(r"Wal-Mart#39;s next\month: &lt;b&gt;up&lt;/b&gt; 5 &amp;amp; rising<br />&lt;WMT.N&gt;")
     "Wal-Mart's next month:  up  5 & rising <WMT.N>"
     """
-    if not ("<" in text or "&" in text or "#" in text or "\\" in text):  # with which all debris begins
-        return text
+    if not ("<" in text or "&" in text or "#" in text):  # with which all debris but a backslash begins
+        return text.replace("\\", " ")
     return _DEBRIS.sub(_replacement, text)
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Int
 
 from wave_jax.data.batches import Batch, TokenArrays, gather
 
-__all__ = ["Block", "Plan", "buckets"]
+__all__ = ["Block", "Plan", "buckets", "distinct"]
 
 
 class Block(NamedTuple):
@@ -157,6 +157,23 @@ def buckets(
         if cut[ends[-1]] >= 0:
             ends.append(int(cut[ends[-1]]))
     return tuple(multiple * end for end in reversed(ends))
+
+
+def distinct(tokens: TokenArrays, rows: Int[np.ndarray, "steps b"]) -> int:
+    """Count the distinct tokens of the richest of these batches; padding and filler count as two.
+
+    >>> tokens = TokenArrays(np.array([2, 7, 3, 2, 7, 7, 3]), np.array([0, 3, 7]), np.array([1, 0]))
+    >>> distinct(tokens, np.array([[0, 1]]))
+    5
+    """
+    step, column = np.nonzero(rows >= 0)
+    texts, offsets = rows[step, column], np.asarray(tokens.offsets)
+    sizes = offsets[texts + 1] - offsets[texts]
+    places = np.repeat(offsets[texts] - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+    ids = np.asarray(tokens.ids)[places]
+    met = np.zeros((len(rows), int(ids.max(initial=0)) + 1), bool)
+    met[np.repeat(step, sizes), ids] = True
+    return int(met.sum(axis=1).max(initial=0)) + 2
 
 
 def _shuffled(count: int, *key: int) -> np.ndarray:

@@ -7,9 +7,10 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,16 @@ from wave_jax.data import pairs
 from wave_jax.data.appended import Appender
 from wave_jax.data.cleaning import clean_with_spans, sentences
 from wave_jax.data.tokenizer_json import dump_json, parse_json, parse_lines
-from wave_jax.data.tokens import Piece, Tokens, check_length, check_texts, with_ends
+from wave_jax.data.tokens import (
+    Piece,
+    Tokens,
+    check_length,
+    check_texts,
+    framed,
+    joined,
+    numbered,
+    with_ends,
+)
 from wave_jax.data.vocabulary import LOOKS, SPECIAL, Rules, train_vocabulary, train_words
 from wave_jax.data.words import Words, without_lone_surrogates
 from wave_jax.disk import write_whole
@@ -27,6 +37,7 @@ from wave_jax.disk import write_whole
 __all__ = ["Rules", "Tokenizer"]
 
 _NEEDED = SPECIAL[:4]
+_TOGETHER = 1024  # texts encoded at once: what is made on the way stays in the cache
 _VERSION = 1  # of cleaning and sentences: another version may make other ids of the same text
 
 _log = logging.getLogger(__name__)
@@ -61,7 +72,6 @@ class Tokenizer:
         self.pad_id, self.unk_id, self.cls_id, self.sep_id = (vocabulary[token] for token in _NEEDED)
         self._dtype = np.dtype(np.uint16 if self.v <= 2**16 else np.int32)
         self.words = Words(vocabulary, rules, self._dtype)
-        self._cls, self._sep = (self.words.token_bytes[token] for token in ("[CLS]", "[SEP]"))
         self.appended = Appender(vocabulary, rules, self.pairs, self._dtype)
 
     def __repr__(self) -> str:
@@ -153,7 +163,9 @@ class Tokenizer:
         >>> [piece.token for piece in tokenizer.explain("not good", 9)]
         ['[CLS]', 'not', 'good', '[SEP]', '[CLS] not']
         """
-        ids, offsets, _ = self._encode(texts, max_length, segments=False)
+        check_texts(texts)
+        check_length(max_length)
+        ids, offsets, _ = joined(self._words(some, max_length, segments=False) for some in _some(texts))
         return Tokenizer(
             self.vocabulary, self.rules, pairs.choose(ids, offsets, np.asarray(labels, np.int64), most)
         )
@@ -200,37 +212,32 @@ class Tokenizer:
 
         With `segments`, also the sentence of each token; [CLS] belongs to the first, [SEP] to the last.
         """
-        ids, offsets, numbers = words = self._encode(texts, max_length, segments)
+        check_texts(texts)
+        check_length(max_length)
+        return joined(self._whole(some, max_length, segments) for some in _some(texts))
+
+    def _whole(self, texts: Sequence[str], max_length: int, segments: bool) -> Tokens:
+        """Encode some texts, with what is appended to them."""
+        ids, offsets, numbers = words = self._words(texts, max_length, segments)
         for rows, of_text, first, _ in self.appended(words.ids, words.offsets):
             if words.segments is not None and numbers is not None:
                 numbers, _ = pairs.behind(numbers, offsets, words.segments[first], of_text)
             ids, offsets = pairs.behind(ids, offsets, rows, of_text)
         return Tokens(ids, offsets, numbers)
 
-    def _encode(self, texts: Sequence[str], max_length: int, segments: bool) -> Tokens:
-        """Encode the texts up to their [SEP]."""
-        check_texts(texts)
-        check_length(max_length)
-        room, rows, counts = max_length - 2, [], []
-        for text in texts:
-            row, sizes = self._row(text, segments)
-            rows += [self._cls, row[: room * self._dtype.itemsize], self._sep]
-            counts.append(with_ends(sizes, room))
-        ids = np.frombuffer(b"".join(rows), self._dtype)
-        offsets = np.zeros(len(texts) + 1, np.int64)
-        np.cumsum([sum(sizes) for sizes in counts], out=offsets[1:])
-        numbers = None
-        if segments:
-            numbers = np.array([k for sizes in counts for k in range(len(sizes))], np.uint16)
-            numbers = np.repeat(numbers, [size for sizes in counts for size in sizes])
-        return Tokens(ids, offsets, numbers)
-
-    def _row(self, text: str, segments: bool) -> tuple[bytes, list[int]]:
-        """Return a text's ids as bytes, and how many tokens each of its sentences has."""
-        text = self.rules.prepare(text)
-        parts = sentences(text) if segments else [text]
-        pieces = [self.words.ids(part) for part in parts]
-        return b"".join(pieces), [len(piece) // self._dtype.itemsize for piece in pieces if piece]
+    def _words(self, texts: Sequence[str], max_length: int, segments: bool) -> Tokens:
+        """Encode some texts up to their [SEP]."""
+        prepared = [self.rules.prepare(text) for text in texts]
+        if not segments:
+            return framed(*self.words.rows(prepared), max_length, self.cls_id, self.sep_id)
+        parts = [sentences(text) for text in prepared]
+        ids, offsets = self.words.rows([part for some in parts for part in some])
+        sizes = np.diff(offsets).tolist()
+        ends = np.cumsum([0, *map(len, parts)])
+        counts = [[n for n in sizes[a:b] if n] for a, b in pairwise(ends.tolist())]
+        return framed(ids, offsets[ends], max_length, self.cls_id, self.sep_id)._replace(
+            segments=numbered([with_ends(sizes, max_length - 2) for sizes in counts])
+        )
 
     def explain(self, text: str, max_length: int) -> list[Piece]:
         """List the tokens of one text, [CLS] and [SEP] included, each with its span in the text.
@@ -272,3 +279,9 @@ class Tokenizer:
         for row, (a, b) in enumerate(self.pairs, self.first_pair):
             tokens[row] = f"{tokens[a]} {tokens[b]}"
         return tokens
+
+
+def _some(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Cut many texts into blocks; no texts are one block."""
+    every = list(texts)
+    return (every[i : i + _TOGETHER] for i in range(0, max(1, len(every)), _TOGETHER))

@@ -1,10 +1,11 @@
 """Tokens of many texts as flat arrays, and of one text with their spans."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Piece", "Tokens", "check_length", "check_texts", "with_ends"]
+__all__ = ["Piece", "Tokens", "check_length", "check_texts", "framed", "joined", "numbered", "with_ends"]
 
 
 class Tokens(NamedTuple):
@@ -37,6 +38,51 @@ def check_length(max_length: int) -> None:
         raise ValueError(
             f"max_length must be 3 to 65,536 tokens, [CLS] and [SEP] included, got {max_length}."
         )
+
+
+def framed(ids: np.ndarray, offsets: np.ndarray, max_length: int, cls_id: int, sep_id: int) -> Tokens:
+    """Put each text's ids between [CLS] and [SEP], cut to `max_length` together.
+
+    Args:
+      ids: the words of all texts.
+      offsets: where each text begins.
+      max_length: tokens of a text that are kept.
+      cls_id: the token in front.
+      sep_id: the token behind.
+
+    >>> framed(np.array([7, 8, 9, 7], np.uint16), np.array([0, 3, 4]), 4, 2, 3).ids
+    array([2, 7, 8, 3, 2, 7, 3], dtype=uint16)
+    """
+    sizes, room = np.diff(offsets), max_length - 2
+    ends = np.concatenate([[0], np.cumsum(np.minimum(sizes, room) + 2)])
+    if sizes.max(initial=0) > room:
+        ids = ids[np.arange(len(ids)) - np.repeat(offsets[:-1], sizes) < room]
+    whole, inside = np.empty(ends[-1], ids.dtype), np.ones(ends[-1], bool)
+    whole[ends[:-1]], whole[ends[1:] - 1] = cls_id, sep_id
+    inside[ends[:-1]], inside[ends[1:] - 1] = False, False
+    whole[inside] = ids
+    return Tokens(whole, ends)
+
+
+def joined(blocks: Iterable[Tokens]) -> Tokens:
+    """Join blocks of texts, at least one, to one."""
+    every = list(blocks)
+    ids, segments = [block.ids for block in every], [block.segments for block in every]
+    sizes = np.concatenate([np.diff(block.offsets) for block in every])
+    numbers = np.concatenate([number for number in segments if number is not None] or [np.zeros(0)])
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    return Tokens(np.concatenate(ids), offsets, None if segments[0] is None else numbers)
+
+
+def numbered(counts: Iterable[list[int]]) -> np.ndarray:
+    """Number the sentences of each text, given how many tokens each has.
+
+    >>> numbered([[2, 1], [3]])
+    array([0, 0, 1, 0, 0, 0], dtype=uint16)
+    """
+    flat = [(k, size) for sizes in counts for k, size in enumerate(sizes)]
+    numbers, sizes = np.array(flat, np.int64).reshape(-1, 2).T
+    return np.repeat(numbers, sizes).astype(np.uint16)
 
 
 def with_ends(sizes: list[int], room: int) -> list[int]:

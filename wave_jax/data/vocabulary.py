@@ -8,6 +8,7 @@ import numpy as np
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers, trainers
 
+from wave_jax.data import blocks
 from wave_jax.data.cleaning import clean
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LOOKS = ("[UNK-A]", "[UNK-1]")  # unknown words that begin with a capital, and with a digit
 _WORDS = re.compile("[A-Za-z0-9]+|[^A-Za-z0-9 ]")  # what BERT takes for words, in ASCII
+_TOGETHER = 1024  # texts counted at once
 STEM = (5, 4, 3)  # letters of the beginnings of words that may have rows; ## follows them
 
 
@@ -118,13 +120,19 @@ def train_words(texts: list[str], rules: Rules, v: int, min_frequency: int, stem
 
 
 def _count_words(texts: list[str], rules: Rules) -> Counter[str]:
+    """Count the words of plain texts by the block, those of odd texts by Hugging Face's rules."""
     normalizer, splitter = rules.normalizer(), pre_tokenizers.BertPreTokenizer()
-    counts = Counter[str]()
-    for text in texts:
-        if is_plain(text):
-            counts.update(plain_words(text, rules.lowercase))
-        else:
-            counts.update(word for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
+    index, total, counts = blocks.Index(), np.zeros(0, np.int64), Counter[str]()
+    for i in range(0, len(texts), _TOGETHER):
+        some = texts[i : i + _TOGETHER]
+        block, odd = blocks.cut(some, rules.lowercase)
+        numbers = index(block)
+        known, total = total, np.bincount(numbers, minlength=len(index.words))
+        total[: len(known)] += known
+        for k in odd:
+            found = splitter.pre_tokenize_str(normalizer.normalize_str(some[k]))
+            counts.update(word for word, _ in found)
+    counts.update({word.decode(): int(n) for word, n in zip(index.words, total, strict=True)})
     return counts
 
 

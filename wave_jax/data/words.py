@@ -1,15 +1,18 @@
-"""From a piece of text to the ids of its words, each distinct word tokenized once."""
+"""From texts to the ids of their words, each distinct word tokenized once."""
 
+import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from threading import Lock
 
 import numpy as np
 
+from wave_jax.data import blocks, pairs
 from wave_jax.data.vocabulary import Rules, beginnings, is_plain, model, plain_words
 
 __all__ = ["Words", "without_lone_surrogates"]
 
-_KEPT_WORDS, _KEPT_LENGTH = 2**18, 40  # what is remembered between calls: at most about 60 MB
+_KEPT_WORDS = 2**18  # what is remembered between calls: at most about 60 MB
 _LONE = re.compile("[\ud800-\udfff]")
 
 
@@ -33,7 +36,21 @@ class Words:
         self.rules = rules
         self.token_bytes = {token: dtype.type(row).tobytes() for token, row in vocabulary.items()}
         self.known = _Known(self._tokenize)
+        self._met, self._dtype = _Met(self._of_plain, dtype), dtype
         self._rust = model(vocabulary, rules)
+
+    def rows(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ids of many texts, one behind the other, and where each text begins."""
+        block, odd = blocks.cut(texts, self._in_lower_case)
+        if len(self._met.index.words) > _KEPT_WORDS:
+            self._met = _Met(self._of_plain, self._dtype)
+        ids, counts = self._met(block)
+        words = np.concatenate([[0], np.cumsum(counts)])  # the ids of fewer words than these
+        offsets = words[np.searchsorted(block.text, np.arange(len(texts) + 1))]
+        if not len(odd):
+            return ids, offsets
+        more = [np.frombuffer(self.ids(texts[i]), self._dtype) for i in map(int, odd)]
+        return pairs.behind(ids, offsets, np.concatenate(more), np.repeat(odd, [len(row) for row in more]))
 
     def ids(self, text: str) -> bytes:
         """Return the ids of a text as bytes."""
@@ -59,17 +76,28 @@ class Words:
             if " " not in text:
                 return [text]
             return [part for word in text.split(" ") for part in self._cut(word)]
-        return plain_words(text, self.rules.lowercase and not self.rules.looks)
+        return plain_words(text, self._in_lower_case)
+
+    @property
+    def _in_lower_case(self) -> bool:
+        """Whether words are lower case before they are looked up: a look hangs on the capital."""
+        return self.rules.lowercase and not self.rules.looks
 
     def _tokenize(self, word: str) -> bytes:
         """Return the ids of a word that was not met before."""
         if not is_plain(word):
             return b"".join(self.token_bytes[token] for token, _ in self.pieces(word))
+        return self._of_plain(word)
+
+    def _of_plain(self, word: str) -> bytes:
+        """Return the ids of a plain word."""
         normal = word.lower() if self.rules.lowercase else word
         if not self.rules.looks:
             return self._word_piece(normal)
-        has_row = len(word) <= self.rules.max_input_chars_per_word and normal in self.token_bytes
-        return self.token_bytes[normal if has_row else self._unknown(word, normal)]
+        row = self.token_bytes.get(normal)
+        if row is None or len(word) > self.rules.max_input_chars_per_word:
+            return self.token_bytes[self._unknown(word, normal)]
+        return row
 
     def _unknown(self, word: str, normal: str) -> str:
         """Return the token of a word without a row: its longest stem that has one, or what it looks like."""
@@ -106,6 +134,37 @@ class _Known(dict[str, bytes]):
         ids = self.ask(word)
         if len(self) >= _KEPT_WORDS:
             self.clear()
-        if len(word) <= _KEPT_LENGTH:
+        if len(word) <= blocks.LONGEST:
             self[word] = ids
         return ids
+
+
+class _Met:
+    """The ids of the words met so far, side by side by their numbers in an index."""
+
+    def __init__(self, ask: Callable[[str], bytes], dtype: np.dtype):
+        self.index = blocks.Index()
+        self._ask, self._lock = ask, Lock()
+        self._ids, self._ends = np.zeros(0, dtype), np.zeros(1, np.int64)
+
+    def __call__(self, block: blocks.Block) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ids of a block's words, and how many each word has."""
+        numbers = self.index(block)
+        with self._lock:
+            self._learn()
+            ids, ends = self._ids, self._ends
+        counts = ends[1:] - ends[:-1]
+        if len(ids) == len(counts):  # every word has one
+            return ids.take(numbers), np.ones(len(numbers), np.int64)
+        counts = counts.take(numbers)
+        first = ends.take(numbers) - (np.cumsum(counts) - counts)
+        return ids.take(np.repeat(first, counts) + np.arange(counts.sum())), counts
+
+    def _learn(self) -> None:
+        """Ask for the ids of words that the index has met since the last time."""
+        new = [*itertools.islice(self.index.words, len(self._ends) - 1, None)]
+        if new:
+            rows = [self._ask(word.decode()) for word in new]
+            sizes = np.array([len(row) for row in rows]) // self._ids.itemsize
+            self._ids = np.concatenate([self._ids, np.frombuffer(b"".join(rows), self._ids.dtype)])
+            self._ends = np.concatenate([self._ends, self._ends[-1] + np.cumsum(sizes)])

@@ -23,6 +23,7 @@ __all__ = [
     "fold",
     "learned_positions",
     "lookup",
+    "places",
     "sinusoidal",
 ]
 
@@ -78,6 +79,18 @@ class Linear(nnx.Linear):
         rows, matrix, bias = self.promote_dtype((rows, self.matrix, self.bias[...]), dtype=self.dtype)
         return (rows @ matrix + bias).reshape(shape)
 
+    def of_sum(
+        self, words: Embedding, ids: Int[Array, "*batch n"], places: Float[Array, "n in"] | None
+    ) -> Float[Array, "*batch n out"]:
+        """Map the sum of a token's row and its place: (words·matrix)[ids] + (places·matrix + bias).
+
+        Each row of the table is multiplied once, however many tokens read it.
+        """
+        if places is None:
+            return lookup(Embedding(self(words[...])), ids)
+        table, matrix = self.promote_dtype((words[...], self.matrix), dtype=self.dtype)
+        return lookup(Embedding(table @ matrix), ids) + self(places)
+
 
 class ParameterCount(NamedTuple):
     total: int
@@ -131,11 +144,22 @@ def embed(
       kind: "sinusoidal" for fixed positions; ignored if there is a table.
       ids: the tokens.
     """
-    w = lookup(words, ids)
-    n, d = w.shape[-2:]
+    w, p = lookup(words, ids), places(positions, kind, ids.shape[-1], words.shape[-1])
+    return w if p is None else w + p.astype(w.dtype)
+
+
+def places(positions: Embedding | None, kind: str, n: int, d: int) -> Float[Array, "n d"] | None:
+    """Return what is added to the first n tokens to mark their positions; None if nothing is.
+
+    Args:
+      positions: the table of learned positions, if there is one.
+      kind: "sinusoidal" for fixed positions; ignored if there is a table.
+      n: number of tokens.
+      d: width of a token.
+    """
     if positions is not None:
-        return w + learned_positions(positions, n, "max_length")
-    return w + sinusoidal(n, d).astype(w.dtype) if kind == "sinusoidal" else w
+        return learned_positions(positions, n, "max_length")
+    return jnp.asarray(sinusoidal(n, d)) if kind == "sinusoidal" else None
 
 
 def learned_positions(table: Embedding, n: int, setting: str) -> Float[Array, "n d"]:

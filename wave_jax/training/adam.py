@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from wave_jax.networks.layers import Embedding, lookup
+from wave_jax.networks.layers import Embedding
 
 __all__ = ["Rows", "adam", "as_table", "init", "narrow", "norm", "scaled"]
 
@@ -21,37 +21,49 @@ _B1, _B2, _EPS = 0.9, 0.999, 1e-8
 
 
 class Rows(NamedTuple):
-    """The gradient of a table: `values` at the rows `ids`, 0 elsewhere. A row may be named again with 0."""
+    """The gradient of a table: `values` at the rows `ids`, 0 elsewhere. An id beyond the table is none."""
 
-    ids: Array  # (places,)
-    values: Array  # (places, d)
+    ids: Array  # (rows,)
+    values: Array  # (rows, d)
 
 
-def narrow(network: Any, ids: Int[Array, "*batch n"]) -> tuple[Any, Int[Array, "*batch n"]]:
-    """Shrink the embedding table to the rows that `ids` read, one per position, and rename the ids.
+def narrow(
+    network: Any, ids: Int[Array, "*batch n"], most: int
+) -> tuple[Any, Int[Array, "*batch n"], Int[Array, " most"] | None]:
+    """Shrink the embedding table to the distinct rows that `ids` read, and rename the ids.
 
-    Positions with the same token share the row of the first of them, so their gradients arrive there as a
-    sum, and the other positions' rows get none. If there are more positions than rows, the network stays as
-    it is.
+    Returns the network, the new ids, and the old id of each row; a row too many has one beyond the table. If
+    the table has no more than `most` rows, everything stays as it is, and there are no old ids. Tokens beyond
+    the `most`-th distinct one, and ids beyond the table, are beyond the small one too, where `lookup` makes
+    them NaN.
+
+    Args:
+      network: the network.
+      ids: tokens of a batch.
+      most: rows of the small table.
     """
-    if ids.size > network.embedding.shape[0]:
-        return network, ids
     table, places = network.embedding, jnp.arange(ids.size, dtype=jnp.int32)
     v = table.shape[0]
-    first = jnp.full(v, ids.size, jnp.int32).at[ids.reshape(-1)].min(places, mode="drop")
-    # An id beyond the table is beyond the small one too, where `lookup` makes it NaN.
-    of_place = first.at[ids].get(mode="fill", fill_value=ids.size)
+    if most >= v:
+        return network, ids, None
+    flat = ids.reshape(-1)
+    first = jnp.full(v, ids.size, jnp.int32).at[flat].min(places, mode="drop")
+    of_place = first.at[flat].get(mode="fill", fill_value=ids.size)  # where its token is met first
+    is_first = of_place == places
+    number = jnp.cumsum(is_first, dtype=jnp.int32) - 1
+    rows = jnp.full(most, v, ids.dtype).at[jnp.where(is_first, number, most)].set(flat, mode="drop")
     small = jax.tree.map(lambda x: x, network)
-    small.embedding = Embedding(lookup(table, ids.reshape(-1)))
-    return small, of_place
+    small.embedding = Embedding(table[...].at[rows].get(mode="fill", fill_value=0))
+    renamed = number.at[of_place].get(mode="fill", fill_value=most)
+    return small, renamed.reshape(ids.shape), rows
 
 
-def as_table(gradient: Any, ids: Int[Array, "*batch n"]) -> Any:
+def as_table(gradient: Any, rows: Int[Array, " most"] | None) -> Any:
     """Turn the gradient of a narrowed network into that of the whole one, with the table's part as `Rows`."""
-    if gradient.embedding.shape[0] != ids.size:  # a table of fewer rows, and not narrowed
+    if rows is None:
         return gradient
     gradient = jax.tree.map(lambda x: x, gradient)
-    gradient.embedding = Embedding(Rows(ids.reshape(-1), gradient.embedding[...]))
+    gradient.embedding = Embedding(Rows(rows, gradient.embedding[...]))
     return gradient
 
 

@@ -10,6 +10,7 @@ to `fit` goes on bit for bit as the run that was not interrupted, from the middl
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import jax
@@ -19,14 +20,14 @@ from jax.sharding import Mesh
 
 from wave_jax.data import batches
 from wave_jax.data.batches import Batch, TokenArrays
-from wave_jax.data.plan import Plan
+from wave_jax.data.plan import Plan, distinct
 from wave_jax.errors import check_setting
 from wave_jax.networks.trace import Network
 from wave_jax.training import devices, programs
 from wave_jax.training.config import TrainConfig
 from wave_jax.training.evaluate import evaluate
 from wave_jax.training.loss import Score
-from wave_jax.training.schedule import drop_tokens, lengths, of_a_step, rate, share_dropped
+from wave_jax.training.schedule import drop_tokens, lengths, most_distinct, of_a_step, rate, share_dropped
 from wave_jax.training.step import (
     NOTHING,
     TOGETHER,
@@ -97,9 +98,24 @@ class _Course:
         """Number of steps of the whole run."""
         return self.config.steps_for(len(self.train.labels))
 
-    def program(self, n: int) -> Program:
-        """Return the constants of the program for texts padded to n tokens."""
-        return Program(n, of_a_step(self.config), self.mesh, self.shard_tables)
+    @cached_property
+    def shapes(self) -> tuple[int, ...]:
+        """The lengths that texts are padded to."""
+        return lengths(self.train, self.config)
+
+    @cached_property
+    def most(self) -> dict[int, int]:
+        """Room for the distinct tokens of a batch, by its length."""
+        return most_distinct(self.train, self.config, self.shapes)
+
+    def program(self, n: int, tokens: TokenArrays, rows: np.ndarray) -> Program:
+        """Return the constants of the program for these batches of texts padded to n tokens.
+
+        Devices that share a batch map its tokens, each its own: all of them would map all distinct ones.
+        """
+        room = self.most.get(n, 0) if self.mesh is None else 0
+        fits = room > 0 and distinct(tokens, rows) <= room
+        return Program(n, of_a_step(self.config), self.mesh, self.shard_tables, room if fits else None)
 
     def work(self, rows: np.ndarray, done: int) -> Work:
         """Return these batches as work for a program, with the rates that follow `done` steps."""
@@ -146,12 +162,11 @@ def fit(
 def _fit(state: TrainState, course: _Course) -> Iterator[tuple[TrainState, Record]]:
     """Yield what `fit` does, epoch by epoch."""
     config, train, per_epoch = course.config, course.train, course.per_epoch
-    shapes = lengths(train, config)
     for epoch in range(int(state.step) // per_epoch, -(-course.steps // per_epoch)):
         if config.patience is not None and int(state.stale) >= config.patience:
             return
         tokens = drop_tokens(train, share_dropped(train, config), config.seed, epoch)
-        plan = Plan.of_epoch(tokens, config.batch, config.seed, epoch, shapes, TOGETHER)
+        plan = Plan.of_epoch(tokens, config.batch, config.seed, epoch, course.shapes, TOGETHER)
         for now, record in _epoch(state, course, epoch, tokens, plan):
             state = now
             yield state, record
@@ -166,7 +181,9 @@ def _epoch(
     on_device = devices.place(batches.to_device(tokens, room=len(course.train.ids)), course.mesh)
     sums, clock = NOTHING, time.perf_counter()
     for n, rows in plan.after(done - begun).pieces(done, end, course.every, TOGETHER):
-        state, sums = train_block(state, sums, on_device, course.work(rows, done), course.program(n))
+        state, sums = train_block(
+            state, sums, on_device, course.work(rows, done), course.program(n, tokens, rows)
+        )
         done += len(rows)
         if done % course.every and done < end:
             continue

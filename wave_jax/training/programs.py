@@ -92,7 +92,8 @@ def folder() -> Path | None:
 def keep() -> None:
     """Keep compiled programs in `folder` from now on, unless the user has given JAX a folder of its own."""
     path = folder()
-    if path is None or jax.config.jax_compilation_cache_dir is not None:
+    given = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
+    if path is None or given is not None:
         return
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -111,7 +112,7 @@ def _install(programs: Programs) -> None:
     """Make JAX use these programs."""
     from jax._src import compilation_cache  # a cache of one's own has no public door; a test watches this one
 
-    def file_cache(path: str) -> tuple[Any, str]:
+    def file_cache(path: str) -> Any:
         return (programs, path) if path == str(programs.path) else jaxs_own(path)
 
     jaxs_own = compilation_cache.get_file_cache

@@ -1,5 +1,6 @@
 """What the settings do along a run: to the rate, the weights, and the tokens of each epoch."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -9,12 +10,12 @@ from flax import nnx
 from jaxtyping import Array
 
 from wave_jax.data.batches import TokenArrays
-from wave_jax.data.plan import buckets
+from wave_jax.data.plan import Plan, buckets, distinct
 from wave_jax.networks.layers import Embedding
 from wave_jax.networks.trace import Network
 from wave_jax.training.config import TrainConfig
 
-__all__ = ["decay", "drop_tokens", "lengths", "of_a_step", "rate", "share_dropped"]
+__all__ = ["decay", "drop_tokens", "lengths", "most_distinct", "of_a_step", "rate", "share_dropped"]
 
 _BATCHES_FOR_A_LENGTH = 32  # in an epoch, before one more length pays for its program
 
@@ -105,3 +106,16 @@ def lengths(train: TokenArrays, config: TrainConfig) -> tuple[int, ...]:
     longest = buckets(train.lengths, most=1)
     most = min(config.lengths, max(1, len(train.labels) // config.batch // _BATCHES_FOR_A_LENGTH))
     return longest if most == 1 else tuple(sorted({*buckets(some.lengths, most=most), *longest}))
+
+
+def most_distinct(train: TokenArrays, config: TrainConfig, shapes: Sequence[int]) -> dict[int, int]:
+    """Return for each padded length how many distinct tokens a batch is to have room for.
+
+    That is as many as a batch of the first epoch has, and a tenth more; so it depends on the texts and the
+    settings alone.
+    """
+    tokens = drop_tokens(train, share_dropped(train, config), config.seed, epoch=0)
+    most: dict[int, int] = {}
+    for n, rows in Plan.of_epoch(tokens, config.batch, config.seed, 0, shapes, together=16):
+        most[n] = max(most.get(n, 0), distinct(tokens, rows))
+    return {n: -(-count * 11 // 640) * 64 for n, count in most.items()}

@@ -57,6 +57,8 @@ class Program(NamedTuple):
     """Settings of a step alone (`schedule.of_a_step`), so that runs over seeds and rates share it."""
     mesh: Mesh | None = None
     shard_tables: bool = False
+    rows: int | None = None
+    """Upper bound on the distinct tokens of a batch; its number of positions for None."""
 
 
 class Work(NamedTuple):
@@ -171,7 +173,8 @@ def gradient(state: TrainState, batch: Batch, seed: Any, program: Program) -> tu
     config, mesh = program.config, program.mesh
 
     # All devices decide alike which row is read by whom; only then are the texts sharded.
-    small, ids = devices.constrain(adam.narrow(state.network, batch.ids), mesh)
+    most = min(program.rows or batch.ids.size, batch.ids.size)
+    small, ids, rows = devices.constrain(adam.narrow(state.network, batch.ids, most), mesh)
     texts = devices.shard(batch._replace(ids=ids), mesh)
 
     def loss(network: Network) -> tuple[Array, Score]:
@@ -180,7 +183,7 @@ def gradient(state: TrainState, batch: Batch, seed: Any, program: Program) -> tu
         return result.mean_loss, result
 
     slope, result = jax.grad(loss, has_aux=True)(small)
-    return adam.as_table(devices.constrain(slope, mesh), batch.ids), result
+    return adam.as_table(devices.constrain(slope, mesh), rows), result
 
 
 def _computing_in(network: Network, dtype: str) -> Network:
