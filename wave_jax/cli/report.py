@@ -14,7 +14,7 @@ from wave_jax.disk import write_whole
 from wave_jax.runs import run
 from wave_jax.runs.folder import RunFolder
 from wave_jax.serving import export
-from wave_jax.study import explain, plot_style, plots
+from wave_jax.study import explain
 from wave_jax.training.evaluate import Evaluation
 from wave_jax.training.loop import Record
 
@@ -196,6 +196,8 @@ def write(folder: RunFolder, metrics: Mapping[str, Any]) -> None:
         "validation": [[float(record.valid.accuracy) for record in validated if record.valid is not None]],
     }
     steps = np.array([record.step for record in validated])
+    from wave_jax.study import plot_style, plots  # Matplotlib is slow to load, and other commands need none
+
     figure = plots.bands(steps, {name: np.array(values) for name, values in accuracies.items()})
     write_whole(folder.path / "accuracy.png", plot_style.png(figure))
     write_whole(folder.path / "report.md", _page(folder, metrics, validated).encode())

@@ -37,11 +37,13 @@ def choose(
     [[2, 7], [2, 8]]
     """
     keys, texts = _keys(ids, offsets)
-    order = np.lexsort((texts, keys))
+    order = np.argsort(keys, kind="stable")  # the texts of a pair stay in rising order
     keys, texts = keys[order], texts[order]
-    once = np.ones(len(keys), bool)  # a pair counts once in a text
-    once[1:] = (keys[1:] != keys[:-1]) | (texts[1:] != texts[:-1])
-    keys, pair = np.unique(keys[once], return_inverse=True)
+    first = np.ones(len(keys), bool)
+    first[1:] = keys[1:] != keys[:-1]
+    once = first.copy()  # a pair counts once in a text
+    once[1:] |= texts[1:] != texts[:-1]
+    keys, pair = keys[first], (np.cumsum(first) - 1)[once]
     known = (of_text := labels[texts[once]]) >= 0
     c = int(labels.max(initial=0)) + 1
     present = np.bincount(pair[known] * c + of_text[known], minlength=len(keys) * c).reshape(-1, c)

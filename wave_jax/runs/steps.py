@@ -20,7 +20,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
-from orbax.checkpoint import v1 as ocp
 
 from wave_jax.disk import sealed, unsealed, write_whole
 from wave_jax.errors import CheckpointError, first_few, one_line
@@ -127,7 +126,7 @@ def write(folder: Path, step: int, arrays: Mapping[str, Any], note: Note) -> Wri
     try:
         if jax.process_index() == 0:
             beside.mkdir()
-        response = ocp.save_async(str(beside.absolute() / _ARRAYS), dict(arrays))
+        response = _orbax().save_async(str(beside.absolute() / _ARRAYS), dict(arrays))
     except BaseException as error:
         _WRITING.release()
         if not isinstance(error, Exception):
@@ -178,6 +177,7 @@ def load(folder: Path, step: int, like: Mapping[str, Any]) -> dict[str, jax.Arra
         raise CheckpointError(
             f"{where} is damaged: {first_few(changed)} changed since it was written, or cannot be read."
         )
+    ocp = _orbax()
     context = ocp.Context()
     context.pytree.loading.partial_load = True
     try:
@@ -247,3 +247,10 @@ def clean(folder: Path) -> None:
     for entry in folder.glob("*"):
         if _UNFINISHED.fullmatch(entry.name):
             shutil.rmtree(entry, ignore_errors=True)
+
+
+def _orbax() -> Any:
+    """Import Orbax, which takes half a second: where a step is read or written, and nowhere else."""
+    from orbax.checkpoint import v1
+
+    return v1
