@@ -29,6 +29,7 @@ class Appender:
         self._stems = (
             _stems(vocabulary, self.first_pair) if rules.looks else np.zeros((0, len(STEM)), np.int32)
         )
+        self._counts = (self._stems >= 0).sum(axis=1)
         self._pairs, self._has_pairs = PairIndex(pairs), len(pairs) > 0
         self._dtype = dtype
 
@@ -42,16 +43,18 @@ class Appender:
 
         Every word may have stems, every two neighbours may make a pair.
         """
-        stems = (max_length - 2) * (self._stems >= 0).sum(1).max(initial=0)
+        stems = (max_length - 2) * self._counts.max(initial=0)
         return max_length + int(stems) + (max_length - 1 if self._has_pairs else 0)
 
     def _stems_in(self, ids: np.ndarray, offsets: np.ndarray) -> Appended:
         if not len(self._stems):
             return Appended(*np.zeros((4, 0), np.int64))
-        stems = self._stems[ids]
-        positions, k = np.nonzero(stems >= 0)
-        texts = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[positions]
-        return Appended(stems[positions, k].astype(self._dtype), texts, positions, positions)
+        counts = self._counts.take(ids)
+        positions = np.repeat(np.arange(len(ids)), counts)
+        within = np.arange(len(positions)) - np.repeat(np.cumsum(counts) - counts, counts)
+        stems = self._stems[ids.take(positions), within].astype(self._dtype)
+        texts = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)).take(positions)
+        return Appended(stems, texts, positions, positions)
 
     def _pairs_in(self, ids: np.ndarray, offsets: np.ndarray) -> Appended:
         rows, texts, first = self._pairs(ids, offsets)
@@ -59,9 +62,12 @@ class Appender:
 
 
 def _stems(vocabulary: dict[str, int], rows: int) -> np.ndarray:
-    """Return the rows of each token's stems, (rows, 3), -1 for none; (0, 3) if no token has any."""
+    """Return the rows of each token's stems, (rows, 3), the longest first and -1 behind the last.
+
+    If no token has any, there are no rows.
+    """
     stems = np.full((rows, len(STEM)), -1, np.int32)
     for token, row in vocabulary.items():
-        for k, stem in enumerate(beginnings(token)):
-            stems[row, k] = vocabulary.get(stem, -1)
+        found = [vocabulary[stem] for stem in beginnings(token) if stem in vocabulary]
+        stems[row, : len(found)] = found
     return stems if (stems >= 0).any() else stems[:0]

@@ -20,7 +20,7 @@ _KIND[[ord(char) for char in " \t\n\r"]] = _SPACE
 _KIND[[code for code in range(128) if chr(code).isalnum()]] = _LETTER
 
 _KEY = 16  # letters that a key holds: two numbers of 64 bits
-_BITS = 18  # of a slot's number
+_BITS = 19  # of a slot's number
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)
 # The letters of a word of each length, of the 16 that begin where it does.
 _OWN = np.tril(np.full((_KEY + 1, _KEY), 255, np.uint8), -1).view(np.uint64)
@@ -84,8 +84,8 @@ class Index:
 
     def __init__(self):
         self.words: dict[bytes, int] = {}
-        self._numbers = np.full(2**_BITS, -1, np.int32)
-        self._keys = np.zeros((2, 2**_BITS), np.uint64)
+        self._numbers = np.full(2**_BITS, -1, np.int32)  # of slots
+        self._keys = np.zeros((2, 2**_BITS), np.uint64)  # of numbers; that of -1, the last, stays empty
         self._lock = Lock()
 
     def __call__(self, block: Block) -> np.ndarray:
@@ -95,8 +95,9 @@ class Index:
         key = (letters.view(np.uint64) & _OWN.take(np.minimum(length, _KEY), axis=0)).T
         mixed = key[0] * _FACTORS[0] ^ key[1] * _FACTORS[1]
         slot = ((mixed ^ mixed >> np.uint64(32)) * _FACTORS[0] >> np.uint64(64 - _BITS)).astype(np.int64)
-        known = (self._keys[0].take(slot) == key[0]) & (self._keys[1].take(slot) == key[1])
-        numbers = np.where(known & (length <= _KEY), self._numbers.take(slot), -1)
+        numbers = self._numbers.take(slot)
+        known = (self._keys[0].take(numbers) == key[0]) & (self._keys[1].take(numbers) == key[1])
+        numbers[~known | (length > _KEY)] = -1
         missing = np.flatnonzero(numbers < 0)
         if len(missing):
             with self._lock:
@@ -109,7 +110,7 @@ class Index:
         number = self.words.get(word)
         if number is None:
             number = self.words[word] = len(self.words)
-            if len(word) <= _KEY and self._numbers[slot[i]] < 0:
-                self._keys[:, slot[i]] = key[:, i]
+            if len(word) <= _KEY and number < 2**_BITS - 1 and self._numbers[slot[i]] < 0:
+                self._keys[:, number] = key[:, i]
                 self._numbers[slot[i]] = number  # last: a thread that reads now sees none, or all of it
         return number

@@ -2,6 +2,7 @@
 
 import html
 import re
+from functools import lru_cache
 from itertools import pairwise
 
 __all__ = ["clean", "clean_with_spans", "sentences"]
@@ -29,7 +30,12 @@ _SENTENCE = re.compile(
 
 def _replacement(match: re.Match[str]) -> str:
     entity = match[1] or match[2]
-    return html.unescape("&" + entity) if entity else " "
+    return _character(entity) if entity else " "
+
+
+@lru_cache(1024)
+def _character(entity: str) -> str:
+    return html.unescape("&" + entity)
 
 
 def clean(text: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 __all__ = ["PairIndex", "behind", "choose"]
 
 _BITS = 32  # of a key, for each of its two ids
-_SLOT_BITS, _ODD = 20, np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing: a megabyte of flags
+_SLOT_BITS, _ODD = 18, np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing: a megabyte of numbers
 
 
 def choose(
@@ -97,7 +97,8 @@ def behind(
 class PairIndex:
     """An index of pairs (p, 2): where they occur in texts.
 
-    Most neighbours are not a pair, which a flag per hash shows at once; the rest is searched for.
+    Each slot of a hash knows one pair. Most neighbours find an empty slot; only where pairs share a slot, and
+    it knows another one, is there a search.
 
     >>> ids, offsets = np.array([2, 5, 6, 3, 2, 7, 8, 3]), np.array([0, 4, 8])
     >>> [found.tolist() for found in PairIndex(np.array([[7, 8], [5, 6]]))(ids, offsets)]
@@ -105,21 +106,27 @@ class PairIndex:
     """
 
     def __init__(self, pairs: np.ndarray):
-        keys = _key(pairs[:, 0], pairs[:, 1])
-        self._order = np.argsort(keys, kind="stable")
-        self._keys = keys[self._order]
-        self._flags = np.zeros(2**_SLOT_BITS, bool)
-        self._flags[_slots(keys)] = True
+        self._keys = _key(pairs[:, 0], pairs[:, 1])
+        self._order = np.argsort(self._keys, kind="stable")
+        slots = _slots(self._keys)
+        self._numbers = np.full(2**_SLOT_BITS, -1, np.int32)
+        self._numbers[slots] = np.arange(len(pairs))
+        self._shared = np.bincount(slots, minlength=1) > 1
 
     def __call__(self, ids: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Find each pair: which one, in which text, and the position of its first token in `ids`."""
-        keys, texts = _keys(ids, offsets)
-        places = np.flatnonzero(_within(len(ids), offsets))
-        maybe = np.flatnonzero(self._flags[_slots(keys)])
-        at = np.searchsorted(self._keys, keys[maybe], side="right") - 1
-        hit = self._keys[at] == keys[maybe]
-        found = maybe[hit]
-        return self._order[at[hit]], texts[found], places[found]
+        keys = _key(ids[:-1], ids[1:])
+        slots = _slots(keys)
+        numbers = self._numbers.take(slots)
+        places = np.flatnonzero(numbers >= 0)
+        texts = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[places]
+        places, texts = (x[places + 1 < offsets[texts + 1]] for x in (places, texts))
+        numbers = numbers[places]
+        other = np.flatnonzero((self._keys[numbers] != keys[places]) & self._shared[slots[places]])
+        at = np.searchsorted(self._keys, keys[places[other]], "right", sorter=self._order)
+        numbers[other] = self._order[at - 1]
+        hit = self._keys[numbers] == keys[places]
+        return numbers[hit], texts[hit], places[hit]
 
 
 def _keys(ids, offsets):

@@ -8,7 +8,7 @@ from threading import Lock
 import numpy as np
 
 from wave_jax.data import blocks, pairs
-from wave_jax.data.vocabulary import Rules, beginnings, is_plain, model, plain_words
+from wave_jax.data.vocabulary import STEM, Rules, is_plain, model, plain_words
 
 __all__ = ["Words", "without_lone_surrogates"]
 
@@ -101,9 +101,10 @@ class Words:
 
     def _unknown(self, word: str, normal: str) -> str:
         """Return the token of a word without a row: its longest stem that has one, or what it looks like."""
-        for stem in beginnings(normal):
-            if stem in self.token_bytes:
-                return stem
+        if normal.isalpha():
+            for k in STEM:
+                if len(normal) > k and (stem := f"{normal[:k]}##") in self.token_bytes:
+                    return stem
         return "[UNK-A]" if word[:1].isupper() else "[UNK-1]" if word[:1].isdigit() else "[UNK]"
 
     def _word_piece(self, word: str) -> bytes:
