@@ -6,7 +6,7 @@ FOLDER holds train.csv and test.csv (see docs/datasets.md). Trains SMALL for two
 every dtype; accuracy and changed answers are those on the validation split. Each file is measured in
 processes that load no JAX: `start` is one that imports, loads, answers one text and ends, the median of
 seven. The test texts are tokenized and answered by a predictor just loaded, which meets every word for the
-first time, and then by the same again; medians of five. Writes benchmarks/results/predictor.md.
+first time, and then by the same again; two threads meet them for the first time. Medians of five. Writes benchmarks/results/predictor.md.
 """
 
 import json
@@ -52,6 +52,7 @@ def measure(file: str, folder: str) -> dict[str, float]:
             seconds.setdefault(f"answering, {when}", []).append(answering)
         for when, network in (("first", predictor.load(file)), ("again", answers)):
             seconds.setdefault(f"both, {when}", []).append(clocked(network.predict, texts)[1])
+        seconds.setdefault("two threads", []).append(clocked(predictor.load(file, 2).predict, texts)[1])
     assert "jax" not in sys.modules
     return {name: len(texts) / statistics.median(values) for name, values in seconds.items()}
 
