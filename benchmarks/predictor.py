@@ -6,7 +6,8 @@ FOLDER holds train.csv and test.csv (see docs/datasets.md). Trains SMALL for two
 every dtype; accuracy and changed answers are those on the validation split. Each file is measured in
 processes that load no JAX: `start` is one that imports, loads, answers one text and ends, the median of
 seven. The test texts are tokenized and answered by a predictor just loaded, which meets every word for the
-first time, and then by the same again; two threads meet them for the first time. Medians of five. Writes benchmarks/results/predictor.md.
+first time, and then by the same again; two threads meet them for the first time. Medians of five. Writes
+benchmarks/results/predictor.md.
 """
 
 import json
