@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.report import write
 from wave_jax.data import batches, datasets
-from wave_jax.data.plan import Plan
+from wave_jax.data.plan import Plan, distinct
 from wave_jax.runs import presets, run
 from wave_jax.training import schedule
 from wave_jax.training.loop import fit
@@ -49,12 +49,16 @@ def steps_alone(prepared: run.Prepared) -> float:
     """Return the seconds that the steps of an epoch take by themselves."""
     config, train = prepared.settings.training, prepared.train
     tokens = schedule.drop_tokens(train, schedule.share_dropped(train, config), config.seed, 1)
-    plan = Plan.of_epoch(tokens, config.batch, config.seed, 1, schedule.lengths(train, config), TOGETHER)
+    shapes = schedule.lengths(train, config)
+    room = schedule.most_distinct(train, config, shapes)
+    plan = Plan.of_epoch(tokens, config.batch, config.seed, 1, shapes, TOGETHER)
     on_device, constants = batches.to_device(tokens, room=len(train.ids)), schedule.of_a_step(config)
     state, rates, seconds = init(prepared.network), np.full(TOGETHER, config.rate, np.float32), 0.0
     for n, rows in plan:
+        fits = distinct(tokens, rows) <= room.get(n, 0)
+        program = Program(n, constants, rows=room[n] if fits else None)
         work, start = Work.of(rows, rates, config.seed), time.perf_counter()
-        state, _ = jax.block_until_ready(train_block(state, NOTHING, on_device, work, Program(n, constants)))
+        state, _ = jax.block_until_ready(train_block(state, NOTHING, on_device, work, program))
         seconds += time.perf_counter() - start
     return seconds
 

@@ -77,6 +77,14 @@ class NonFinite(FloatingPointError):
         return NonFinite, (self.state, self.step, self.names)
 
 
+class _Piece(NamedTuple):
+    """Some steps of one length, ready for the device."""
+
+    steps: int
+    work: Work
+    program: Program
+
+
 @dataclass(frozen=True, eq=False)
 class _Course:
     """What stays the same along a run."""
@@ -117,10 +125,24 @@ class _Course:
         fits = room > 0 and distinct(tokens, rows) <= room
         return Program(n, of_a_step(self.config), self.mesh, self.shard_tables, room if fits else None)
 
-    def work(self, rows: np.ndarray, done: int) -> Work:
-        """Return these batches as work for a program, with the rates that follow `done` steps."""
-        rates = rate(self.config, done + np.arange(TOGETHER), self.steps)
-        return Work.of(rows, rates, self.config.seed)
+    @cached_property
+    def rates(self) -> np.ndarray:
+        """The learning rate of every step of the run, and of a few behind its end."""
+        return np.asarray(rate(self.config, np.arange(self.steps + TOGETHER), self.steps))
+
+    def prepared(self, plan: Plan, tokens: TokenArrays, start: int, end: int) -> Iterator[_Piece]:
+        """Yield the steps of a plan from `start` to `end`, as much at a time as a program takes.
+
+        Args:
+          plan: the batches.
+          tokens: the texts.
+          start: steps done at the beginning of the plan.
+          end: step of the run to stop at.
+        """
+        for n, rows in plan.pieces(start, end, self.every, TOGETHER):
+            work = Work.of(rows, self.rates[start : start + TOGETHER], self.config.seed)
+            yield _Piece(len(rows), work, self.program(n, tokens, rows))
+            start += len(rows)
 
 
 def fit(
@@ -180,11 +202,12 @@ def _epoch(
     end = min(course.steps, begun + course.per_epoch)
     on_device = devices.place(batches.to_device(tokens, room=len(course.train.ids)), course.mesh)
     sums, clock = NOTHING, time.perf_counter()
-    for n, rows in plan.after(done - begun).pieces(done, end, course.every, TOGETHER):
-        state, sums = train_block(
-            state, sums, on_device, course.work(rows, done), course.program(n, tokens, rows)
-        )
-        done += len(rows)
+    pieces = course.prepared(plan.after(done - begun), tokens, done, end)
+    piece = next(pieces, None)
+    while piece is not None:
+        state, sums = train_block(state, sums, on_device, piece.work, piece.program)
+        done += piece.steps
+        piece = next(pieces, None)  # made while the device works
         if done % course.every and done < end:
             continue
         total = jax.device_get(sums)
@@ -206,7 +229,7 @@ def _record(total: Sums, done: int, epoch: int, course: _Course, seconds: float)
         epoch=epoch + 1,
         loss=float(total.score.mean_loss),
         accuracy=float(total.score.accuracy),
-        rate=float(rate(course.config, done - 1, course.steps)),
+        rate=float(course.rates[done - 1]),
         gradient_norm=float(total.norm / total.steps),
         texts_per_second=float(total.score.count) / seconds,
     )
