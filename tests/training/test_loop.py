@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 from tiny import TINY, build
@@ -22,6 +23,7 @@ from wave_jax.networks.wave_network import WaveConfig
 from wave_jax.runs.presets import SMALL
 from wave_jax.training.config import TrainConfig
 from wave_jax.training.loop import NonFinite, fit
+from wave_jax.training.loss import loss as cross_entropy
 from wave_jax.training.schedule import lengths
 from wave_jax.training.step import TOGETHER, TrainState, train_block
 
@@ -203,3 +205,53 @@ def test_the_planted_corpus_is_learnt():
     assert float(state.best) > majority + 0.15
     assert isinstance(state, TrainState)
     assert record.valid.count == 200
+
+
+# --- an optimizer and a loss of one's own -------------------------------------------------------------------
+
+PLAIN = build(TINY, v=V)
+SIMPLE = TrainConfig(epochs=2, batch=4, rate=1e-2, seed=5)
+OPTIMIZER = optax.adam(1e-2)
+
+
+def assert_close(one, other):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_optaxs_adam_and_the_cross_entropy_given_by_hand_train_as_ours():
+    ours, records = run(PLAIN, SIMPLE, valid=TOKENS)
+    theirs, others = run(PLAIN, SIMPLE, valid=TOKENS, optimizer=OPTIMIZER, loss=cross_entropy)
+    assert_close(theirs.network, ours.network)
+    np.testing.assert_allclose([r.loss for r in others], [r.loss for r in records], rtol=1e-4)
+    np.testing.assert_allclose([r.accuracy for r in others], [r.accuracy for r in records])
+    assert [r.rate for r in others] == [0] * len(others)
+    assert_close(run(PLAIN, SIMPLE, optimizer=OPTIMIZER)[0].network, ours.network)
+    assert_close(run(PLAIN, SIMPLE, loss=cross_entropy)[0].network, ours.network)
+
+
+def test_with_an_optimizer_and_a_loss_resumed_is_uninterrupted():
+    own = {"optimizer": OPTIMIZER, "loss": cross_entropy}
+    whole, _ = run(PLAIN, SIMPLE, every=3, **own)
+    half, _ = run(PLAIN, SIMPLE, every=3, until=6, **own)
+    assert_same_bits(run(half, SIMPLE, every=3, **own)[0], whole)
+
+
+def test_an_optimizer_can_leave_the_embedding_alone():
+    def labels(network):  # a function, for optax would call a network that it is given
+        named = jax.tree_util.tree_map_with_path(lambda path, _: "embedding" in str(path[0]), network)
+        return jax.tree.map(lambda frozen: "frozen" if frozen else "trained", named)
+
+    optimizer = optax.partition({"frozen": optax.set_to_zero(), "trained": OPTIMIZER}, labels)
+    state, _ = run(PLAIN, SIMPLE, optimizer=optimizer)
+    np.testing.assert_array_equal(state.network.embedding[...], PLAIN.embedding[...])
+    assert not np.array_equal(state.network.classifier.kernel[...], PLAIN.classifier.kernel[...])
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_the_state_is_from_before():
+    def loss(network, batch):
+        return cross_entropy(network, batch) / jnp.where(batch.ids.size > 0, 0.0, 1.0)
+
+    with pytest.raises(NonFinite, match="Step 1 met NaN or infinite numbers") as caught:
+        run(PLAIN, SIMPLE, optimizer=OPTIMIZER, loss=loss)
+    assert_same_bits(caught.value.state.network, PLAIN)

@@ -8,7 +8,7 @@ to `fit` goes on bit for bit as the run that was not interrupted, from the middl
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -16,7 +16,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import Mesh
+from jaxtyping import Array
 
 from wave_jax.data import batches
 from wave_jax.data.batches import Batch, TokenArrays
@@ -54,7 +56,7 @@ class Record(NamedTuple):
     """Mean over texts, label smoothing and dropout included."""
     accuracy: float
     rate: float
-    """Learning rate of the last step."""
+    """Learning rate of the last step; 0 with an optimizer of one's own."""
     gradient_norm: float
     """Norm over all parameters, before clipping; mean over steps."""
     texts_per_second: float
@@ -95,6 +97,8 @@ class _Course:
     every: int
     mesh: Mesh | None
     shard_tables: bool
+    optimizer: optax.GradientTransformation | None = None
+    loss: Callable[[Network, Batch], Array] | None = None
 
     @property
     def per_epoch(self) -> int:
@@ -123,7 +127,9 @@ class _Course:
         """
         room = self.most.get(n, 0) if self.mesh is None else 0
         fits = room > 0 and distinct(tokens, rows) <= room
-        return Program(n, of_a_step(self.config), self.mesh, self.shard_tables, room if fits else None)
+        rows_of = room if fits else None
+        settings = of_a_step(self.config)
+        return Program(n, settings, self.mesh, self.shard_tables, rows_of, self.optimizer, self.loss)
 
     @cached_property
     def rates(self) -> np.ndarray:
@@ -154,11 +160,17 @@ def fit(
     every: int = TOGETHER,
     mesh: Mesh | None = None,
     shard_tables: bool = False,
+    optimizer: optax.GradientTransformation | None = None,
+    loss: Callable[[Network, Batch], Array] | None = None,
 ) -> Iterator[tuple[TrainState, Record]]:
     """Train a network, or go on from a state, and yield the state with a record every few steps.
 
     The state is valid until the next turn of the loop, which uses it up: save it or copy it there. What is
     given is copied first. Raises `NonFinite` if a loss or gradient is NaN or infinite.
+
+    An optimizer or a loss of your own is slower: each step makes the gradient of the whole table. With an
+    optimizer the rate and weight decay of the settings are not used, and a record's rate is 0. With a loss
+    there is neither label smoothing nor dropout.
 
     Args:
       start: a network, or the state of a run that goes on.
@@ -168,6 +180,9 @@ def fit(
       every: steps from record to record; there is one at the end of each epoch too.
       mesh: devices that each batch is sharded over (`devices.data_mesh`).
       shard_tables: whether each device holds only its rows of the embedding tables.
+      optimizer: any optimizer of Optax in place of Adam.
+      loss: any loss of (network, batch) in place of the cross entropy; texts of label -1 are filler, and are
+        to count nothing.
     """
     check_setting("every", every, every >= 1, "at least 1")
     if config.patience is not None and valid is None:
@@ -176,8 +191,8 @@ def fit(
         raise ValueError("There are no texts to train on.")
     devices.check_batch(config.batch, mesh)
     programs.keep()
-    state = jax.tree.map(jnp.copy, start) if isinstance(start, TrainState) else init(start)
-    course = _Course(train, config, valid, every, mesh, shard_tables)
+    state = jax.tree.map(jnp.copy, start) if isinstance(start, TrainState) else init(start, optimizer)
+    course = _Course(train, config, valid, every, mesh, shard_tables, optimizer, loss)
     return _fit(devices.place(state, mesh, shard_tables), course)
 
 
@@ -229,7 +244,7 @@ def _record(total: Sums, done: int, epoch: int, course: _Course, seconds: float)
         epoch=epoch + 1,
         loss=float(total.score.mean_loss),
         accuracy=float(total.score.accuracy),
-        rate=float(course.rates[done - 1]),
+        rate=float(course.rates[done - 1]) if course.optimizer is None else 0.0,
         gradient_norm=float(total.norm / total.steps),
         texts_per_second=float(total.score.count) / seconds,
     )
@@ -249,7 +264,7 @@ def _validated(state: TrainState, score: Score, mesh: Mesh | None) -> TrainState
 def _non_finite(state: TrainState, batch: Batch, course: _Course) -> NonFinite:
     """Return the error for this batch, with the names of the parameters whose gradient is not finite."""
     batch = devices.place(batch, course.mesh)
-    program = Program(batch.ids.shape[1], course.config, course.mesh)
+    program = Program(batch.ids.shape[1], course.config, course.mesh, False, None, None, course.loss)
     slope, _ = jax.jit(gradient, static_argnums=3)(state, batch, course.config.seed, program)
     named, _ = jax.tree_util.tree_flatten_with_path(slope)
     names = [

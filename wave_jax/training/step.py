@@ -1,11 +1,13 @@
 """One training step and many: the state, the gradient of the loss, Adam, and the compiled loop."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
@@ -59,6 +61,10 @@ class Program(NamedTuple):
     shard_tables: bool = False
     rows: int | None = None
     """Upper bound on the distinct tokens of a batch; its number of positions for None."""
+    optimizer: optax.GradientTransformation | None = None
+    """An optimizer in place of Adam; it sees the gradient of the whole table."""
+    loss: Callable[[Network, Batch], Array] | None = None
+    """A loss in place of the cross entropy."""
 
 
 class Work(NamedTuple):
@@ -93,10 +99,11 @@ class Sums(NamedTuple):
 NOTHING = Sums(Score(np.float32(0), np.int32(0), np.int32(0)), np.float32(0), np.int32(0), np.bool_(True))
 
 
-def init(network: Network) -> TrainState:
+def init(network: Network, optimizer: optax.GradientTransformation | None = None) -> TrainState:
     """Return the state before the first step. The arrays are copied: training leaves the network alone."""
     network = jax.tree.map(jnp.copy, network)
-    return TrainState(jnp.int32(0), network, adam.init(network), jnp.float32(-1), jnp.int32(0))
+    moments = adam.init(network) if optimizer is None else optimizer.init(network)  # pyright: ignore[reportArgumentType]
+    return TrainState(jnp.int32(0), network, moments, jnp.float32(-1), jnp.int32(0))
 
 
 @partial(jax.jit, static_argnames=("config", "steps"), donate_argnums=0)
@@ -153,11 +160,24 @@ def _advance(
     valid = going & jnp.isfinite(score.loss) & jnp.isfinite(norm)
     if program.config.clip is not None:
         slope = adam.scaled(slope, jnp.minimum(1.0, program.config.clip / norm))
-    network, moments = adam.adam(
-        state.network, slope, state.optimizer, rate, decay(state.network, program.config), valid
-    )
+    if program.optimizer is None:
+        network, moments = adam.adam(
+            state.network, slope, state.optimizer, rate, decay(state.network, program.config), valid
+        )
+    else:
+        network, moments = _updated(program.optimizer, slope, state, valid)
     state = state._replace(step=state.step + valid, network=network, optimizer=moments)
     return state, score, norm
+
+
+def _updated(
+    optimizer: optax.GradientTransformation, slope: Any, state: TrainState, valid: Array
+) -> tuple[Any, Any]:
+    """Return the network and the optimizer's state after an update by Optax; as they were, unless valid."""
+    before: Any = state.network, state.optimizer
+    updates, moments = optimizer.update(slope, state.optimizer, before[0])
+    after = optax.apply_updates(before[0], updates), moments
+    return jax.tree.map(lambda a, b: jnp.where(valid, a, b), after, before)
 
 
 def gradient(state: TrainState, batch: Batch, seed: Any, program: Program) -> tuple[Network, Score]:
@@ -169,11 +189,14 @@ def gradient(state: TrainState, batch: Batch, seed: Any, program: Program) -> tu
       seed: seed of dropout.
       program: what the code is compiled for.
     """
-    key = jax.random.fold_in(jax.random.key(seed), state.step)
     config, mesh = program.config, program.mesh
+    if program.loss is not None:
+        return _of_own_loss(state.network, devices.shard(batch, mesh), program)
+    key = jax.random.fold_in(jax.random.key(seed), state.step)
 
     # All devices decide alike which row is read by whom; only then are the texts sharded.
-    most = min(program.rows or batch.ids.size, batch.ids.size)
+    v, positions = state.network.embedding.shape[0], batch.ids.size
+    most = min(program.rows or positions, positions) if program.optimizer is None else v
     small, ids, rows = devices.constrain(adam.narrow(state.network, batch.ids, most), mesh)
     texts = devices.shard(batch._replace(ids=ids), mesh)
 
@@ -184,6 +207,19 @@ def gradient(state: TrainState, batch: Batch, seed: Any, program: Program) -> tu
 
     slope, result = jax.grad(loss, has_aux=True)(small)
     return adam.as_table(devices.constrain(slope, mesh), rows), result
+
+
+def _of_own_loss(network: Network, batch: Batch, program: Program) -> tuple[Network, Score]:
+    """Return the gradient of a loss of (network, batch) as a whole, and the score with that loss."""
+    own = program.loss
+    assert own is not None
+
+    def loss(network: Network) -> tuple[Array, Score]:
+        network = _computing_in(network, program.config.dtype)
+        return own(network, batch), score(network, batch)
+
+    (value, result), slope = jax.value_and_grad(loss, has_aux=True)(network)
+    return devices.constrain(slope, program.mesh), result._replace(loss=value * result.count)
 
 
 def _computing_in(network: Network, dtype: str) -> Network:
