@@ -79,7 +79,7 @@ class Predict:
     """File with one text per line; - is standard input."""
     json: bool = False
     """Print JSON lines."""
-    threads: int = 2
+    threads: int = 1
     """Blocks of texts that an exported file answers side by side."""
 
     def __call__(self) -> None:
