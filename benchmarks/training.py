@@ -1,6 +1,6 @@
 """A training step at the papers' size on real texts: as printed, with every token mapped, and as `fit` does.
 
-    python -m benchmarks.training FOLDER           (five minutes on 2 cores for AG News)
+    python -m benchmarks.training FOLDER           (one minute on 2 cores for AG News)
 
 FOLDER holds train.csv (see docs/datasets.md). d = 768, modulation, batches of 64 of the most frequent padded
 length; forward, backward and Adam. `As printed` computes G and α of every token and updates by `optax.adam`.

@@ -190,14 +190,14 @@ def _percent(share: float) -> str:
 
 def write(folder: RunFolder, metrics: Mapping[str, Any]) -> None:
     """Write report.md, and its figure, of a finished run."""
+    from wave_jax.study import plot_style, plots  # Matplotlib is slow to load, and other commands need none
+
     validated = [record for record in folder.records() if record.valid is not None]
     accuracies = {
         "training": [[record.accuracy for record in validated]],
         "validation": [[float(record.valid.accuracy) for record in validated if record.valid is not None]],
     }
     steps = np.array([record.step for record in validated])
-    from wave_jax.study import plot_style, plots  # Matplotlib is slow to load, and other commands need none
-
     figure = plots.bands(steps, {name: np.array(values) for name, values in accuracies.items()})
     write_whole(folder.path / "accuracy.png", plot_style.png(figure))
     write_whole(folder.path / "report.md", _page(folder, metrics, validated).encode())

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from wave_jax.data.pairs import PairIndex
+from wave_jax.data.tokens import numbers_within
 from wave_jax.data.vocabulary import STEM, Rules, beginnings
 
 __all__ = ["Appended", "Appender"]
@@ -51,8 +52,7 @@ class Appender:
             return Appended(*np.zeros((4, 0), np.int64))
         counts = self._counts.take(ids)
         positions = np.repeat(np.arange(len(ids)), counts)
-        within = np.arange(len(positions)) - np.repeat(np.cumsum(counts) - counts, counts)
-        stems = self._stems[ids.take(positions), within].astype(self._dtype)
+        stems = self._stems[ids.take(positions), numbers_within(counts)].astype(self._dtype)
         texts = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)).take(positions)
         return Appended(stems, texts, positions, positions)
 

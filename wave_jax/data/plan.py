@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Int
 
 from wave_jax.data.batches import Batch, TokenArrays, gather
+from wave_jax.data.tokens import numbers_within
 
 __all__ = ["Block", "Plan", "buckets", "distinct"]
 
@@ -169,7 +170,7 @@ def distinct(tokens: TokenArrays, rows: Int[np.ndarray, "steps b"]) -> int:
     step, column = np.nonzero(rows >= 0)
     texts, offsets = rows[step, column], np.asarray(tokens.offsets)
     sizes = offsets[texts + 1] - offsets[texts]
-    places = np.repeat(offsets[texts] - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+    places = np.repeat(offsets[texts], sizes) + numbers_within(sizes)
     ids = np.asarray(tokens.ids)[places]
     met = np.zeros((len(rows), int(ids.max(initial=0)) + 1), bool)
     met[np.repeat(step, sizes), ids] = True

@@ -5,7 +5,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Piece", "Tokens", "check_length", "check_texts", "framed", "joined", "numbered", "with_ends"]
+__all__ = [
+    "Piece",
+    "Tokens",
+    "check_length",
+    "check_texts",
+    "framed",
+    "joined",
+    "numbered",
+    "numbers_within",
+    "with_ends",
+]
 
 
 class Tokens(NamedTuple):
@@ -56,7 +66,7 @@ def framed(ids: np.ndarray, offsets: np.ndarray, max_length: int, cls_id: int, s
     sizes, room = np.diff(offsets), max_length - 2
     ends = np.concatenate([[0], np.cumsum(np.minimum(sizes, room) + 2)])
     if sizes.max(initial=0) > room:
-        ids = ids[np.arange(len(ids)) - np.repeat(offsets[:-1], sizes) < room]
+        ids = ids[numbers_within(sizes) < room]
     whole, inside = np.empty(ends[-1], ids.dtype), np.ones(ends[-1], bool)
     whole[ends[:-1]], whole[ends[1:] - 1] = cls_id, sep_id
     inside[ends[:-1]], inside[ends[1:] - 1] = False, False
@@ -72,6 +82,15 @@ def joined(blocks: Iterable[Tokens]) -> Tokens:
     numbers = np.concatenate([number for number in segments if number is not None] or [np.zeros(0)])
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     return Tokens(np.concatenate(ids), offsets, None if segments[0] is None else numbers)
+
+
+def numbers_within(counts: np.ndarray) -> np.ndarray:
+    """Number the members of each group from 0, given how many each has.
+
+    >>> numbers_within(np.array([2, 0, 3])).tolist()
+    [0, 1, 0, 1, 2]
+    """
+    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 def numbered(counts: Iterable[list[int]]) -> np.ndarray:

@@ -8,6 +8,7 @@ from threading import Lock
 import numpy as np
 
 from wave_jax.data import blocks, pairs
+from wave_jax.data.tokens import numbers_within
 from wave_jax.data.vocabulary import STEM, Rules, is_plain, model, plain_words
 
 __all__ = ["Words", "without_lone_surrogates"]
@@ -158,8 +159,7 @@ class _Met:
         if len(ids) == len(counts):  # every word has one
             return ids.take(numbers), np.ones(len(numbers), np.int64)
         counts = counts.take(numbers)
-        first = ends.take(numbers) - (np.cumsum(counts) - counts)
-        return ids.take(np.repeat(first, counts) + np.arange(counts.sum())), counts
+        return ids.take(np.repeat(ends.take(numbers), counts) + numbers_within(counts)), counts
 
     def _learn(self) -> None:
         """Ask for the ids of words that the index has met since the last time."""
