@@ -33,8 +33,8 @@ class Everything:
 
     data: tuple[str, ...] = ()
     """Folders of texts, each with train.csv and test.csv; without one, the planted corpus."""
-    weights: str | None = None
-    """Folder of a BERT, with its tokenizer: without one, what needs it is left out."""
+    weights: tuple[str, ...] = ()
+    """Folders of BERTs, each with its tokenizer: without one, what needs it is left out."""
     networks: Networks | None = None
     """Whose size and settings: the papers' or SMALL's, else each experiment's own."""
 

@@ -1,11 +1,13 @@
 """How good is a Wave Network, beside what it is measured against?
 
-    python -m experiments accuracy --data FOLDER FOLDER ... [--weights BERT] [--networks small]
+    python -m experiments accuracy --data FOLDER FOLDER ... [--weights BERT BERT ...] [--networks small]
 
 P1 tables 1 and 2, at the papers' size and settings, or all at SMALL's. On 2 cores a step of the papers' Wave
 Network takes half a second, one of the Transformer 3 and of BERT base about 20: on 60,000 texts, 4 epochs and
-5 seeds, 3 hours for each Wave Network. `--weights` is the folder of a BERT: it is fine-tuned, and its words
-are given to a Transformer. `--models` and `--seeds` do less. A stopped run goes on where it was.
+5 seeds, 3 hours for each Wave Network; on a GPU all take minutes. `--weights` are folders of BERTs: each is
+fine-tuned, and its words given to a Transformer. `--grid` also trains Transformer and BERTs with care, over
+rates and warm-ups, the best by validation. `--models` and `--seeds` do less. A stopped run goes on where it
+was.
 
 The network is that of the epoch with the best validation accuracy, at SMALL's size that of the last epoch,
 and the test split is read once, for it. Every model is compared with modulation of the same seed, on the same
@@ -33,11 +35,11 @@ PAPER = {  # P1 table 2; the Transformer of table 1 is given BERT's words
     "ag_news": {
         "interference": 90.91,
         "modulation": 91.66,
-        "Transformer, given words": 71.68,
-        "BERT": 94.64,
+        "Transformer on words of bert-base-uncased": 71.68,
+        "bert-base-uncased": 94.64,
     },
-    "imdb": {"interference": 87.00, "modulation": 87.02, "BERT": 93.94},
-    "dbpedia14": {"interference": 97.93, "modulation": 98.05, "BERT": 99.28},
+    "imdb": {"interference": 87.00, "modulation": 87.02, "bert-base-uncased": 93.94},
+    "dbpedia14": {"interference": 97.93, "modulation": 98.05, "bert-base-uncased": 99.28},
 }
 ABOUT = """\
 Test accuracy in per cent of the network kept (at SMALL's size the last): mean, standard deviation and 95 %
@@ -54,8 +56,8 @@ thus two seeds or more, and p < 0.05."""
 class Config:
     data: tuple[str, ...] = ()
     """Folders of texts, each with train.csv and test.csv; without one, the planted corpus."""
-    weights: str | None = None
-    """Folder of a BERT, with its tokenizer: without one, what needs it is left out."""
+    weights: tuple[str, ...] = ()
+    """Folders of BERTs, each with its tokenizer: without one, what needs it is left out."""
     networks: contenders.Networks = "paper"
     """Whose size and settings: the papers' or SMALL's."""
     models: tuple[str, ...] = ()
@@ -65,13 +67,13 @@ class Config:
     epochs: int | None = None
     """Another number of epochs than that of the settings."""
     grid: bool = False
-    """Also train the Transformer over `contenders.GRID` of rates and warm-ups; the best has three seeds."""
+    """Also train Transformer and BERTs over `contenders.RATES`; the best by validation has three seeds."""
     size: int | None = None
     """Planted training texts."""
 
 
 PRESETS = {"full": Config(), "smoke": Config(networks="small", seeds=2, epochs=1, size=60)}
-FEWER = 3  # seeds at most of a Transformer or BERT
+Rows = Sequence[dict[str, Any]]
 
 
 def main(config: Config, out: Path) -> None:
@@ -81,7 +83,10 @@ def main(config: Config, out: Path) -> None:
     loaded = corpora.load(config.data, models["modulation"].valid, config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
     keys = [
-        key_of(*run, config) for run in product(loaded, range(config.seeds), models) if is_wanted(*run[1:])
+        key_of(dataset, seed, name, config)
+        for dataset, seed in product(loaded, range(config.seeds))
+        for name, preset in models.items()
+        if seed < contenders.fewer(name, preset, config.seeds)
     ]
 
     def judged(keys: Sequence[grid.Key]) -> list[dict[str, Any]]:
@@ -89,12 +94,9 @@ def main(config: Config, out: Path) -> None:
         return [{**key, **cell} for key, cell in zip(keys, found, strict=True)]
 
     rows = judged(keys)
-    for dataset in loaded if config.grid else ():
-        tried = judged([key_of(dataset, 0, name, config) for name in contenders.GRID])
-        best = max(tried, key=lambda row: row["valid_accuracy"])["model"]
-        rows += tried + judged(
-            [key_of(dataset, seed, best, config) for seed in range(1, min(config.seeds, FEWER))]
-        )
+    for dataset, (name, preset) in product(loaded, models.items()) if config.grid else ():
+        tried = judged([key_of(dataset, 0, each, config) for each in contenders.grid(name, preset)])
+        rows += tried + judged([key_of(dataset, *more, config) for more in more_of_best(tried, config.seeds)])
     parts: dict[str, Any] = {
         "What is measured": ABOUT,
         "Test accuracy, %": accuracy_table(rows),
@@ -114,9 +116,13 @@ def main(config: Config, out: Path) -> None:
     page.write(out, "The Wave Network beside its baselines", parts, {"runs": shown})
 
 
-def is_wanted(seed: int, model: str) -> bool:
-    """Return whether a model has a run of this seed: what costs more has fewer."""
-    return seed < FEWER or model in ("modulation", "interference", "bag") or "no positions" in model
+def more_of_best(tried: Rows, seeds: int) -> list[tuple[int, str]]:
+    """Return the other seeds that the best by validation is trained with, each with its name."""
+    if not tried:
+        return []
+    best = max(tried, key=lambda row: row["valid_accuracy"])
+    count = contenders.fewer(best["model"], best["preset"], seeds)
+    return [(seed, best["model"]) for seed in range(1, count)]
 
 
 def key_of(dataset: Dataset, seed: int, model: str, config: Config) -> dict[str, Any]:
@@ -148,8 +154,6 @@ def judge(dataset: Dataset, key: grid.Key) -> dict[str, Any]:
 
 
 # --- tables -------------------------------------------------------------------------------------------------
-
-Rows = Sequence[dict[str, Any]]
 
 
 def groups(rows: Rows) -> dict[tuple[str, str], Rows]:

@@ -1,6 +1,6 @@
 """How fast does a Wave Network learn, in batches, beside the Transformer and BERT?
 
-    python -m experiments convergence --data FOLDER FOLDER ... [--weights BERT] [--networks small]
+    python -m experiments convergence --data FOLDER FOLDER ... [--weights BERT ...] [--networks small]
 
 P2's study of convergence: test accuracy after every 10 of the first 500 batches, of 64 texts (BERT: 32). Here
 alone the test split is read more than once: it is drawn, and nothing is chosen by it. The same on validation
@@ -39,8 +39,8 @@ best that any of the models reaches on this data; none where it does not."""
 class Config:
     data: tuple[str, ...] = ()
     """Folders of texts, each with train.csv and test.csv; without one, the planted corpus."""
-    weights: str | None = None
-    """Folder of a BERT, with its tokenizer: without one, what needs it is left out."""
+    weights: tuple[str, ...] = ()
+    """Folders of BERTs, each with its tokenizer: without one, what needs it is left out."""
     networks: contenders.Networks = "paper"
     """Whose size and settings: the papers' or SMALL's."""
     models: tuple[str, ...] = ()
@@ -74,6 +74,7 @@ def main(config: Config, out: Path) -> None:
         for dataset in loaded
         for seed in range(config.seeds)
         for name, preset in models.items()
+        if seed < contenders.fewer(name, preset, config.seeds)
     ]
     found = grid.cells(out, keys, lambda key: follow(texts[key["digest"]], key))
     rows = [

@@ -1,12 +1,13 @@
 """Are the gradients of a Wave Network sparser, and more of one direction, than a Transformer's?
 
-    python -m experiments gradient_study --data FOLDER ... [--weights BERT]
+    python -m experiments gradient_study --data FOLDER ... [--weights BERT ...]
 
 P2's gradient study: at [CLS], on the whole text and at the classifier, along training in batches of 32, on
 the same 32 validation texts for all networks of a seed. What P2 measured is not known; `wave_jax.study` says
 what is measured here. A difference is that of two networks of the same seed, and the verdicts are computed
 from the intervals over seeds. The closed form of the gradient that reaches a token's variant (docs/maths.md,
-section 6) is held against the gradient itself.
+section 6) is held against the gradient itself. Of the waves alone: the share of every gradient that moves the
+magnitude, and the share that moves the phase.
 
 500 steps of five seeds take hours on 2 cores, most of them the Transformer's. BERT base wants a GPU.
 To expect: the closed form, to float32 rounding.
@@ -31,27 +32,32 @@ from wave_jax.data.datasets import Dataset
 from wave_jax.runs import run
 from wave_jax.study import plots, statistics
 from wave_jax.study.gradients import by_stage
-from wave_jax.study.papers import as_row, gradient_study, sign_agreement
+from wave_jax.study.papers import as_row, entries, gradient_study, sign_agreement
+from wave_jax.study.shares import wave_shares
 
 ABOUT = """\
 A token's gradient is that of its own text's loss by its embedding + position; the classifier's is that of the
 loss by its parameters. Each number is a mean over {texts} validation texts, drawn by the seed, and over the
 studied steps but the start. *share_below*: of entries, those below a hundredth of the largest. *resultant*:
-mean resultant length, at the whole text of its tokens, else of the texts. *sign_agreement*: of the mean
-gradient over steps. *agreement*: cosine of [CLS] with the sum of its text's other tokens. Mean and 95 %
+mean resultant length, at the whole text of its tokens, else of the texts. *principal*, *principal_ten*: share
+of the same gradients' squares in their first principal direction, in the first ten. *sign_agreement*: of the
+mean gradient over steps. *agreement*: cosine of [CLS] with the sum of its text's other tokens. Mean and 95 %
 interval over seeds; a difference is more or less where its interval does not hold 0, else the same."""
 PLACES = {"cls": "[CLS]", "text": "whole text", "classifier": "classifier"}
 WAVES = ("interference", "modulation")
 CLAIMS = {"sparser": ("share_below", "gini"), "more of one direction": ("resultant", "sign_agreement")}
 DRAWN = {"gini": "Gini coefficient", "resultant": "Mean resultant length"}
+TIMES = ("start", "middle", "end")  # of training, when the entries themselves are looked at
+THRESHOLDS = tuple(10.0 ** np.linspace(-8, 0, 33).round(2))  # in units of the largest entry
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
 @dataclass(frozen=True)
 class Config:
     data: tuple[str, ...] = ()
     """Folders of texts, each with train.csv and test.csv; without one, the planted corpus."""
-    weights: str | None = None
-    """Folder of a BERT, which is then studied too."""
+    weights: tuple[str, ...] = ()
+    """Folders of BERTs, which are then studied too, as they are and from a random start."""
     networks: contenders.Networks = "paper"
     """The papers' size and settings, or SMALL's."""
     models: tuple[str, ...] = ()
@@ -74,14 +80,16 @@ PRESETS = {"full": Config(), "smoke": Config(networks="small", seeds=1, steps=4,
 def main(config: Config, out: Path) -> None:
     loaded = corpora.load(config.data, size=config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
-    names = config.models or (*WAVES, "Transformer", *(["BERT"] if config.weights else []))
+    names = config.models or (*WAVES, "Transformer", *contenders.berts(config.weights))
     keys: list[dict[str, Any]] = [
         {"data": dataset.name, "digest": dataset.digest, "train": len(dataset.train), "model": model}
         | {"preset": preset, "seed": seed}
         | {"until": config.steps, "every": config.every, "texts": config.texts}
+        | {"thresholds": THRESHOLDS, "quantiles": QUANTILES}
         for dataset in loaded
         for seed in range(config.seeds)
         for model, preset in contenders.models(config.networks, config.weights, names).items()
+        if seed < contenders.fewer(model, preset, config.seeds)
     ]
     with tempfile.TemporaryDirectory() as cache:
         cells = grid.cells(out, keys, lambda key: along_training(texts[key["digest"]], key, cache))
@@ -113,15 +121,29 @@ def along_training(dataset: Dataset, key: Mapping[str, Any], cache: str) -> dict
     prepared = run.prepare(dataset, replace(preset, training=training), cache=cache)
     valid = prepared.valid
     batch = batches.gather(valid, np.arange(len(rows)), -(-int(valid.lengths.max()) // 32) * 32)
-    network, steps, studies = prepared.network, [0], [gradient_study(prepared.network, batch)]
+    looked = [look(prepared.network, batch, key)]
     for turn in loops.turns(prepared, f"{dataset.name}, {key['model']}, seed {seed}", key["every"]):
-        network = turn.state.network
-        steps.append(turn.record.step)
-        studies.append(gradient_study(network, batch))
-    found = {"steps": steps, "studies": [as_row(study) for study in studies]}
+        looked.append({**look(turn.state.network, batch, key), "step": turn.record.step})
+    studies = [each["study"] for each in looked]
+    found = {"steps": [each["step"] for each in looked], "studies": [as_row(study) for study in studies]}
     found |= {"signs": sign_agreement(studies[1:])}
+    middle = len(looked) // 2
+    at = {when: looked[i] for when, i in zip(TIMES, (0, middle, -1), strict=True)}
+    found |= {"entries": {when: each["entries"] for when, each in at.items()}}
     if key["model"] in WAVES:
-        found["deviation"] = [float(closed_form(each, batch)) for each in (prepared.network, network)]
+        found["shares"] = [each["shares"] for each in looked]
+        found["deviation"] = [looked[0]["deviation"], looked[-1]["deviation"]]
+    return found
+
+
+def look(network: Any, batch: Batch, key: Mapping[str, Any]) -> dict[str, Any]:
+    """Take all numbers of a network at one step of its training."""
+    found: dict[str, Any] = {"step": 0, "study": gradient_study(network, batch)}
+    of_entries = entries(network, batch, key["thresholds"], key["quantiles"])
+    found["entries"] = {place: jax.device_get(each)._asdict() for place, each in of_entries.items()}
+    if key["model"] in WAVES:
+        found["shares"] = {name: float(share) for name, share in wave_shares(network, batch).items()}
+        found["deviation"] = float(closed_form(network, batch))
     return found
 
 
@@ -210,7 +232,7 @@ def comparisons(over: Mapping[str, Cells]) -> Cells:
             "measure": measure,
             "wave": compare.over_seeds(ours, digits=3),
             "Transformer": compare.over_seeds(theirs, digits=3),
-            "difference": compare.over_seeds([a - b for a, b in zip(ours, theirs, strict=True)], digits=3),
+            "difference": compare.over_seeds([a - b for a, b in zip(ours, theirs, strict=False)], digits=3),
             "wave is": compare.against(ours, theirs),
         }
         for claim, names in CLAIMS.items()

@@ -1,6 +1,6 @@
 """Embedding independence: does a dimension of an embedding keep to itself?
 
-    python -m experiments independence --data FOLDER ... [--weights BERT]
+    python -m experiments independence --data FOLDER ... [--weights BERT ...]
 
 P2 names it and its definition is not known: these three are ours, before and after training in batches of 32.
 1. The Jacobian of h by w, token by token: the share of its squares off the diagonal in the dimension. Encode
@@ -60,8 +60,10 @@ COLUMNS = {
 class Config:
     data: tuple[str, ...] = ()
     """Folders of texts, each with train.csv and test.csv; without one, the planted corpus."""
-    weights: str | None = None
-    """Folder of a BERT, which is then studied too."""
+    weights: tuple[str, ...] = ()
+    """Folders of BERTs, which are then studied too, as they are and from a random start."""
+    models: tuple[str, ...] = ()
+    """What is studied, else all; both waves and the Transformer among them."""
     networks: contenders.Networks = "paper"
     """The papers' size and settings, or SMALL's."""
     seeds: int = 5
@@ -80,7 +82,7 @@ PRESETS = {"full": Config(), "smoke": Config(networks="small", seeds=1, steps=2,
 
 
 def main(config: Config, out: Path) -> None:
-    names = (*WAVES, "Transformer", *(["BERT"] if config.weights else []))
+    names = config.models or (*WAVES, "Transformer", *contenders.berts(config.weights))
     loaded = corpora.load(config.data, size=config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
     keys: list[dict[str, Any]] = [
@@ -90,6 +92,7 @@ def main(config: Config, out: Path) -> None:
         for dataset in loaded
         for seed in range(config.seeds)
         for model, preset in contenders.models(config.networks, config.weights, names).items()
+        if seed < contenders.fewer(model, preset, config.seeds)
     ]
     with tempfile.TemporaryDirectory() as cache:
         cells = grid.cells(out, keys, lambda key: before_and_after(texts[key["digest"]], key, cache))

@@ -70,7 +70,7 @@ PRESETS = {"full": Config(), "smoke": Config(seeds=1, rates=(0.2, 0.8), texts=20
 
 
 def main(config: Config, out: Path) -> None:
-    models = contenders.models(config.networks, None, ("modulation", *config.models))
+    models = contenders.models(config.networks, (), ("modulation", *config.models))
     loaded = corpora.load(config.data, models["modulation"].valid, config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
     keys: list[dict[str, Any]] = [

@@ -22,7 +22,7 @@ work. A `mask` is True at tokens and False at padding.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,7 @@ from wave_jax.numerics import masked, safe_sqrt
 __all__ = [
     "COMBINE",
     "Combine",
+    "Polar",
     "ReadOut",
     "encode",
     "interfere",
@@ -40,6 +41,7 @@ __all__ = [
     "mix",
     "modulate",
     "phase",
+    "polar",
     "read_out",
 ]
 
@@ -146,6 +148,24 @@ def phase(Z: Complex[Array, "*s"]) -> Float[Array, "*s"]:
     zero = (Z.real == 0) & (Z.imag == 0)
     real = jnp.where(zero, jnp.ones_like(Z.real), Z.real)
     return jnp.arctan2(jnp.where(zero, jnp.zeros_like(Z.imag), Z.imag), real)
+
+
+class Polar(NamedTuple):
+    """A wave as magnitude and phase, Z = magnitude·exp(i·phase); or a derivative by the two."""
+
+    magnitude: Any
+    """Of a wave from `encode`: G, what all tokens share, global semantics."""
+    phase: Any
+    """Of a wave from `encode`: α, what is the token's own, local semantics."""
+
+
+def polar(Z: Complex[Array, "*s"]) -> Polar:
+    """Return magnitude and phase of a wave; both have zero gradient at Z = 0.
+
+    >>> polar(jnp.array([3.0 + 4.0j])).magnitude
+    Array([5.], dtype=float32)
+    """
+    return Polar(magnitude(Z), phase(Z))
 
 
 def interfere(Z1: Complex[Array, "*s"], Z2: Complex[Array, "*s"]) -> Complex[Array, "*s"]:

@@ -24,14 +24,15 @@ def over_seeds(values: Sequence[float | np.floating], scale: float = 1.0, digits
 def against(ours: Sequence[float], theirs: Sequence[float]) -> str:
     """Return whether ours are "more" or "less" than theirs, "same" if that is not significant.
 
-    The values are of the same seeds; a difference is significant if its 95 % interval leaves out 0. "one
-    seed" has no interval.
+    The values are of the seeds 0, 1, …; those that both have are compared. A difference is significant if its
+    95 % interval leaves out 0. "one seed" has no interval.
 
     >>> against([0.5, 0.6, 0.5], [0.2, 0.2, 0.1]), against([0.5, 0.1], [0.3, 0.3]), against([1.0], [0.0])
     ('more', 'same', 'one seed')
     """
-    mean, _, half = statistics.interval(np.subtract(ours, theirs))
-    if len(ours) == 1:
+    differences = [a - b for a, b in zip(ours, theirs, strict=False)]
+    mean, _, half = statistics.interval(differences)
+    if len(differences) == 1:
         return "one seed"
     return "more" if mean > half else "less" if -mean > half else "same"
 

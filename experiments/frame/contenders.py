@@ -2,27 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
+from wave_jax.networks import bert_weights
 from wave_jax.networks.bert import BertConfig
+from wave_jax.networks.wave_network import WaveConfig
 from wave_jax.runs import presets
 from wave_jax.runs.presets import Preset
 
-__all__ = ["GRID", "Networks", "given", "models", "of_grid", "with_seed"]
+__all__ = ["FEWER", "Networks", "berts", "fewer", "given", "grid", "is_wave", "models", "with_seed"]
 
 Networks = Literal["paper", "small"]
+FEWER = 3  # seeds at most of what costs more than a wave
+LONG = 512  # tokens, where a text is not cut to the preset's 128
 
 
-def models(networks: Networks, weights: str | None = None, names: Sequence[str] = ()) -> dict[str, Preset]:
+def models(networks: Networks, weights: Sequence[str] = (), names: Sequence[str] = ()) -> dict[str, Preset]:
     """Return what the papers compare, at their size and settings or at SMALL's, and its variants.
 
     A wave has one voice, as the papers' have. A Transformer on given words is as wide as they are. At the
-    papers' size there are also waves without positions, and Transformers with rates and warm-ups of `GRID`.
+    papers' size there are also waves without positions. Waves that read more of a text have to be named, and
+    so has a variant of `grid`.
 
     Args:
       networks: whose size and settings.
-      weights: folder of a BERT; without one, what needs it is left out.
-      names: which models to return; all but the grid if empty.
+      weights: folders of BERTs, or of words alone; each is called as its folder is.
+      names: which models to return; all that need not be named, if empty.
 
     >>> list(models("small"))
     ['modulation', 'interference', 'Transformer', 'bag']
@@ -30,49 +36,74 @@ def models(networks: Networks, weights: str | None = None, names: Sequence[str] 
     name = "paper-modulation" if networks == "paper" else "small"
     wave = presets.preset(name)
     wave = replace(wave, network=replace(wave.network, voice_width=None))
-    interference = replace(wave, network=replace(wave.network, combine="interfere"))
-    known = {
-        "modulation": wave,
-        "interference": interference,
-        "Transformer": presets.preset(name, "transformer"),
-        "bag": presets.preset(name, "bag"),
-    }
+    waves = {"modulation": wave, "interference": _changed(wave, combine="interfere")}
+    known = waves | {kind: presets.preset(name, kind.lower()) for kind in ("Transformer", "bag")}
     if networks == "paper":
-        for wave_name, with_positions in (("modulation", wave), ("interference", interference)):
-            bare = replace(with_positions.network, positions="none")
-            known[f"{wave_name}, no positions"] = replace(with_positions, network=bare)
-    if weights is not None:
-        known |= given(name, weights)
-    grid = {grid_name: of_grid(known["Transformer"], *point) for grid_name, point in GRID.items()}
-    known_too = known | grid
-    if unknown := [name for name in names if name not in known_too]:
-        more = "" if weights else ", and with weights of Transformer, given words and BERT"
+        known |= {f"{of}, no positions": _changed(each, positions="none") for of, each in waves.items()}
+    for folder in weights:
+        known |= given(name, folder)
+    longer = {f"{of}, {LONG} tokens": _changed(each, max_length=LONG) for of, each in waves.items()}
+    known_too = known | longer | {at: each for of in known for at, each in grid(of, known[of]).items()}
+    if unknown := [wanted for wanted in names if wanted not in known_too]:
+        more = "" if weights else ", and with weights of what starts from them"
         raise ValueError(f"There is no model {unknown[0]!r}: choose of {', '.join(known_too)}{more}.")
-    return {name: known_too[name] for name in names or known}
+    return {wanted: known_too[wanted] for wanted in names or known}
 
 
-def given(name: str, weights: str) -> dict[str, Preset]:
-    """Return what starts from the weights of a BERT: a Transformer on its words, and all of it."""
-    words, size = presets.preset(name, "transformer", weights), BertConfig.read(weights)
+def given(name: str, folder: str) -> dict[str, Preset]:
+    """Return what starts from the weights in a folder: a Transformer on its words, and the BERT if it is one.
+
+    Args:
+      name: of the preset whose Transformer it is.
+      folder: holds a BERT, or its words alone.
+    """
+    called, size = Path(folder).name, BertConfig.read(folder)
+    words = presets.preset(name, "transformer", folder)
     wide = {"d": size.hidden_size, "heads": size.num_attention_heads, "width": 4 * size.hidden_size}
-    return {
-        "Transformer, given words": replace(words, network=replace(words.network, **wide)),
-        "BERT": presets.preset(name, "bert", weights),
-    }
+    found = {f"Transformer on words of {called}": _changed(words, **wide)}
+    if bert_weights.is_whole(folder):
+        whole = presets.preset(name, "bert", folder)
+        found |= {called: whole, f"{called}, random start": replace(whole, weights=None)}
+    return found
 
 
-# Peak rates and shares of warm-up that the Transformer is tried with; the rate falls linearly to 0.
-GRID = {
-    f"Transformer, rate {rate:g}, warm-up {warm_up:g}": (rate, warm_up)
-    for rate in (1e-4, 3e-4, 1e-3)
-    for warm_up in (0.0, 0.1)
+def berts(weights: Sequence[str]) -> list[str]:
+    """Return the names of the BERTs in these folders, as they are and from a random start."""
+    whole = [Path(folder).name for folder in weights if bert_weights.is_whole(folder)]
+    return [name for called in whole for name in (called, f"{called}, random start")]
+
+
+# Peak rates, with shares of warm-up, that a network is tried with; the rate falls linearly to 0.
+RATES = {
+    "Transformer": tuple((rate, warm_up) for rate in (1e-4, 3e-4, 1e-3) for warm_up in (0.0, 0.1)),
+    "BERT": tuple((rate, 0.1) for rate in (2e-5, 5e-5, 1e-4)),
 }
 
 
-def of_grid(transformer: Preset, rate: float, warm_up: float) -> Preset:
-    """Return the Transformer trained at another rate, with warm-up, falling linearly to 0."""
-    training = replace(transformer.training, rate=rate, warm_up=warm_up, schedule="linear")
-    return replace(transformer, training=training)
+def grid(name: str, preset: Preset) -> dict[str, Preset]:
+    """Return a model trained with each of its `RATES`, if it has any: the Transformer and given BERTs do."""
+    is_bert = isinstance(preset.network, BertConfig) and preset.weights is not None
+    tried = RATES["BERT"] if is_bert else RATES.get(name, ())
+    return {
+        f"{name}, rate {rate:g}, warm-up {warm_up:g}": replace(
+            preset, training=replace(preset.training, rate=rate, warm_up=warm_up, schedule="linear")
+        )
+        for rate, warm_up in tried
+    }
+
+
+def _changed(preset: Preset, **changes: object) -> Preset:
+    return replace(preset, network=replace(preset.network, **changes))  # pyright: ignore[reportArgumentType]
+
+
+def is_wave(preset: Preset) -> bool:
+    """Return whether a preset trains a Wave Network."""
+    return isinstance(preset.network, WaveConfig)
+
+
+def fewer(name: str, preset: Preset, seeds: int) -> int:
+    """Return the number of seeds of a model: what costs more than a wave or a bag has at most `FEWER`."""
+    return seeds if is_wave(preset) or name == "bag" else min(seeds, FEWER)
 
 
 def with_seed(preset: Preset, seed: int, epochs: int | None) -> Preset:

@@ -2,9 +2,11 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,9 @@ def cells(out: Path, keys: Sequence[Key], find: Callable[[Key], Mapping[str, Any
     """Return `find(key)` for every key, in order, as JSON gives it back; compute only what cells.jsonl lacks.
 
     A cell is kept with its origin: the report may be written elsewhere. A key holds all that its cell follows
-    from: data and their digest, model, seed, and settings, which may be dataclasses. A changed key is another
-    cell. Lines that cannot be read, as of a disk that was full, are as if they were not there.
+    from: data and their digest, model, seed, and settings, which may be dataclasses. A folder of weights
+    counts as what is in it, wherever it is. A changed key is another cell. Lines that cannot be read, as of a
+    disk that was full, are as if they were not there.
     """
     path = out / "cells.jsonl"
     lines = {_json(line["key"]): line for line in _lines(path)}
@@ -58,9 +61,16 @@ def _json(value: Any) -> str:
             return {"kind": type(value).__name__, **dataclasses.asdict(value)}
         if isinstance(value, np.ndarray | np.generic):
             return value.tolist()
+        if isinstance(value, Path):
+            return f"{value.name} {_digest(value / 'model.safetensors')}"
         return str(value)
 
     return json.dumps(value, sort_keys=True, default=plain)
+
+
+@cache
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def packed(right: np.ndarray) -> str:

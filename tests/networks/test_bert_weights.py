@@ -64,6 +64,23 @@ def test_word_embeddings_alone(folder):
     np.testing.assert_array_equal(table, WEIGHTS["embeddings.word_embeddings.weight"])
 
 
+def test_a_folder_without_a_pooler_loads_and_says_so(tmp_path):
+    """A BERT for sentence vectors has none."""
+    bare = {name: array for name, array in WEIGHTS.items() if not name.startswith(("pooler", "classifier"))}
+    with pytest.warns(UserWarning, match="holds no pooler: it starts at random, as the classifier does"):
+        model = bert_weights.load(write(tmp_path, bare), make_bert.CLASSES, nnx.Rngs(0))
+    np.testing.assert_array_equal(
+        model.layers[0].up.kernel[...].T, bare["encoder.layer.0.intermediate.dense.weight"]
+    )
+    assert np.std(model.pooler.kernel[...]) > 0
+    assert bert_weights.is_whole(tmp_path)
+
+
+def test_words_alone_are_no_whole_bert(tmp_path):
+    name = "embeddings.word_embeddings.weight"
+    assert not bert_weights.is_whole(write(tmp_path, {name: WEIGHTS[name]}))
+
+
 def test_missing_and_misshapen_weights_are_named(tmp_path):
     weights = {name: array for name, array in WEIGHTS.items() if name != "encoder.layer.1.output.dense.bias"}
     weights["pooler.dense.weight"] = np.zeros((16, 15), np.float32)

@@ -110,6 +110,16 @@ def test_effective_rank_of_directions_that_are_equally_strong_counts_them():
         )
 
 
+def test_principal_is_the_share_of_the_largest_singular_values():
+    sigma2 = np.linalg.svd(X.astype(float), compute_uv=False) ** 2
+    for most in (1, 3):
+        for x in (X, X.T):  # more vectors than dimensions, and fewer
+            want = sigma2[:most].sum() / sigma2.sum()
+            assert float(measures.principal(np.ascontiguousarray(x), most)) == pytest.approx(want, rel=1e-4)
+    assert float(of("principal")(np.float32(1e-25) * X)) == pytest.approx(sigma2[0] / sigma2.sum(), rel=1e-4)
+    assert float(of("principal")(0 * X)) == 0
+
+
 def test_sign_agreement():
     steps = np.sign(rng.normal(size=(9, 4, 3))).astype(np.float32)
     plain = np.mean([abs(sum(column)) / 9 for column in steps.reshape(9, -1).T])

@@ -7,7 +7,7 @@ import pytest
 from tiny import BATCH, CONFIGS, build
 
 from wave_jax.networks.trace import Trace
-from wave_jax.study.papers import as_row, gradient_study, sign_agreement
+from wave_jax.study.papers import as_row, entries, gradient_study, sign_agreement
 from wave_jax.training.loss import loss, score_of_logits
 
 
@@ -66,11 +66,27 @@ def test_against_one_text_after_the_other(model):
     pull = lambda g: np.linalg.norm(np.mean([x / np.linalg.norm(x) for x in g], axis=0))
     assert study.cls.resultant == near(pull([g[0] for g in texts]))
     assert study.text.resultant == near(np.mean([pull(g) for g in texts]))
+    first = lambda g: np.square(np.linalg.svd(g, compute_uv=False)[0] / np.linalg.norm(g))
+    assert study.cls.principal == near(first(np.stack([g[0] for g in texts])))
+    assert study.text.principal == near(np.mean([first(g) for g in texts]))
+    assert study.text.principal_ten == near(1)
     assert study.agreement == near(np.mean([pair_cosine(g[0], g[1:].sum(0)) for g in texts]))
     np.testing.assert_allclose(study.classifier.direction, classifier, rtol=2e-3, atol=1e-6)
     np.testing.assert_allclose(
         study.text.direction, np.mean([g.mean(0) for g in texts], 0), rtol=2e-3, atol=1e-6
     )
+
+
+def test_entries_are_those_of_one_text_after_the_other(model):
+    texts, classifier = plain_gradients(model, BATCH)
+    thresholds, quantiles = [1e-3, 0.1, 0.5, 1.0], [0.0, 0.5, 0.9]
+    found = entries(model, widened(BATCH, 4, filler=2), thresholds, quantiles)
+    for place, parts in {"cls": [g[:1] for g in texts], "text": texts, "classifier": [classifier]}.items():
+        sizes = [np.abs(g).ravel() for g in parts]
+        below = np.mean([[np.mean(x <= at * x.max()) for at in thresholds] for x in sizes], axis=0)
+        np.testing.assert_allclose(found[place].below, below, atol=1e-6)
+        want = np.mean([np.quantile(x, quantiles) for x in sizes], axis=0)
+        np.testing.assert_allclose(found[place].quantiles, want, rtol=2e-3, atol=1e-6)
 
 
 def test_padding_and_filler_change_nothing(model):

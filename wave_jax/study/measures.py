@@ -21,6 +21,7 @@ __all__ = [
     "mean",
     "norm",
     "off_diagonal",
+    "principal",
     "resultant",
     "share_below",
     "sign_agreement",
@@ -68,7 +69,9 @@ def spread(x: Float[Numbers, "*s"], mask: Bool[Numbers, "*r"] | None = None) -> 
 
 
 def share_below(
-    x: Float[Numbers, "*s"], threshold: float = 0.01, mask: Bool[Numbers, "*r"] | None = None
+    x: Float[Numbers, "*s"],
+    threshold: float | Float[Array, ""] = 0.01,
+    mask: Bool[Numbers, "*r"] | None = None,
 ) -> Float[Array, ""]:
     """Compute the share of entries with |x| ≤ threshold · max |x|; with threshold 0, of exact zeros.
 
@@ -112,6 +115,24 @@ def resultant(x: Float[Numbers, "*n d"], mask: Bool[Numbers, "*n"] | None = None
     x, _ = _counted(x, mask)
     units, real = _units(x)
     return norm(jnp.sum(units.reshape(-1, x.shape[-1]), axis=0)) / _at_least_1(real)
+
+
+def principal(
+    x: Float[Numbers, "*n d"], most: int = 1, mask: Bool[Numbers, "*n"] | None = None
+) -> Float[Array, ""]:
+    """Compute Σ_(k≤most) σ_k² / Σ σ_k², σ_1 ≥ σ_2 ≥ … the singular values of n vectors.
+
+    The share of Σ ‖x_j‖² that lies in their first principal directions; the mean counts, so that vectors of
+    one direction give 1. About most/min(n, d) where they have nothing to do with each other.
+
+    >>> principal(jnp.array([[3.0, 0.0], [0.0, 1.0]])).round(4)
+    Array(0.9, dtype=float32)
+    """
+    x, _ = _counted(x, mask)
+    x = (x / _scale(jnp.max(jnp.abs(x), initial=0))).reshape(-1, x.shape[-1])
+    gram = x @ x.T if len(x) < x.shape[-1] else x.T @ x
+    rising = jnp.maximum(jnp.linalg.eigvalsh(gram), 0)
+    return jnp.sum(rising[-most:]) / _scale(jnp.sum(rising))
 
 
 def sign_agreement(x: Float[Numbers, "t ..."]) -> Float[Array, ""]:

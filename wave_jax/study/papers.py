@@ -22,7 +22,7 @@ from wave_jax.numerics import masked_mean
 from wave_jax.study import measures
 from wave_jax.study.gradients import by_parameter, by_token
 
-__all__ = ["Place", "Study", "as_row", "gradient_study", "sign_agreement"]
+__all__ = ["Entries", "Place", "Study", "as_row", "entries", "gradient_study", "sign_agreement"]
 
 
 class Place(NamedTuple):
@@ -36,8 +36,21 @@ class Place(NamedTuple):
     gini: Any
     resultant: Any
     """Of the texts' gradients, at [CLS] and the classifier; of a text's tokens, at the text."""
+    principal: Any
+    """Share in the first principal direction of the same gradients."""
+    principal_ten: Any
+    """Share in their first ten."""
     direction: Any
     """The mean gradient, (d,) or all the classifier's parameters: what `sign_agreement` follows."""
+
+
+class Entries(NamedTuple):
+    """How the sizes of a gradient's entries are distributed at one place."""
+
+    below: Any
+    """Shares of entries at or below each threshold, in units of the largest."""
+    quantiles: Any
+    """Of the sizes themselves."""
 
 
 class Study(NamedTuple):
@@ -83,9 +96,9 @@ def _measured(
     text, first = (jax.tree.map(over_texts, jax.vmap(_place)(tokens[:, :n], mask[:, :n])) for n in (None, 1))
     others = masked_mean(tokens[:, 1:], mask[:, 1:])
     return Study(
-        cls=first._replace(resultant=measures.resultant(tokens[:, 0], real)),
+        cls=first._replace(**_directed(tokens[:, 0], real)),
         text=text,
-        classifier=_place(over_texts(flat)[None])._replace(resultant=measures.resultant(flat, real)),
+        classifier=_place(over_texts(flat)[None])._replace(**_directed(flat, real)),
         agreement=over_texts(measures.cosine(tokens[:, 0], others)),
     )
 
@@ -98,18 +111,60 @@ def _place(x: Float[Array, "n d"], mask: Bool[Array, " n"] | None = None) -> Pla
         spread=measures.spread(x, mask),
         share_below=measures.share_below(x, mask=mask),
         gini=measures.gini(x, mask),
-        resultant=measures.resultant(x, mask),
         direction=masked_mean(x, mask),
+        **_directed(x, mask),
     )
+
+
+def _directed(x: Float[Array, "n d"], mask: Bool[Array, " n"] | None) -> dict[str, Array]:
+    """Measure how far n gradients are of one direction, or of few."""
+    return {
+        "resultant": measures.resultant(x, mask),
+        "principal": measures.principal(x, 1, mask),
+        "principal_ten": measures.principal(x, 10, mask),
+    }
+
+
+def entries(
+    network: Network, batch: Batch, thresholds: Sequence[float], quantiles: Sequence[float]
+) -> dict[str, Entries]:
+    """Return how the entries are distributed at [CLS] (`cls`), whole text (`text`) and `classifier`.
+
+    The first two are means over texts, each in units of its own largest entry.
+
+    Args:
+      network: any network.
+      batch: the texts.
+      thresholds: shares of the largest entry.
+      quantiles: shares of the entries, as 0.5 for the median.
+    """
+    at = jnp.asarray(thresholds), jnp.asarray(quantiles)
+    tokens, flat = _gradients(network, batch)
+    return _distributed(tokens, flat, batch.mask, batch.labels >= 0, *at)
+
+
+@jax.jit
+def _distributed(tokens, flat, mask, real, thresholds, quantiles) -> dict[str, Entries]:
+    def of(x: Array, mask: Array) -> Entries:
+        sizes = jnp.where(mask[:, None], jnp.abs(x), jnp.nan)
+        below = jax.lax.map(lambda at: measures.share_below(x, at, mask), thresholds)
+        return Entries(below, jnp.nanquantile(sizes, quantiles))
+
+    def over_texts(n: int | None) -> Entries:
+        found = jax.vmap(of)(tokens[:, :n], mask[:, :n])
+        return jax.tree.map(lambda x: masked_mean(x, real), found)
+
+    classifier = masked_mean(flat, real)[None]
+    return {"cls": over_texts(1), "text": over_texts(None), "classifier": of(classifier, jnp.ones(1, bool))}
 
 
 def as_row(study: Study) -> dict[str, float]:
     """Return the numbers of a study under flat names, as `cls_norm` and `agreement`: a row of a table.
 
-    >>> place = Place(1.0, 0.0, 0.5, 0.0, 0.25, 1.0, np.ones(2))
+    >>> place = Place(1.0, 0.0, 0.5, 0.0, 0.25, 1.0, 1.0, 1.0, np.ones(2))
     >>> row = as_row(Study(place, place, place, 0.5))
     >>> row["text_gini"], row["agreement"], len(row)
-    (0.25, 0.5, 19)
+    (0.25, 0.5, 25)
     """
     study = jax.device_get(study)
     places = {name: getattr(study, name)._asdict() for name in _PLACES}

@@ -1,0 +1,77 @@
+"""What a gradient moves: magnitude and phase, against finite differences in polar coordinates."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import BATCH, CONFIGS, build, in_float64
+
+from wave_jax import wave
+from wave_jax.study.gradients import by_stage
+from wave_jax.study.shares import by_polar, magnitude_share, wave_shares
+
+rng = np.random.default_rng(0)
+Z = rng.normal(size=(3, 4)) + 1j * np.abs(rng.normal(size=(3, 4)))
+A = rng.normal(size=(2, 3, 4))
+
+
+def score(Z):
+    """A function of a wave that is not linear in any part of it."""
+    return jnp.sum(A[0] * Z.real * Z.imag + A[1] * jnp.sin(Z.real) + Z.imag**3)
+
+
+def test_derivatives_are_those_of_the_function_of_magnitude_and_phase():
+    with jax.enable_x64(True):
+        z = jnp.asarray(Z)
+        by_Z = jnp.conj(jax.grad(score)(z))
+        size, angle = wave.polar(z)
+        turned = lambda size, angle: score(size * jnp.exp(1j * angle))
+        want = jax.grad(turned, argnums=(0, 1))(size, angle)
+        for found, of in zip(by_polar(z, by_Z), want, strict=True):
+            np.testing.assert_allclose(found, of, rtol=1e-10)
+
+
+def test_the_two_parts_make_up_the_gradient():
+    with jax.enable_x64(True):
+        z = jnp.asarray(Z)
+        by_Z = jnp.conj(jax.grad(score)(z))
+        by_size, by_angle = by_polar(z, by_Z)
+        across = np.sum((by_angle / np.abs(Z)) ** 2)
+        np.testing.assert_allclose(np.sum(by_size**2) + across, np.sum(np.abs(by_Z) ** 2), rtol=1e-10)
+        share = magnitude_share(z, by_Z)
+        np.testing.assert_allclose(share, np.sum(by_size**2) / np.sum(np.abs(by_Z) ** 2), rtol=1e-10)
+
+
+def test_nothing_at_0_and_of_nothing():
+    zero = jnp.zeros((2, 2), jnp.complex64)
+    for found in by_polar(zero, zero + 1):
+        np.testing.assert_array_equal(found, 0)
+    assert float(magnitude_share(zero, zero + 1)) == 0
+    assert float(magnitude_share(zero + 1, zero)) == 0
+    tiny = jnp.full((2, 2), 1e-30 + 0j, jnp.complex64)  # whose squares float32 does not hold
+    assert float(magnitude_share(zero + 1, tiny)) == 1
+
+
+def test_a_magnitude_read_out_moves_magnitudes_alone():
+    """The read-out of `interference` there is |Z|, so that ∂L/∂Z lies along Z."""
+    shares = wave_shares(build(CONFIGS["interference"]), BATCH)
+    assert float(shares["Z"]) == pytest.approx(1, abs=1e-5)
+    assert 0 < float(shares["Z1"]) < 1
+
+
+def test_shares_are_means_over_texts_without_padding():
+    network = build(CONFIGS["modulation"])
+    with jax.enable_x64(True):
+        network = in_float64(network)
+        trace, back = network.trace(*BATCH[:2]), by_stage(network, BATCH, per_text=True)
+        want = []
+        for z, g, mask in zip(trace.Z1, back.Z1, BATCH.mask, strict=True):
+            along = (np.conj(z) * g)[mask].real / np.abs(z)[mask]
+            want.append(np.sum(along**2) / np.sum(np.abs(g)[mask] ** 2))
+        np.testing.assert_allclose(wave_shares(network, BATCH)["Z1"], np.mean(want), rtol=1e-9)
+
+
+def test_layers_have_their_own_and_other_networks_none():
+    assert len(wave_shares(build(CONFIGS["two layers"]), BATCH)["Z"]) == 2
+    with pytest.raises(ValueError, match="Transformer has no waves: give wave_shares a Wave Network"):
+        wave_shares(build(CONFIGS["Transformer"]), BATCH)
