@@ -140,7 +140,7 @@ def key_of(dataset: Dataset, seed: int, model: str, config: Config) -> dict[str,
 
 def judge(dataset: Dataset, key: grid.Key) -> dict[str, Any]:
     """Train one network; return its numbers, and which test texts it answers right."""
-    prepared = run.prepare(dataset, key["preset"])
+    prepared = loops.prepared(dataset, key["preset"])
     records, network = loops.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
     test = prepared.start.tokens(dataset.test)
     right = evaluate.predict(network, test).argmax(axis=-1) == test.labels

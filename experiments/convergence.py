@@ -23,7 +23,6 @@ import numpy as np
 from experiments.frame import compare, contenders, corpora, grid, loops, page
 from wave_jax.data.datasets import Dataset
 from wave_jax.data.splits import Split
-from wave_jax.runs import run
 from wave_jax.runs.presets import Preset
 from wave_jax.study import plots
 from wave_jax.training.evaluate import evaluate
@@ -101,7 +100,7 @@ def with_seed(preset: Preset, seed: int, steps: int) -> Preset:
 
 def follow(dataset: Dataset, key: grid.Key) -> dict[str, Any]:
     """Train one network; return test and validation accuracy along training."""
-    prepared = run.prepare(dataset, key["preset"])
+    prepared = loops.prepared(dataset, key["preset"])
     read = {
         name: prepared.start.tokens(split.take(range(len(split))[: key["texts"]]))
         for name, split in (("test", dataset.test), ("valid", dataset.valid))

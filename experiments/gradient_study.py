@@ -13,7 +13,6 @@ magnitude, and the share that moves the phase.
 To expect: the closed form, to float32 rounding.
 """
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +28,6 @@ from wave_jax import tables
 from wave_jax.data import batches
 from wave_jax.data.batches import Batch
 from wave_jax.data.datasets import Dataset
-from wave_jax.runs import run
 from wave_jax.study import plots, statistics
 from wave_jax.study.gradients import by_stage
 from wave_jax.study.papers import as_row, entries, gradient_study, sign_agreement
@@ -91,8 +89,7 @@ def main(config: Config, out: Path) -> None:
         for model, preset in contenders.models(config.networks, config.weights, names).items()
         if seed < contenders.fewer(model, preset, config.seeds)
     ]
-    with tempfile.TemporaryDirectory() as cache:
-        cells = grid.cells(out, keys, lambda key: along_training(texts[key["digest"]], key, cache))
+    cells = grid.cells(out, keys, lambda key: along_training(texts[key["digest"]], key))
     found = [
         {**key, **cell, **corpora.setting(texts[key["digest"]], config.networks)}
         for key, cell in zip(keys, cells, strict=True)
@@ -111,14 +108,14 @@ def main(config: Config, out: Path) -> None:
 # --- one network --------------------------------------------------------------------------------------------
 
 
-def along_training(dataset: Dataset, key: Mapping[str, Any], cache: str) -> dict[str, Any]:
+def along_training(dataset: Dataset, key: Mapping[str, Any]) -> dict[str, Any]:
     """Study one training, and compare the gradients with the closed form before and after it."""
     preset, seed = key["preset"], key["seed"]
     training = replace(preset.training, batch=key["texts"], steps=key["until"], seed=seed)
     count = len(dataset.valid)
     rows = np.random.default_rng(seed).permutation(count)[: key["texts"]]
     dataset = replace(dataset, valid=dataset.valid.take(rows))
-    prepared = run.prepare(dataset, replace(preset, training=training), cache=cache)
+    prepared = loops.prepared(dataset, replace(preset, training=training))
     valid = prepared.valid
     batch = batches.gather(valid, np.arange(len(rows)), -(-int(valid.lengths.max()) // 32) * 32)
     looked = [look(prepared.network, batch, key)]

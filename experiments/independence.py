@@ -12,7 +12,6 @@ P2 names it and its definition is not known: these three are ours, before and af
 To expect: encode and combine give 0, and the linear maps mix all dimensions.
 """
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +30,6 @@ from wave_jax.data.datasets import Dataset
 from wave_jax.data.plan import Plan, buckets
 from wave_jax.networks.trace import Trace
 from wave_jax.networks.wave_network import WaveNetwork
-from wave_jax.runs import run
 from wave_jax.study import measures, plots
 
 ABOUT = """\
@@ -94,8 +92,7 @@ def main(config: Config, out: Path) -> None:
         for model, preset in contenders.models(config.networks, config.weights, names).items()
         if seed < contenders.fewer(model, preset, config.seeds)
     ]
-    with tempfile.TemporaryDirectory() as cache:
-        cells = grid.cells(out, keys, lambda key: before_and_after(texts[key["digest"]], key, cache))
+    cells = grid.cells(out, keys, lambda key: before_and_after(texts[key["digest"]], key))
     found = [
         {**key, **cell, **corpora.setting(texts[key["digest"]], config.networks)}
         for key, cell in zip(keys, cells, strict=True)
@@ -110,13 +107,13 @@ def main(config: Config, out: Path) -> None:
 # --- one network --------------------------------------------------------------------------------------------
 
 
-def before_and_after(dataset: Dataset, key: Mapping[str, Any], cache: str) -> dict[str, Any]:
+def before_and_after(dataset: Dataset, key: Mapping[str, Any]) -> dict[str, Any]:
     """Measure all numbers of a network before training and after it."""
     preset, seed = key["preset"], key["seed"]
     training = replace(preset.training, batch=32, steps=key["until"], seed=seed)
     order = np.random.default_rng(seed).permutation(len(dataset.valid))[: max(key["corpus"], key["texts"])]
     dataset = replace(dataset, valid=dataset.valid.take(order))
-    prepared = run.prepare(dataset, replace(preset, training=training), cache=cache)
+    prepared = loops.prepared(dataset, replace(preset, training=training))
     network = prepared.network
     for turn in loops.turns(prepared, f"{dataset.name}, {key['model']}, seed {seed}"):
         network = turn.state.network

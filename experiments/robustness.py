@@ -24,7 +24,6 @@ import numpy as np
 from experiments.frame import compare, contenders, corpora, grid, loops, page
 from wave_jax.data.datasets import Dataset
 from wave_jax.data.splits import Split
-from wave_jax.runs import run
 from wave_jax.serving.live import Answers
 from wave_jax.study import plots, statistics
 
@@ -199,7 +198,7 @@ def chosen(test: Split, most: int) -> Split:
 
 def judge(dataset: Dataset, key: grid.Key) -> dict[str, Any]:
     """Measure the accuracy of one network at every rate, and which texts it answers right at `at`."""
-    prepared = run.prepare(dataset, key["preset"])
+    prepared = loops.prepared(dataset, key["preset"])
     _, network = loops.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
     test, answers = (
         chosen(dataset.test, key["texts"]),

@@ -5,9 +5,17 @@ from typing import Any
 
 from tqdm import tqdm
 
+from wave_jax.data import published
+from wave_jax.data.datasets import Dataset
 from wave_jax.runs import run
+from wave_jax.runs.presets import Preset
 
-__all__ = ["trained", "turns"]
+__all__ = ["prepared", "trained", "turns"]
+
+
+def prepared(dataset: Dataset, preset: Preset) -> run.Prepared:
+    """Prepare a run whose tokenizer and tokens are cached where those of `wave-jax train` are."""
+    return run.prepare(dataset, preset, cache=published.data_folder() / "tokens")
 
 
 def turns(prepared: run.Prepared, about: str, every: int = 16) -> Iterator[run.Turn]:
