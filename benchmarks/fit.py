@@ -53,11 +53,11 @@ def steps_alone(prepared: run.Prepared) -> float:
     room = schedule.most_distinct(train, config, shapes)
     plan = Plan.of_epoch(tokens, config.batch, config.seed, 1, shapes, TOGETHER)
     on_device, constants = batches.to_device(tokens, room=len(train.ids)), schedule.of_a_step(config)
-    state, rates, seconds = init(prepared.network), np.full(TOGETHER, config.rate, np.float32), 0.0
+    state, paces, seconds = init(prepared.network), schedule.paces(config, prepared.steps), 0.0
     for n, rows in plan:
         fits = distinct(tokens, rows) <= room.get(n, 0)
         program = Program(n, constants, rows=room[n] if fits else None)
-        work, start = Work.of(rows, rates, config.seed), time.perf_counter()
+        work, start = Work.of(rows, paces, int(state.step), config.seed), time.perf_counter()
         state, _ = jax.block_until_ready(train_block(state, NOTHING, on_device, work, program))
         seconds += time.perf_counter() - start
     return seconds

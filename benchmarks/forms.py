@@ -14,7 +14,7 @@ from wave_jax.networks.bert import BERT_BASE
 from wave_jax.networks.layers import sinusoidal
 from wave_jax.networks.transformer import TransformerConfig
 from wave_jax.networks.wave_network import PAPER_MODULATION
-from wave_jax.training.adam import as_table, narrow
+from wave_jax.training.adam import narrow, with_table
 from wave_jax.training.loss import loss, score_of_logits
 
 V, C, B, N = 30_522, 4, 64, 128  # BERT's vocabulary, AG News' classes, the papers' batch and length
@@ -46,8 +46,10 @@ def polar_loss(network: Any, batch: Batch) -> jax.Array:
 
 def rows_gradient(network: Any, batch: Batch) -> Any:
     """Take the gradient as in training: the table's at the rows that the batch reads."""
-    small, ids, rows = narrow(network, batch.ids, most=batch.ids.size)
-    return as_table(jax.grad(loss)(small, batch._replace(ids=ids)), rows)
+    table = network.embedding[...]
+    ids, rows = narrow(batch.ids, len(table), most=batch.ids.size)
+    small = with_table(network, table.at[rows].get(mode="fill", fill_value=0))
+    return jax.grad(loss)(small, batch._replace(ids=ids))
 
 
 def forms(n: int = N) -> dict[str, Form]:

@@ -27,7 +27,7 @@ from wave_jax.data.plan import Plan
 from wave_jax.runs import presets, run
 from wave_jax.training import schedule
 from wave_jax.training.config import TrainConfig
-from wave_jax.training.step import NOTHING, TOGETHER, Program, Work, init, train_block
+from wave_jax.training.step import NOTHING, Program, Work, init, train_block
 
 STEPS, BLOCKS, SEED = 4, 7, 0
 
@@ -60,9 +60,10 @@ def printed(tokens: TokenArrays, n: int, rate: float) -> Form:
 def ours(tokens: TokenArrays, n: int, config: TrainConfig, most: int | None) -> Form:
     """Return steps as `fit` takes them, with room for so many distinct tokens."""
     program = Program(n, schedule.of_a_step(config), rows=most)
+    paces = schedule.paces(config, STEPS * (BLOCKS + 1))
 
     def arguments(state: Any, rows: np.ndarray) -> tuple[Any, ...]:
-        return state, NOTHING, tokens, Work.of(rows, np.full(TOGETHER, config.rate, np.float32), SEED)
+        return state, NOTHING, tokens, Work.of(rows, paces, int(state.step), SEED)
 
     return Form(
         init,

@@ -70,7 +70,7 @@ def state_at(step, seed=0):
     """A state of random numbers, without training."""
     fresh = init(network())
     rng = np.random.default_rng(seed)
-    fresh = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape), x.dtype), fresh)
+    fresh = jax.tree.map(lambda x: jnp.asarray(abs(rng.normal(size=x.shape)), x.dtype), fresh)
     return fresh._replace(step=jnp.int32(step))
 
 
@@ -276,7 +276,7 @@ def test_onto_another_number_of_devices(tmp_path, before, after, shard_tables):
         like = devices.place(init(network()), devices.data_mesh(after), shard_tables)
         found = folder.restore(like=like)
         assert same(found, state)
-        assert found.network.embedding[...].sharding == like.network.embedding[...].sharding
+        assert found.parameters.embedding[...].sharding == like.parameters.embedding[...].sharding
         assert same(folder.restore(), state)
 
 
@@ -288,7 +288,7 @@ sys.path[:0] = [{root!r}, {root!r} + "/tests"]
 from tests.runs import test_folder as t
 mesh = t.devices.data_mesh()
 state = t.devices.place(t.state_at(1), mesh, shard_tables=True)
-assert not state.network.embedding[...].is_fully_addressable
+assert not state.parameters.embedding[...].is_fully_addressable
 with t.create({path!r}) as folder:
     folder.append(t.RECORD)
     folder.save(state)
@@ -431,7 +431,7 @@ def test_another_model(copied):
     folder.expect(SETTINGS)
     found = error_of(lambda: folder.restore(like=abstract_state(wider)))
     assert "Step 24" in found
-    assert "network.embedding is float32(48, 4) there, float32(48, 6) here" in found
+    assert "parameters.embedding is float32(48, 4) there, float32(48, 6) here" in found
     bag = abstract_state(replace(SETTINGS, network=CONFIGS["bag"]))
     assert "another model" in error_of(lambda: folder.restore(like=bag))
 

@@ -44,7 +44,7 @@ def test_what_is_written_comes_back(tmp_path, kind):
 
 def test_nothing_is_computed_for_shapes():
     wide = replace(SETTINGS, network=replace(TINY, d=2**15), v=2**24)
-    assert abstract_state(wide).network.embedding.shape == (2**24, 2**15)
+    assert abstract_state(wide).parameters.embedding.shape == (2**24, 2**15)
 
 
 def test_kinds():

@@ -17,6 +17,7 @@ from tiny import TINY, build
 from wave_jax.data import batches
 from wave_jax.data.batches import TokenArrays
 from wave_jax.training import devices
+from wave_jax.training.adam import Pace
 from wave_jax.training.loop import TrainConfig, fit
 from wave_jax.training.schedule import of_a_step
 from wave_jax.training.step import NOTHING, TOGETHER, Program, Work, init, train_block
@@ -78,7 +79,7 @@ def test_a_step_reduces_all_gradients_at_once_and_moves_no_table(shard_tables):
     state = devices.place(init(NETWORK), mesh, shard_tables)
     on_device = devices.place(batches.to_device(tokens()), mesh)
     rows = np.zeros((TOGETHER, 8), np.int32)
-    work = Work(rows, np.zeros(TOGETHER, np.float32), np.int32(4), np.uint32(0))
+    work = Work(rows, Pace(*np.zeros((3, TOGETHER))), np.int32(4), np.uint32(0))
     program = Program(8, of_a_step(CONFIG), mesh, shard_tables)
     compiled = train_block.jitted.lower(state, NOTHING, on_device, work, program).compile()
     found = re.findall(
@@ -97,10 +98,10 @@ def test_a_step_reduces_all_gradients_at_once_and_moves_no_table(shard_tables):
 def test_tables_are_sharded_by_rows_with_their_moments():
     mesh = devices.data_mesh()
     state = devices.place(init(NETWORK), mesh, shard_tables=True)
-    for table in (state.network.embedding, state.optimizer.mu.embedding, state.optimizer.nu.embedding):
+    for table in (state.parameters.embedding, state.optimizer.mu.embedding, state.optimizer.nu.embedding):
         assert table[...].sharding.spec == PartitionSpec(("data",))
         assert table[...].addressable_shards[0].data.shape == (V // 8, 6)
-    assert state.network.classifier.kernel[...].sharding.spec == PartitionSpec()
+    assert state.parameters.classifier.kernel[...].sharding.spec == PartitionSpec()
 
 
 def test_what_does_not_divide_is_named():

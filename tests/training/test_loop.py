@@ -24,8 +24,8 @@ from wave_jax.runs.presets import SMALL
 from wave_jax.training.config import TrainConfig
 from wave_jax.training.loop import NonFinite, fit
 from wave_jax.training.loss import loss as cross_entropy
-from wave_jax.training.schedule import lengths
-from wave_jax.training.step import TOGETHER, TrainState, train_block
+from wave_jax.training.schedule import lengths, of_a_step, paces, rate
+from wave_jax.training.step import NOTHING, TOGETHER, Program, TrainState, Work, init, train_block
 
 
 def tokens(texts=26, seed=0, v=11):
@@ -114,6 +114,43 @@ def test_a_run_goes_on_from_any_step_as_if_nothing_had_been(done):
     state, records = run(start=saved, every=7, valid=TOKENS)
     assert_same_bits(state, WHOLE[0])
     assert records[-1][:6] == WHOLE[1][-1][:6]
+
+
+def test_who_looks_at_the_network_on_the_way_changes_no_bit():
+    seen = [copied(state.network) for state, _ in fit(NETWORK, TOKENS, CONFIG, every=3)]
+    *_, (state, _) = fit(NETWORK, TOKENS, CONFIG, every=3)
+    assert_same_bits(state, run(every=3)[0])
+    assert_same_bits(seen[-1], state.network)
+    idle = [
+        row
+        for row in range(11)
+        if not np.array_equal(seen[-1].embedding[row], state.parameters.embedding[row])
+    ]
+    assert idle
+
+
+def test_a_state_goes_on_under_another_schedule_as_adam_does():
+    half, _ = run(PLAIN, SIMPLE, every=7, until=7)
+    slower = replace(SIMPLE, rate=3e-3, schedule="linear")
+    state, _ = run(half, slower, every=7)
+    rates = [1e-2] * 7 + [float(rate(slower, i, 14)) for i in range(7, 14)]
+    want, _ = run(PLAIN, SIMPLE, every=7, optimizer=optax.adam(lambda i: jnp.asarray(rates)[i]))
+    assert_close(state.network, want.network)
+
+
+def test_what_a_step_holds_does_not_depend_on_the_vocabulary():
+    """But for four bytes a row, by which equal tokens find each other."""
+
+    def held(v):
+        state = jax.eval_shape(lambda: init(WaveConfig(d=64).build(v=v, c=3, rngs=nnx.Rngs(0))))
+        work = Work.of(np.zeros((4, 4), np.int32), paces(SIMPLE, 14), 0, 0)
+        arguments = state, NOTHING, batches.to_device(TOKENS), work
+        program = Program(8, of_a_step(SIMPLE), rows=32)
+        return train_block.jitted.lower(*arguments, program=program).compile().memory_analysis()
+
+    small, large = held(1_000), held(200_000)
+    assert large.alias_size_in_bytes > 3 * 200_000 * 64 * 4
+    assert large.temp_size_in_bytes - small.temp_size_in_bytes < 199_000 * 4 * 1.1
 
 
 def test_runs_over_seeds_rates_and_lengths_are_compiled_once():

@@ -82,7 +82,7 @@ def test_a_step_uses_its_state_up_and_fit_spares_what_it_is_given():
     config = TrainConfig(rate=0.1, clip=0.01)
     state = init(build(TINY, v=V))
     step(state, batch, config, 10)
-    assert state.network.embedding[...].is_deleted()
+    assert state.parameters.embedding[...].is_deleted()
     assert not any(x.is_deleted() for x in jax.tree.leaves(NETWORK))
 
 

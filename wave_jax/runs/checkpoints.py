@@ -78,17 +78,16 @@ class Checkpoints:
                     steps.remove(self.folder, step)
         together("save")
 
-    def load(self, step: int | None, like: Tree, within: str = "") -> Tree:
+    def load(self, step: int | None, like: Tree) -> Tree:
         """Load the arrays of a step, or of the newest for None, into the structure of `like`.
 
         Args:
           step: the step; it must be on disk.
           like: arrays or shapes; they say which devices hold what.
-          within: what the names begin with on disk, as "network.".
         """
         step = self._existing(step)
         self._note(step)
-        names = {within + name: leaf for name, leaf in steps.named(like).items()}
+        names = steps.named(like)
         arrays = steps.load(self.folder, step, names)
         return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in names])
 

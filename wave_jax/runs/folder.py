@@ -135,8 +135,7 @@ class RunFolder:
 
     def network(self, step: int | None = None) -> Network:
         """Load the network of a step; for None of the best, or of the newest if none has a metric."""
-        step = self.best if step is None else step
-        return self._checkpoints.load(step, abstract_state(self.settings).network, "network.")
+        return self.restore(self.best if step is None else step).network
 
     def trained(self, step: int | None = None) -> Trained:
         """Load the network of a step, or the one that the run keeps, with its tokenizer and classes."""

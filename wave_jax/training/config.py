@@ -55,8 +55,8 @@ class TrainConfig:
         check_setting("batch", self.batch, self.batch >= 1, "at least 1")
         check_setting("rate", self.rate, 0 < self.rate < math.inf, "above 0 and finite")
         check_setting("warm_up", self.warm_up, 0 <= self.warm_up < 1, "at least 0 and below 1")
-        finite = 0 <= self.weight_decay < math.inf
-        check_setting("weight_decay", self.weight_decay, finite, "at least 0 and finite")
+        small = 0 <= self.weight_decay < 1 / self.rate
+        check_setting("weight_decay", self.weight_decay, small, "at least 0 and below 1 / rate")
         check_setting("clip", self.clip, self.clip is None or self.clip > 0, "None or above 0")
         check_setting("smoothing", self.smoothing, 0 <= self.smoothing < 1, "at least 0 and below 1")
         check_setting("drop_tokens", self.drop_tokens, 0 <= self.drop_tokens < 1, "at least 0 and below 1")

@@ -25,11 +25,11 @@ from wave_jax.data.batches import Batch, TokenArrays
 from wave_jax.data.plan import Plan, distinct
 from wave_jax.errors import check_setting
 from wave_jax.networks.trace import Network
-from wave_jax.training import devices, programs
+from wave_jax.training import adam, devices, programs
 from wave_jax.training.config import TrainConfig
 from wave_jax.training.evaluate import evaluate
 from wave_jax.training.loss import Score
-from wave_jax.training.schedule import drop_tokens, lengths, most_distinct, of_a_step, rate, share_dropped
+from wave_jax.training.schedule import drop_tokens, lengths, most_distinct, of_a_step, paces, share_dropped
 from wave_jax.training.step import (
     NOTHING,
     TOGETHER,
@@ -132,9 +132,23 @@ class _Course:
         return Program(n, settings, self.mesh, self.shard_tables, rows_of, self.optimizer, self.loss)
 
     @cached_property
-    def rates(self) -> np.ndarray:
-        """The learning rate of every step of the run, and of a few behind its end."""
-        return np.asarray(rate(self.config, np.arange(self.steps + TOGETHER), self.steps))
+    def paces(self) -> adam.Pace:
+        """The schedule, step by step."""
+        return paces(self.config, self.steps)
+
+    def taken_up(self, state: TrainState) -> TrainState:
+        """Return a state as this run goes on from it: of another schedule with every row caught up first."""
+        done = min(int(state.step), self.steps)
+        if not (done and isinstance(state.optimizer, adam.AdamState)):
+            return state
+        was = state.optimizer.now
+        ahead, left = (x[done - 1].astype(was.left.dtype) for x in self.paces[1:])
+        if (was.ahead, was.left) == (ahead, left):
+            return state
+        parameters, optimizer = adam.settled(
+            state.parameters, state.optimizer, adam.Clock(was.step, ahead, left)
+        )
+        return state._replace(parameters=parameters, optimizer=optimizer)
 
     def prepared(self, plan: Plan, tokens: TokenArrays, start: int, end: int) -> Iterator[_Piece]:
         """Yield the steps of a plan from `start` to `end`, as much at a time as a program takes.
@@ -146,7 +160,7 @@ class _Course:
           end: step of the run to stop at.
         """
         for n, rows in plan.pieces(start, end, self.every, TOGETHER):
-            work = Work.of(rows, self.rates[start : start + TOGETHER], self.config.seed)
+            work = Work.of(rows, self.paces, start, self.config.seed)
             yield _Piece(len(rows), work, self.program(n, tokens, rows))
             start += len(rows)
 
@@ -193,7 +207,7 @@ def fit(
     programs.keep()
     state = jax.tree.map(jnp.copy, start) if isinstance(start, TrainState) else init(start, optimizer)
     course = _Course(train, config, valid, every, mesh, shard_tables, optimizer, loss)
-    return _fit(devices.place(state, mesh, shard_tables), course)
+    return _fit(devices.place(course.taken_up(state), mesh, shard_tables), course)
 
 
 def _fit(state: TrainState, course: _Course) -> Iterator[tuple[TrainState, Record]]:
@@ -244,7 +258,7 @@ def _record(total: Sums, done: int, epoch: int, course: _Course, seconds: float)
         epoch=epoch + 1,
         loss=float(total.score.mean_loss),
         accuracy=float(total.score.accuracy),
-        rate=float(course.rates[done - 1]) if course.optimizer is None else 0.0,
+        rate=float(course.paces.rate[done - 1]) if course.optimizer is None else 0.0,
         gradient_norm=float(total.norm / total.steps),
         texts_per_second=float(total.score.count) / seconds,
     )
@@ -265,7 +279,8 @@ def _non_finite(state: TrainState, batch: Batch, course: _Course) -> NonFinite:
     """Return the error for this batch, with the names of the parameters whose gradient is not finite."""
     batch = devices.place(batch, course.mesh)
     program = Program(batch.ids.shape[1], course.config, course.mesh, False, None, None, course.loss)
-    slope, _ = jax.jit(gradient, static_argnums=3)(state, batch, course.config.seed, program)
+    of_program = jax.jit(gradient, static_argnames="program")
+    slope, _ = of_program(state.network, batch, state.step, course.config.seed, program=program)
     named, _ = jax.tree_util.tree_flatten_with_path(slope)
     names = [
         jax.tree_util.keystr(path, simple=True, separator=".").partition(".value")[0]

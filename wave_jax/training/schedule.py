@@ -13,9 +13,10 @@ from wave_jax.data.batches import TokenArrays
 from wave_jax.data.plan import Plan, buckets, distinct
 from wave_jax.networks.layers import Embedding
 from wave_jax.networks.trace import Network
+from wave_jax.training import adam
 from wave_jax.training.config import TrainConfig
 
-__all__ = ["decay", "drop_tokens", "lengths", "most_distinct", "of_a_step", "rate", "share_dropped"]
+__all__ = ["decay", "drop_tokens", "lengths", "most_distinct", "of_a_step", "paces", "rate", "share_dropped"]
 
 _BATCHES_FOR_A_LENGTH = 32  # in an epoch, before one more length pays for its program
 
@@ -38,6 +39,16 @@ def rate(config: TrainConfig, step: Any, steps: int) -> Array:
     past = jnp.clip((step - warm_up) / max(steps - warm_up, 1), 0.0, 1.0)
     falling = {"constant": 1.0, "linear": 1 - past, "cosine": (1 + jnp.cos(jnp.pi * past)) / 2}
     return config.rate * rising * falling[config.schedule]
+
+
+def paces(config: TrainConfig, steps: int) -> adam.Pace:
+    """Compute the learning rate of every step of a run, and what idle rows of the table need to know of it.
+
+    >>> paces(TrainConfig(rate=1.0, schedule="linear"), 4).rate.tolist()
+    [1.0, 0.75, 0.5, 0.25]
+    """
+    of_table = 0.0 if config.decay_spares == "embeddings" else config.weight_decay
+    return adam.paces(np.asarray(rate(config, np.arange(steps), steps)), of_table)
 
 
 def decay(network: Network, config: TrainConfig) -> Any:

@@ -18,7 +18,7 @@ from wave_jax.training import adam, devices
 from wave_jax.training.compiled import few
 from wave_jax.training.config import TrainConfig
 from wave_jax.training.loss import Score, score
-from wave_jax.training.schedule import decay, rate
+from wave_jax.training.schedule import decay, paces
 
 __all__ = [
     "NOTHING",
@@ -41,13 +41,20 @@ class TrainState(NamedTuple):
 
     step: Any
     """Steps done; with the seed and the data it says what comes next."""
-    network: Network
+    parameters: Network
+    """The parameters as they are kept: each row of the table from when it was last read. See `network`."""
     optimizer: Any
-    """Adam's moments, networks themselves (`optax.ScaleByAdamState`)."""
+    """Adam's state (`adam.AdamState`), or that of an optimizer of one's own."""
     best: Any
     """Best validation accuracy so far, -1 before the first."""
     stale: Any
     """Validations since the best one; 0 if this state is the best so far."""
+
+    @property
+    def network(self) -> Network:
+        """The network after these steps, made anew at each call: every row of the table caught up."""
+        lazy = isinstance(self.optimizer, adam.AdamState)
+        return adam.caught_up(self.parameters, self.optimizer) if lazy else self.parameters
 
 
 class Program(NamedTuple):
@@ -72,17 +79,26 @@ class Work(NamedTuple):
 
     rows: Any
     """(TOGETHER, b) texts of each batch; only the first `count` batches are read."""
-    rates: Any
-    """(TOGETHER,) learning rate of each step."""
+    paces: adam.Pace
+    """(TOGETHER,) learning rate of each step, and what idle rows need of the schedule."""
     count: Any
     """Number of steps. It is not a constant, so a run that is resumed runs the same code."""
     seed: Any
 
     @classmethod
-    def of(cls, rows: np.ndarray, rates: Any, seed: int) -> "Work":
-        """Return these batches as work, filled up to the shape that all programs share."""
-        filled = np.pad(rows, ((0, TOGETHER - len(rows)), (0, 0)), constant_values=-1)
-        return cls(filled, jnp.asarray(rates, jnp.float32), np.int32(len(rows)), np.uint32(seed))
+    def of(cls, rows: np.ndarray, paces: adam.Pace, start: int, seed: int) -> "Work":
+        """Return these batches as work, filled up to the shape that all programs share.
+
+        Args:
+          rows: texts of each batch.
+          paces: of the whole run.
+          start: steps done before these.
+          seed: seed of the run.
+        """
+        empty = TOGETHER - len(rows)
+        filled = np.pad(rows, ((0, empty), (0, 0)), constant_values=-1)
+        paces = adam.Pace(*(np.pad(x[start : start + len(rows)], (0, empty)) for x in paces))
+        return cls(filled, paces, np.int32(len(rows)), np.uint32(seed))
 
 
 class Sums(NamedTuple):
@@ -117,7 +133,10 @@ def step(state: TrainState, batch: Batch, config: TrainConfig, steps: int) -> tu
       steps: number of steps of the whole run, which the learning rate depends on.
     """
     program = Program(batch.ids.shape[1], config)
-    state, score, _ = _advance(state, batch, config.seed, rate(config, state.step, steps), True, program)
+    with jax.ensure_compile_time_eval():
+        run = paces(config, steps)
+    pace = jax.tree.map(lambda x: jnp.asarray(x)[state.step], run)
+    state, score, _ = _advance(state, batch, config.seed, pace, True, program)
     return state, score
 
 
@@ -139,8 +158,8 @@ def train_block(
     def body(i: Array, carry: tuple[TrainState, Sums]) -> tuple[TrainState, Sums]:
         state, sums = carry
         batch = devices.constrain(gather(tokens, work.rows[i], program.n), mesh)
-        before = state.step
-        state, score, norm = _advance(state, batch, work.seed, work.rates[i], sums.finite, program)
+        before, pace = state.step, jax.tree.map(lambda x: x[i], work.paces)
+        state, score, norm = _advance(state, batch, work.seed, pace, sums.finite, program)
         finite = state.step > before
         sums = Sums(sums.score + score, sums.norm + norm, sums.steps + 1, finite)
         return devices.constrain(state, mesh, program.shard_tables), sums
@@ -149,77 +168,71 @@ def train_block(
 
 
 def _advance(
-    state: TrainState, batch: Batch, seed: Any, rate: Any, going: Any, program: Program
+    state: TrainState, batch: Batch, seed: Any, pace: adam.Pace, going: Any, program: Program
 ) -> tuple[TrainState, Score, Float[Array, ""]]:
     """Return the state after a batch, the score, and the norm of the gradient.
 
     The state stays as it was if the run is not `going` on, or if the loss or the gradient is not finite.
     """
-    slope, score = gradient(state, batch, seed, program)
+    network, moments, rows = state.parameters, state.optimizer, None
+    if program.optimizer is None:
+        # All devices decide alike which row is read by whom; only then are the texts sharded.
+        ids, rows = devices.constrain(_read(network.embedding.shape[0], batch.ids, program), program.mesh)
+        network, moments = devices.constrain(adam.take(network, moments, rows), program.mesh)
+        batch = batch._replace(ids=ids)
+    slope, score = gradient(network, batch, state.step, seed, program)
     norm = adam.norm(slope)
     valid = going & jnp.isfinite(score.loss) & jnp.isfinite(norm)
     if program.config.clip is not None:
         slope = adam.scaled(slope, jnp.minimum(1.0, program.config.clip / norm))
-    if program.optimizer is None:
-        network, moments = adam.adam(
-            state.network, slope, state.optimizer, rate, decay(state.network, program.config), valid
-        )
+    if rows is None:
+        after = _updated(program.optimizer, slope, state, valid)
     else:
-        network, moments = _updated(program.optimizer, slope, state, valid)
-    state = state._replace(step=state.step + valid, network=network, optimizer=moments)
-    return state, score, norm
+        after = adam.adam(network, slope, moments, pace, decay(network, program.config), valid)
+        rows = jnp.where(valid, rows, state.parameters.embedding.shape[0])
+        after = adam.put(state.parameters, state.optimizer, rows, *after)
+    return state._replace(step=state.step + valid, parameters=after[0], optimizer=after[1]), score, norm
 
 
-def _updated(
-    optimizer: optax.GradientTransformation, slope: Any, state: TrainState, valid: Array
-) -> tuple[Any, Any]:
+def _read(v: int, ids: Array, program: Program) -> tuple[Array, Array]:
+    """Return the ids as they index the rows of the table that a step reads, and these rows."""
+    if program.loss is not None:
+        return ids, jnp.arange(v)  # it may read any
+    most = ids.size if program.rows is None else program.rows
+    return adam.narrow(ids, v, min(most, ids.size, v))
+
+
+def _updated(optimizer: Any, slope: Any, state: TrainState, valid: Array) -> tuple[Any, Any]:
     """Return the network and the optimizer's state after an update by Optax; as they were, unless valid."""
-    before: Any = state.network, state.optimizer
+    before: Any = state.parameters, state.optimizer
     updates, moments = optimizer.update(slope, state.optimizer, before[0])
     after = optax.apply_updates(before[0], updates), moments
     return jax.tree.map(lambda a, b: jnp.where(valid, a, b), after, before)
 
 
-def gradient(state: TrainState, batch: Batch, seed: Any, program: Program) -> tuple[Network, Score]:
-    """Return the gradient of the mean loss, with the embedding table's part as `adam.Rows`, and the score.
+def gradient(network: Network, batch: Batch, step: Any, seed: Any, program: Program) -> tuple[Network, Score]:
+    """Return the gradient of the mean loss, and the score.
 
     Args:
-      state: where the run is.
+      network: the network, whole or with the rows of the batch alone.
       batch: the texts of this step.
+      step: steps done before.
       seed: seed of dropout.
       program: what the code is compiled for.
     """
-    config, mesh = program.config, program.mesh
-    if program.loss is not None:
-        return _of_own_loss(state.network, devices.shard(batch, mesh), program)
-    key = jax.random.fold_in(jax.random.key(seed), state.step)
-
-    # All devices decide alike which row is read by whom; only then are the texts sharded.
-    v, positions = state.network.embedding.shape[0], batch.ids.size
-    most = min(program.rows or positions, positions) if program.optimizer is None else v
-    small, ids, rows = devices.constrain(adam.narrow(state.network, batch.ids, most), mesh)
-    texts = devices.shard(batch._replace(ids=ids), mesh)
+    config, texts = program.config, devices.shard(batch, program.mesh)
+    key = jax.random.fold_in(jax.random.key(seed), step)
 
     def loss(network: Network) -> tuple[Array, Score]:
         network = _computing_in(network, config.dtype)
-        result = score(network, texts, key, config.smoothing)
-        return result.mean_loss, result
+        if program.loss is None:
+            result = score(network, texts, key, config.smoothing)
+            return result.mean_loss, result
+        result, value = score(network, texts), program.loss(network, texts)
+        return value, result._replace(loss=value * result.count)
 
-    slope, result = jax.grad(loss, has_aux=True)(small)
-    return adam.as_table(devices.constrain(slope, mesh), rows), result
-
-
-def _of_own_loss(network: Network, batch: Batch, program: Program) -> tuple[Network, Score]:
-    """Return the gradient of a loss of (network, batch) as a whole, and the score with that loss."""
-    own = program.loss
-    assert own is not None
-
-    def loss(network: Network) -> tuple[Array, Score]:
-        network = _computing_in(network, program.config.dtype)
-        return own(network, batch), score(network, batch)
-
-    (value, result), slope = jax.value_and_grad(loss, has_aux=True)(network)
-    return devices.constrain(slope, program.mesh), result._replace(loss=value * result.count)
+    slope, result = jax.grad(loss, has_aux=True)(network)
+    return devices.constrain(slope, program.mesh), result
 
 
 def _computing_in(network: Network, dtype: str) -> Network:
