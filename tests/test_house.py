@@ -14,17 +14,18 @@ import wave_jax
 
 # What each wing, and each module at the root, imports from the house: exactly this.
 IMPORTS = {
+    "choices": set(),
     "disk": set(),
     "errors": set(),
     "numerics": set(),
     "tables": set(),
-    "wave": {"numerics"},
+    "wave": {"choices", "numerics"},
     "data": {"disk", "errors"},
-    "networks": {"errors", "numerics", "wave"},
+    "networks": {"choices", "errors", "numerics", "wave"},
     "training": {"data", "errors", "networks"},
     "study": {"data", "errors", "networks", "numerics", "tables", "training", "wave"},
     "runs": {"data", "disk", "errors", "networks", "study", "training"},
-    "serving": {"data", "disk", "errors", "networks", "runs", "training"},
+    "serving": {"choices", "data", "disk", "errors", "networks", "runs", "training"},
     "classifier": {"data", "errors", "networks", "runs", "serving", "study", "training"},
     "cli": {"data", "disk", "errors", "networks", "runs", "serving", "study", "tables", "training"},
 }
@@ -135,8 +136,10 @@ def test_import_wave_jax_is_light():
     assert not loaded_after("import wave_jax as wj; wj.gradients; wj.fit") & (heavy - {"tokenizers"})
 
 
-def test_text_loads_no_jax():
-    assert not loaded_after("import wave_jax.data.tokenizer") & {"jax", "flax", "tensorflow_datasets"}
+def test_text_and_settings_load_no_jax():
+    heavy = {"jax", "flax", "tensorflow_datasets"}
+    assert not loaded_after("import wave_jax.data.tokenizer") & heavy
+    assert not loaded_after("import wave_jax as wj; wj.WaveConfig; wj.TrainConfig; wj.SMALL") & heavy
 
 
 def test_every_name_of_the_face_is_there():

@@ -22,12 +22,17 @@ if TYPE_CHECKING:
     from wave_jax.classifier import WaveClassifier
     from wave_jax.data.batches import Batch
     from wave_jax.data.tokenizer import Tokenizer
-    from wave_jax.networks.bag import BagConfig
-    from wave_jax.networks.bert import BertConfig
+    from wave_jax.networks.configs import (
+        PAPER_INTERFERENCE,
+        PAPER_MODULATION,
+        BagConfig,
+        BertConfig,
+        TransformerConfig,
+        WaveConfig,
+    )
     from wave_jax.networks.layers import count_parameters
     from wave_jax.networks.trace import Network, Trace
-    from wave_jax.networks.transformer import TransformerConfig
-    from wave_jax.networks.wave_network import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig, WaveNetwork
+    from wave_jax.networks.wave_network import WaveNetwork
     from wave_jax.runs.presets import SMALL
     from wave_jax.study.gradients import by_parameter, by_stage, by_token
     from wave_jax.study.papers import gradient_study
@@ -37,20 +42,20 @@ if TYPE_CHECKING:
 
 # The module of each public name.
 _HOME = {
-    "BagConfig": "networks.bag",
+    "BagConfig": "networks.configs",
     "Batch": "data.batches",
-    "BertConfig": "networks.bert",
+    "BertConfig": "networks.configs",
     "Network": "networks.trace",
     "NonFinite": "training.loop",
-    "PAPER_INTERFERENCE": "networks.wave_network",
-    "PAPER_MODULATION": "networks.wave_network",
+    "PAPER_INTERFERENCE": "networks.configs",
+    "PAPER_MODULATION": "networks.configs",
     "SMALL": "runs.presets",
     "Tokenizer": "data.tokenizer",
     "Trace": "networks.trace",
     "TrainConfig": "training.config",
-    "TransformerConfig": "networks.transformer",
+    "TransformerConfig": "networks.configs",
     "WaveClassifier": "classifier",
-    "WaveConfig": "networks.wave_network",
+    "WaveConfig": "networks.configs",
     "WaveNetwork": "networks.wave_network",
     "by_parameter": "study.gradients",
     "by_stage": "study.gradients",

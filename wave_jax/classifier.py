@@ -24,8 +24,8 @@ from wave_jax.data import labels as label_column
 from wave_jax.data.datasets import Dataset
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.errors import CheckpointError
+from wave_jax.networks.configs import WaveConfig
 from wave_jax.networks.trace import Network
-from wave_jax.networks.wave_network import WaveConfig
 from wave_jax.runs import presets, run
 from wave_jax.runs.folder import RunFolder
 from wave_jax.runs.presets import Preset
@@ -220,7 +220,7 @@ class WaveClassifier:
         )
 
     def _trained(self) -> Trained:
-        return self.settings.trained(self.network, self.tokenizer)
+        return Trained.of(self.settings, self.network, self.tokenizer)
 
     def _numbers(self) -> dict[Any, int]:
         """Return the number of each label."""

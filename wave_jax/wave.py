@@ -22,12 +22,13 @@ work. A `mask` is True at tokens and False at padding.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float, Int
 
+from wave_jax.choices import Combine, ReadOut
 from wave_jax.numerics import masked, safe_sqrt
 
 __all__ = [
@@ -44,9 +45,6 @@ __all__ = [
     "polar",
     "read_out",
 ]
-
-Combine = Literal["interfere", "modulate"]
-ReadOut = Literal["real", "magnitude", "real_imag"]
 
 
 def encode(

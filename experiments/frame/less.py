@@ -19,8 +19,8 @@ class LessConfig(WaveConfig):
 
     less: Literal["real part", "second map", "wave"] = "wave"
 
-    def build(self, *, v: int, c: int, rngs: nnx.Rngs) -> WaveNetwork:
-        network = super().build(v=v, c=c, rngs=rngs)
+    def build(self, *, v: int, c: int, rngs: nnx.Rngs, **more: Any) -> WaveNetwork:
+        network = super().build(v=v, c=c, rngs=rngs, **more)
         network.layers[0] = LessLayer(self, rngs)
         return network
 

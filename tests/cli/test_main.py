@@ -216,6 +216,7 @@ def test_explain_shows_words_and_writes_a_page(trained, place, capsys, monkeypat
     [
         (["evaluate", "nowhere"], "nowhere/config.json is missing: name the folder of a run."),
         (["predict", "nowhere"], "nowhere"),
+        (["predict", "runs/a", "--threads", "2"], "threads must be 1 for a run folder"),
         (["predict", "runs/a", "no.txt"], "no.txt: No such file or directory."),
         (["predict", "texts/train.csv"], "no export of wave_jax wrote it"),
         (["train", "--data", "nowhere", "--out", "c"], "is neither a folder of CSV files nor one of"),
@@ -262,10 +263,37 @@ def test_the_door_itself_is_light_and_fits_80_columns(capsys):
         assert f"\n  {name} " in shown
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("wave_jax ")
-    code = (
-        "import sys; from wave_jax.cli.__main__ import main; main(['--help']); sys.exit('jax' in sys.modules)"
+
+
+LIGHT = """
+import sys
+from wave_jax.cli.__main__ import main
+try:
+    code = main(sys.argv[1:])
+except SystemExit as end:
+    code = end.code
+print(code, "jax" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--help"], 0),
+        (["train", "--help"], 0),
+        (["train", "--data", "texts", "--out", "c", "--d", "0"], 2),
+        (["train", "--data", "bad", "--out", "c"], 1),
+        (["info", "runs/a"], 0),
+    ],
+)
+def test_help_info_and_the_refusal_of_bad_texts_load_no_jax(arguments, code, trained, place):
+    (place / "bad").mkdir(exist_ok=True)
+    (place / "bad" / "train.csv").write_text("label,text\nup,gain\ndown\n")
+    run = subprocess.run(
+        [sys.executable, "-c", LIGHT, *arguments], cwd=place, capture_output=True, text=True, check=True
     )
-    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL).returncode == 0
+    assert run.stdout.splitlines()[-1] == f"{code} False"
+    assert ("train.csv, line 3" in run.stderr) == ("bad" in arguments)
 
 
 @pytest.mark.parametrize(

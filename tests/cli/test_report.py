@@ -41,17 +41,6 @@ def test_the_page_of_a_run_says_what_was_measured(folder):
     assert (folder.path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_info_is_json_and_fits_a_terminal(folder):
-    found = report.info(folder)
-    assert json.loads(json.dumps(found, allow_nan=False))["best"] == folder.best
-    lines = report.info_text(found).splitlines()
-    assert max(map(len, lines)) <= 80
-    assert any(line.startswith("network") and "kind wave, d 4" in line for line in lines)
-    unfinished = report.info_text({**found, "metrics": None, "steps": []})
-    assert "not finished" in unfinished
-    assert "none" in unfinished
-
-
 def test_texts_in_memory_cannot_be_found_again(folder):
     with pytest.raises(run.CheckpointError, match="trained on texts in memory: name a folder"):
         report.evaluation(folder)

@@ -12,7 +12,7 @@ from tiny import TINY, build
 
 from wave_jax.disk import sealed, unsealed
 from wave_jax.errors import CheckpointError
-from wave_jax.runs import steps
+from wave_jax.runs import notes, steps
 
 RNG = np.random.default_rng(0)
 ARRAYS = {
@@ -27,7 +27,7 @@ ARRAYS = {
 
 
 def save(folder, step=1, arrays=ARRAYS):
-    steps.write(folder, step, arrays, steps.Note("digest", 0.5, steps.describe(arrays))).finish()
+    steps.write(folder, step, arrays, notes.Note("digest", 0.5, steps.describe(arrays))).finish()
 
 
 def like(arrays):
@@ -50,7 +50,7 @@ def test_every_bit_comes_back(tmp_path):
     assert steps.describe(found) == steps.describe(ARRAYS)
     assert found["b.c"].dtype == ml_dtypes.bfloat16
     assert all(isinstance(array, jax.Array) for array in found.values())
-    assert steps.saved(tmp_path) == [1]
+    assert notes.saved(tmp_path) == [1]
 
 
 def test_a_folder_may_be_named_from_where_one_stands(tmp_path, monkeypatch):
@@ -66,25 +66,11 @@ def test_some_arrays_of_a_step(tmp_path):
     assert np.array_equal(found["d"], ARRAYS["d"])
 
 
-def test_the_note_comes_back(tmp_path):
-    save(tmp_path)
-    note = steps.note_of(tmp_path, 1)
-    assert (note.settings, note.metric, note.arrays) == ("digest", 0.5, steps.describe(ARRAYS))
-    assert note.arrays["a"][:2] == [[40, 6], "float32"]
-
-
 def test_names_of_a_network():
     names = steps.named(build(TINY))
     assert "embedding" in names
     assert "layers.0.variant1.kernel" in names
     assert len(names) == len(jax.tree.leaves(build(TINY)))
-
-
-def test_steps_are_in_order_and_others_are_no_steps(tmp_path):
-    for name in ("10", "9", "11.writing", "12.damaged", "x"):
-        (tmp_path / name).mkdir()
-    assert steps.saved(tmp_path) == [9, 10]
-    assert steps.saved(tmp_path / "missing") == []
 
 
 def test_only_unfinished_work_is_cleaned(tmp_path):
@@ -103,7 +89,7 @@ def test_removed_and_put_aside(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["2.damaged"]
     save(tmp_path, 2)
     steps.put_aside(tmp_path, 2)
-    assert steps.saved(tmp_path) == []
+    assert notes.saved(tmp_path) == []
 
 
 def test_another_shape_dtype_or_name(tmp_path, capfd):
@@ -167,5 +153,5 @@ def test_many_folders_are_written_at_a_time(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(save_some, folders))
     for folder in folders:
-        assert steps.saved(folder) == [1, 2, 3, 4, 5]
+        assert notes.saved(folder) == [1, 2, 3, 4, 5]
         assert steps.describe(steps.load(folder, 5, like(ARRAYS))) == steps.describe(ARRAYS)

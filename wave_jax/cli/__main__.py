@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from wave_jax.errors import check_setting
 from wave_jax.serving.file import Dtype
 from wave_jax.study.explanation import Method
 
@@ -80,7 +81,7 @@ class Predict:
     json: bool = False
     """Print JSON lines."""
     threads: int = 1
-    """Blocks of texts that an exported file answers side by side."""
+    """Blocks of texts that an exported file answers side by side; 1 for a run folder."""
 
     def __call__(self) -> None:
         write = _json_line if self.json else _tab_separated
@@ -150,11 +151,10 @@ class Info:
     """Print JSON."""
 
     def __call__(self) -> None:
-        from wave_jax.cli import report
-        from wave_jax.runs.folder import RunFolder
+        from wave_jax.cli.info import info, info_text
 
-        found = report.info(RunFolder.open(self.run))
-        print(_json.dumps(found, indent=1) if self.json else report.info_text(found))
+        found = info(self.run)
+        print(_json.dumps(found, indent=1) if self.json else info_text(found))
 
 
 # --- texts in, answers out ----------------------------------------------------------------------------------
@@ -166,6 +166,7 @@ def _answers(run: Path, threads: int) -> Any:
         from wave_jax.serving import predictor
 
         return predictor.load(run, threads)
+    check_setting("threads", threads, threads == 1, "1 for a run folder, which XLA answers with all cores")
     from wave_jax.runs.folder import RunFolder
     from wave_jax.serving.live import Answers
 

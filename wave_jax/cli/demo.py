@@ -19,7 +19,7 @@ import tyro
 from tqdm import tqdm
 
 from wave_jax import tables
-from wave_jax.cli import report
+from wave_jax.cli import info, report
 from wave_jax.data import batches, datasets, planted
 from wave_jax.data.batches import Batch
 from wave_jax.data.splits import Split
@@ -260,7 +260,7 @@ def _page(learners: Mapping[str, Learner]) -> str:
         texts=_TEXTS,
         runs=", ".join(f"[{name}]({name}/report.md)" for name in learners),
         device=first.metrics["device"],
-        versions=report.listed(first.metrics["versions"]),
+        versions=info.listed(first.metrics["versions"]),
     )
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from wave_jax import tables
+from wave_jax.cli.info import in_short, listed, percent
 from wave_jax.disk import write_whole
 from wave_jax.runs import run
 from wave_jax.runs.folder import RunFolder
@@ -23,9 +23,6 @@ __all__ = [
     "evaluation_text",
     "explanation",
     "exported",
-    "in_short",
-    "info",
-    "info_text",
     "write",
 ]
 
@@ -69,60 +66,13 @@ def evaluation_text(found: Mapping[str, Any]) -> str:
     for name in ("valid", "test"):
         if name in found:
             split = found[name]
-            head = f"{found['data']}, {name}: {_percent(split['accuracy'])} of {split['texts']:,} texts"
+            head = f"{found['data']}, {name}: {percent(split['accuracy'])} of {split['texts']:,} texts"
             parts.append(f"{head}, loss {split['loss']:.3f}\n\n{tables.plain(_class_rows(split))}")
     return "\n\n".join(parts)
 
 
 def _class_rows(split: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"class": name, **numbers} for name, numbers in split["classes"].items()]
-
-
-# --- info ---------------------------------------------------------------------------------------------------
-
-
-def info(folder: RunFolder) -> dict[str, Any]:
-    """Return what is in a run folder."""
-    settings = folder.settings
-    return {
-        "run": str(folder.path),
-        "settings": {
-            **{field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)},
-            "network": {"kind": settings.kind, **dataclasses.asdict(settings.network)},
-            "training": dataclasses.asdict(settings.training),
-            "data": dict(settings.data),
-        },
-        "steps": folder.steps,
-        "best": folder.best,
-        "metrics": folder.metrics(),
-    }
-
-
-def info_text(found: Mapping[str, Any]) -> str:
-    """Write what is in a run folder for a terminal."""
-    settings, metrics = found["settings"], found["metrics"]
-    data = settings["data"]
-    lines = {
-        "state": "finished" if metrics else "not finished: `train --resume` goes on with it",
-        "result": metrics and in_short(metrics),
-        "saved steps": ", ".join(map(str, found["steps"])) or "none",
-        "best step": found["best"],
-        "texts": f"{data['name']}, digest {data['digest'][:12]}",
-        "classes": ", ".join(settings["classes"]),
-        "vocabulary": f"{settings['v']:,} rows, tokenizer {settings['tokenizer'][:12]}",
-        "network": listed(settings["network"]),
-        "training": listed(settings["training"]),
-    }
-    return "\n".join(_entry(name, str(text)) for name, text in lines.items() if text is not None)
-
-
-def listed(settings: Mapping[str, Any]) -> str:
-    """Write settings as one line."""
-    return ", ".join(f"{name} {value}" for name, value in settings.items())
-
-
-def _entry(name: str, text: str) -> str:
-    return textwrap.fill(f"{name:<13}{text}", 80, subsequent_indent=" " * 13, break_on_hyphens=False)
 
 
 # --- explain, export ----------------------------------------------------------------------------------------
@@ -164,28 +114,12 @@ def exported(folder: RunFolder, file: Path, dtype: export.Dtype, place: str | No
     before, after, texts = found.loss.before, found.loss.after, found.loss.texts
     return (
         f"{file}: {found.size / 1e6:,.2f} MB in {dtype}\n"
-        f"valid {_percent(before)} before, {_percent(after)} after, over {texts:,} texts;"
-        f" {_percent(found.loss.changed)} of the answers changed"
+        f"valid {percent(before)} before, {percent(after)} after, over {texts:,} texts;"
+        f" {percent(found.loss.changed)} of the answers changed"
     )
 
 
 # --- report.md ----------------------------------------------------------------------------------------------
-
-
-def in_short(metrics: Mapping[str, Any]) -> str:
-    """Write the result of a run in a line.
-
-    >>> in_short({"valid_accuracy": 0.9166, "seconds": 61.5, "texts_per_second": 12_345.6})
-    'valid 91.66 %, trained in 62 s, 12,346 texts/s'
-    """
-    known = [name for name in ("valid", "test") if f"{name}_accuracy" in metrics]
-    accuracies = ", ".join(f"{name} {_percent(metrics[f'{name}_accuracy'])}" for name in known)
-    rate = f"{metrics['texts_per_second']:,.0f} texts/s"
-    return f"{accuracies}, trained in {metrics['seconds']:.0f} s, {rate}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
 
 
 def write(folder: RunFolder, metrics: Mapping[str, Any]) -> None:

@@ -1,32 +1,24 @@
-"""The command `train`: the settings of a preset as options, a bar, and a loop that a signal can stop."""
+"""The command `train`: the settings of a preset as options; JAX is loaded when the texts are read."""
 
 import dataclasses
 import re
 import shlex
-import signal
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from tqdm import tqdm
 
-from wave_jax.cli import report
-from wave_jax.data import datasets, published
+from wave_jax.cli.info import in_short
 from wave_jax.networks.kinds import Kind
-from wave_jax.networks.layers import count_parameters
-from wave_jax.runs import presets, run
+from wave_jax.runs import presets
 from wave_jax.runs.condition import condition, metrics_of, occupied
-from wave_jax.runs.folder import RunFolder
 from wave_jax.runs.presets import PRESETS, Preset
-from wave_jax.runs.run import Prepared
-from wave_jax.training.loop import Record
 
-__all__ = ["Train", "parse", "progress", "stopping"]
+__all__ = ["Train", "parse"]
 
 _FLAGS = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands)
 _ABOUT = """\
@@ -76,17 +68,18 @@ class Train:
 
     def __call__(self) -> int:
         if self._is_finished():
-            print(f"{self.out} is finished: {report.in_short(metrics_of(self.out) or {})}")
+            print(f"{self.out} is finished: {in_short(metrics_of(self.out) or {})}")
             return 0
-        origin = {**run.origin_of(self.data), "valid": self.settings.valid}
-        dataset = datasets.load(**origin)
-        if self.test and not dataset.has_test:
-            raise datasets.DataError(f"{dataset.name} has no test split: leave out --test, or add test.csv.")
-        cache = published.data_folder() / "tokens"
+        dataset, origin = self._texts()
+        from wave_jax.cli import report, terminal  # with JAX: help, and the refusal of texts, need none
+        from wave_jax.data.published import data_folder
+        from wave_jax.runs import run
+
+        cache = data_folder() / "tokens"
         prepared = run.prepare(dataset, self.settings, cache=cache, origin=origin)
         with run.run_folder(self.out, prepared, resume=self.resume) as folder:
-            print(_head(prepared), flush=True)
-            stopped = _loop(prepared, folder)
+            print(terminal.head(prepared), flush=True)
+            stopped = terminal.train(prepared, folder)
             if stopped:
                 print(f"Stopped and saved at step {stopped:,} of {prepared.steps:,}. To go on:")
                 print(f"  {self._again()}")
@@ -94,8 +87,18 @@ class Train:
             test = dataset.test if self.test else None
             metrics = run.finish(folder, prepared, test=test, preset=self.preset)
             report.write(folder, metrics)
-        print(f"{report.in_short(metrics)}\n{self.out}/report.md says more.")
+        print(f"{in_short(metrics)}\n{self.out}/report.md says more.")
         return 0
+
+    def _texts(self) -> tuple[Any, dict[str, Any]]:
+        """Return the `Dataset`, and the arguments of `datasets.load` that find it again."""
+        from wave_jax.data import datasets
+
+        origin = {**datasets.origin_of(self.data), "valid": self.settings.valid}
+        dataset = datasets.load(**origin)
+        if self.test and not dataset.has_test:
+            raise datasets.DataError(f"{dataset.name} has no test split: leave out --test, or add test.csv.")
+        return dataset, origin
 
     def _is_finished(self) -> bool:
         """Return whether nothing is left to do; raise an error if the folder is of another run."""
@@ -106,6 +109,8 @@ class Train:
         metrics = metrics_of(self.out)
         if metrics is None or (self.test and "test_accuracy" not in metrics):
             return False
+        from wave_jax.runs.folder import RunFolder
+
         folder = RunFolder.open(self.out)
         network = presets.within(self.settings, folder.settings.v, len(folder.settings.classes))
         folder.expect(replace(folder.settings, network=network, training=self.settings.training))
@@ -159,61 +164,3 @@ def _listed(settings: Preset) -> str:
     options = [f"--{name.replace('_', '-')}\xa0{value}" for name, value in values.items()]
     lines = textwrap.wrap(" ".join(options), 76, break_on_hyphens=False)
     return "\n".join("  " + line.replace("\xa0", " ") for line in lines)
-
-
-# --- the loop -----------------------------------------------------------------------------------------------
-
-
-def _loop(prepared: Prepared, folder: RunFolder) -> int | None:
-    """Train to the end, or to the step at which a signal asked to stop."""
-    with stopping() as asked, progress(prepared.steps) as show:
-        for turn in run.train(prepared, folder):
-            show(turn.record)
-            if asked() and turn.record.step < prepared.steps:
-                folder.save(turn.state)
-                return turn.record.step
-    return None
-
-
-@contextmanager
-def progress(steps: int) -> Iterator[Callable[[Record], None]]:
-    """Show a bar in a terminal, nowhere else, and print a line for every validation."""
-    with tqdm(total=steps, unit=" steps", leave=False, disable=None, dynamic_ncols=True) as bar:
-
-        def show(record: Record) -> None:
-            bar.update(record.step - bar.n)
-            bar.set_postfix_str(f"loss {record.loss:.3f}", refresh=False)
-            if record.valid is not None:
-                valid = f"valid {100 * float(record.valid.accuracy):.2f} %"
-                bar.write(f"epoch {record.epoch:>2}  step {record.step:>6,}  loss {record.loss:.3f}  {valid}")
-                sys.stdout.flush()
-
-        yield show
-
-
-@contextmanager
-def stopping() -> Iterator[Callable[[], bool]]:
-    """Catch signals that ask to stop: the first waits for the loop to look, the next one does not wait."""
-    asked: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def ask(number: int, _: Any) -> None:
-        asked.append(number)
-        signal.signal(number, before[signal.Signals(number)])
-
-    for number in before:
-        signal.signal(number, ask)
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _head(prepared: Prepared) -> str:
-    settings, count = prepared.settings, count_parameters(prepared.network)
-    texts = f"{len(prepared.train.labels):,} texts of {settings.data['name']}"
-    return (
-        f"{settings.kind} with {count.total:,} parameters, {count.without_embeddings:,} without embeddings\n"
-        f"{texts}, {len(prepared.valid.labels):,} more for validation"
-    )

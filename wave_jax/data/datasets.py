@@ -19,7 +19,7 @@ from wave_jax.data.csv_files import Rows
 from wave_jax.data.splits import Split, hold_out, infer_classes, split_of
 from wave_jax.errors import DataError
 
-__all__ = ["NAMES", "Dataset", "load"]
+__all__ = ["NAMES", "Dataset", "load", "origin_of"]
 
 NAMES = (*published.CORPORA, "planted")
 
@@ -93,6 +93,15 @@ class Dataset:
         read_test = test and partial(_in_memory, "test", *test)
         names = None if classes is None else csv_files.class_names([str(c) for c in classes], "classes")
         return _dataset("texts", names, train, dev, read_test, share, seed)
+
+
+def origin_of(data: str) -> dict[str, Any]:
+    """Return the arguments of `load` for a name or a folder, from wherever they are used.
+
+    >>> origin_of("planted")
+    {'name_or_folder': 'planted'}
+    """
+    return {"name_or_folder": data if data in NAMES else str(Path(data).absolute())}
 
 
 def load(

@@ -5,17 +5,14 @@
 A folder holds `config.json` and `model.safetensors`, as Hugging Face writes them.
 """
 
-import json
-from dataclasses import dataclass, fields
 from functools import partial
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from wave_jax.errors import check_setting
+from wave_jax.networks.configs import BERT_BASE, BertConfig
 from wave_jax.networks.layers import (
     Embedding,
     LayerNorm,
@@ -36,95 +33,6 @@ ACTIVATIONS = {
     "gelu_new": partial(jax.nn.gelu, approximate=True),
     "relu": jax.nn.relu,
 }
-
-# Where config.json says otherwise, the model is not the one computed here.
-FIXED = {"model_type": "bert", "position_embedding_type": "absolute", "is_decoder": False}
-
-
-@dataclass(frozen=True)
-class BertConfig:
-    """The settings of a BERT, named as in Hugging Face's config.json; the defaults are bert-base-uncased."""
-
-    vocab_size: int = 30522
-    """Rows of the table of words."""
-    hidden_size: int = 768
-    """Width of a token vector."""
-    num_hidden_layers: int = 12
-    """Layers of attention and feed forward."""
-    num_attention_heads: int = 12
-    """Attention heads, each of width hidden_size / num_attention_heads."""
-    intermediate_size: int = 3072
-    """Width inside the feed forward."""
-    hidden_act: str = "gelu"
-    """Inside the feed forward: gelu (exact), gelu_new (by tanh) or relu."""
-    hidden_dropout_prob: float = 0.1
-    """Share set to 0 in training: of the embeddings and of every addition to them."""
-    attention_probs_dropout_prob: float = 0.1
-    """Share of the attention set to 0 in training."""
-    classifier_dropout: float | None = None
-    """Share of h set to 0 in training; None means hidden_dropout_prob."""
-    max_position_embeddings: int = 512
-    """Rows of learned positions: the longest text."""
-    type_vocab_size: int = 2
-    """Rows of the table of token types; every token is of type 0."""
-    initializer_range: float = 0.02
-    """Standard deviation of random weights."""
-    layer_norm_eps: float = 1e-12
-    """Added to the variance in every norm."""
-
-    def __post_init__(self):
-        sizes = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-        for name in (*sizes, "max_position_embeddings", "type_vocab_size"):
-            size = getattr(self, name)
-            check_setting(name, size, isinstance(size, int) and size >= 1, "a whole number of at least 1")
-        heads = self.num_attention_heads
-        fits = self.hidden_size % heads == 0
-        check_setting("num_attention_heads", heads, fits, f"a divisor of hidden_size = {self.hidden_size}")
-        check_setting("hidden_act", self.hidden_act, self.hidden_act in ACTIVATIONS, ", ".join(ACTIVATIONS))
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
-            rate = getattr(self, name)
-            valid = (name == "classifier_dropout" and rate is None) or (
-                isinstance(rate, int | float) and 0 <= rate < 1
-            )
-            check_setting(name, rate, valid, "at least 0 and below 1")
-        for name in ("initializer_range", "layer_norm_eps"):
-            value = getattr(self, name)
-            check_setting(name, value, isinstance(value, int | float) and value > 0, "a number above 0")
-
-    @classmethod
-    def read(cls, folder: str | Path) -> "BertConfig":
-        """Read the settings in a folder's config.json; what the file does not name keeps its default."""
-        file = weights_file(folder, "config.json")
-        try:
-            found = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{file} is not readable as JSON ({error}): download it again.") from None
-        if not isinstance(found, dict):
-            raise ValueError(f"{file} must hold a JSON object of settings, got {type(found).__name__}.")
-        for name, fixed in FIXED.items():
-            if found.get(name, fixed) != fixed:
-                raise ValueError(
-                    f"{file}: {name} must be {fixed!r}, got {found[name]!r}: this is no plain BERT encoder."
-                )
-        try:
-            return cls(**{field.name: found[field.name] for field in fields(cls) if field.name in found})
-        except ValueError as error:
-            raise ValueError(f"{file}: {error}") from None
-
-    def build(self, *, v: int | None = None, c: int, rngs: nnx.Rngs) -> "Bert":
-        """Build a BERT with random weights for v rows of vocabulary (vocab_size if not given) and c classes.
-
-        >>> config = BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, vocab_size=100)
-        >>> config.build(c=4, rngs=nnx.Rngs(0)).embedding.shape
-        (100, 8)
-        """
-        v = self.vocab_size if v is None else v
-        check_setting("v", v, v >= 1, "at least 1")
-        check_setting("c", c, c >= 2, "at least 2 classes")
-        return Bert(self, v, c, rngs)
-
-
-BERT_BASE = BertConfig()
 
 
 class BertLayer(nnx.Module):
@@ -199,17 +107,6 @@ class Bert(Network):
     def _embed(self, ids: Array) -> Array:
         places = learned_positions(self.positions, ids.shape[-1], "max_position_embeddings")
         return lookup(self.embedding, ids) + places + self.types[0]
-
-
-def weights_file(folder: str | Path, name: str) -> Path:
-    """Return the path of a file in a BERT's folder; raise a FileNotFoundError if it is missing."""
-    file = Path(folder) / name
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"{file} is missing: download config.json and model.safetensors of a BERT model"
-            " (Hugging Face names) into this folder."
-        )
-    return file
 
 
 def _linear(config: BertConfig, rngs: nnx.Rngs) -> partial[Linear]:

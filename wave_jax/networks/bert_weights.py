@@ -11,7 +11,8 @@ import numpy as np
 from flax import nnx
 from safetensors import SafetensorError, safe_open
 
-from wave_jax.networks.bert import Bert, BertConfig, weights_file
+from wave_jax.networks.bert import Bert
+from wave_jax.networks.configs import BertConfig, weights_file
 from wave_jax.networks.layers import Linear
 
 __all__ = ["is_whole", "load", "word_embeddings"]

@@ -3,10 +3,7 @@
 from typing import Literal, get_args
 
 from wave_jax.errors import check_setting
-from wave_jax.networks.bag import BagConfig
-from wave_jax.networks.bert import BertConfig
-from wave_jax.networks.transformer import TransformerConfig
-from wave_jax.networks.wave_network import WaveConfig
+from wave_jax.networks.configs import BagConfig, BertConfig, TransformerConfig, WaveConfig
 
 __all__ = ["KINDS", "Kind", "NetworkConfig", "check_kind", "kind_of"]
 

@@ -3,72 +3,18 @@
 ids -> w -> (attention, feed forward) x layers -> pool -> h -> logits
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from wave_jax.errors import check_choices, check_setting
+from wave_jax.networks.configs import TransformerConfig
 from wave_jax.networks.layers import Embedding, LayerNorm, Linear, attend, dropout, embed, fold
 from wave_jax.networks.trace import Network, Trace, check_inputs, nudged
 from wave_jax.numerics import masked, masked_mean
 
 __all__ = ["Transformer", "TransformerConfig"]
-
-
-@dataclass(frozen=True)
-class TransformerConfig:
-    """The settings of a pre-norm Transformer; the defaults are one layer of the size of BERT's."""
-
-    d: int = 768
-    """Width of a token vector."""
-    heads: int = 12
-    """Attention heads, each of width d / heads."""
-    layers: int = 1
-    """Layers of attention and feed forward."""
-    width: int = 3072
-    """Width inside the feed forward."""
-    positions: Literal["none", "sinusoidal", "learned"] = "learned"
-    """What is added to a token's embedding to mark its position."""
-    pool: Literal["cls", "mean"] = "cls"
-    """One vector for the text: the first token's, or the mean over tokens."""
-    dropout: float = 0.0
-    """Share set to 0 in training: of the embeddings, of every addition to them, and of h."""
-    max_length: int = 128
-    """Tokens of a text that are read; also the rows of learned positions."""
-
-    def __post_init__(self):
-        check_choices(self)
-        check_setting("d", self.d, self.d >= 1, "at least 1")
-        fits = self.heads >= 1 and self.d % self.heads == 0
-        check_setting("heads", self.heads, fits, f"at least 1 and divide d = {self.d}")
-        check_setting("layers", self.layers, self.layers >= 1, "at least 1")
-        check_setting("width", self.width, self.width >= 1, "at least 1")
-        check_setting("dropout", self.dropout, 0 <= self.dropout < 1, "at least 0 and below 1")
-        check_setting("max_length", self.max_length, self.max_length >= 2, "at least 2 ([CLS] and [SEP])")
-
-    def build(self, *, v: int, c: int, rngs: nnx.Rngs, words: np.ndarray | None = None) -> "Transformer":
-        """Build a network for v rows of vocabulary and c classes.
-
-        Args:
-          v: rows of the vocabulary.
-          c: number of classes.
-          rngs: random numbers for the parameters.
-          words: word embeddings (v, d) to start from; random if not given.
-
-        >>> config = TransformerConfig(d=8, heads=2, width=16)
-        >>> config.build(v=100, c=4, rngs=nnx.Rngs(0)).embedding.shape
-        (100, 8)
-        """
-        check_setting("v", v, v >= 1, "at least 1")
-        check_setting("c", c, c >= 2, "at least 2 classes")
-        if words is not None and words.shape != (v, self.d):
-            raise ValueError(f"words must be of shape (v, d) = {(v, self.d)}, got {words.shape}.")
-        return Transformer(self, v, c, rngs, words)
 
 
 class Attention(nnx.Module):
@@ -105,6 +51,8 @@ class Transformer(Network):
     def __init__(
         self, config: TransformerConfig, v: int, c: int, rngs: nnx.Rngs, words: np.ndarray | None = None
     ):
+        if words is not None and words.shape != (v, config.d):
+            raise ValueError(f"words must be of shape (v, d) = {(v, config.d)}, got {words.shape}.")
         self.config = config
         self.v = v
         normal = nnx.initializers.normal(0.02, jnp.float32)

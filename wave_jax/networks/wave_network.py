@@ -3,8 +3,7 @@
 ids -> w -> w1, w2 -> Z1, Z2 -> Z -> x -> feed forward, norm -> pool -> h -> logits
 """
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from wave_jax import wave
-from wave_jax.errors import check_choices, check_setting
+from wave_jax.networks.configs import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig
 from wave_jax.networks.layers import Embedding, LayerNorm, Linear, dropout, embed, fold, places
 from wave_jax.networks.trace import Network, Trace, check_inputs, nudged
 from wave_jax.numerics import masked_mean
@@ -20,68 +19,6 @@ from wave_jax.numerics import masked_mean
 __all__ = ["PAPER_INTERFERENCE", "PAPER_MODULATION", "WaveConfig", "WaveNetwork"]
 
 ACTIVATIONS = {"none": lambda x: x, "relu": jax.nn.relu, "gelu": jax.nn.gelu, "tanh": jnp.tanh}
-
-
-@dataclass(frozen=True)
-class WaveConfig:
-    """The settings of a Wave Network. Presets: PAPER_MODULATION, PAPER_INTERFERENCE."""
-
-    d: int = 768
-    """Width of a token vector."""
-    combine: wave.Combine = "modulate"
-    """How the two waves of a token are combined."""
-    read_out: wave.ReadOut = "real_imag"
-    """The way from a wave back to real numbers."""
-    pool: Literal["cls", "mean"] = "cls"
-    """One vector for the text: the first token's, or the mean over tokens."""
-    positions: Literal["none", "sinusoidal", "learned"] = "none"
-    """What is added to a token's embedding to mark its position."""
-    levels: Literal["input", "sentence"] = "input"
-    """Whose norm is G: the text's for both waves, or for Z1 that of the token's own sentence."""
-    voice_width: int | None = None
-    """Smallest width of a voice; None for a single one. Voices are narrow Wave Networks side by side, as many
-    as divide d. Each learns the labels by itself, and the mean of their logits answers."""
-    layers: int = 1
-    """Number of wave layers. One has no residual (P1 figure 6); several do (P1 equation 8)."""
-    dropout: float = 0.0
-    """Share of a layer's output set to 0 in training."""
-    activation: Literal["none", "relu", "gelu", "tanh"] = "none"
-    """What follows the feed forward's linear map."""
-    max_length: int = 128
-    """Tokens of a text that are read; also the rows of learned positions."""
-
-    def __post_init__(self):
-        check_choices(self)
-        check_setting("d", self.d, self.d >= 1, "at least 1")
-        wide = self.voice_width is None or self.voice_width >= 2
-        check_setting("voice_width", self.voice_width, wide, "None or at least 2")
-        check_setting("layers", self.layers, self.layers >= 1, "at least 1")
-        check_setting("dropout", self.dropout, 0 <= self.dropout < 1, "at least 0 and below 1")
-        check_setting("max_length", self.max_length, self.max_length >= 2, "at least 2 ([CLS] and [SEP])")
-
-    @property
-    def voices(self) -> int:
-        """Number of voices; 1 unless `voice_width` is set.
-
-        >>> [WaveConfig(d=d, voice_width=8).voices for d in (7, 8, 20, 48)]
-        [1, 1, 2, 6]
-        """
-        width = self.voice_width or self.d
-        return next((k for k in range(self.d // width, 1, -1) if self.d % k == 0), 1)
-
-    def build(self, *, v: int, c: int, rngs: nnx.Rngs) -> "WaveNetwork":
-        """Build a network for v rows of vocabulary and c classes, with random parameters.
-
-        >>> WaveConfig(d=8).build(v=100, c=4, rngs=nnx.Rngs(0)).embedding.shape
-        (100, 8)
-        """
-        check_setting("v", v, v >= 1, "at least 1")
-        check_setting("c", c, c >= 2, "at least 2 classes")
-        return WaveNetwork(self, v, c, rngs)
-
-
-PAPER_MODULATION = WaveConfig(positions="sinusoidal")
-PAPER_INTERFERENCE = WaveConfig(positions="sinusoidal", combine="interfere")
 
 
 class Table(NamedTuple):

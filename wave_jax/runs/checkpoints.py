@@ -2,16 +2,16 @@
 
 import logging
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
 
 from wave_jax.errors import CheckpointError
-from wave_jax.runs import steps
+from wave_jax.runs import notes, steps
 from wave_jax.runs.lock import is_first, together
-from wave_jax.runs.steps import Note, Writing
+from wave_jax.runs.notes import Note
+from wave_jax.runs.steps import Writing
 
 __all__ = ["KEPT", "Checkpoints"]
 
@@ -33,12 +33,12 @@ class Checkpoints:
     def saved(self) -> list[int]:
         """The steps on disk, the newest last."""
         self.finish()
-        return steps.saved(self.folder)
+        return notes.saved(self.folder)
 
     @property
     def best(self) -> int | None:
         """The step of the highest metric, the earliest of equals; None if none was saved with one."""
-        return _best({step: self._note(step).metric for step in self.saved})
+        return notes.best({step: self._note(step).metric for step in self.saved})
 
     def save(self, step: int, tree: Any, metric: Any = None) -> None:
         """Begin to save a state under its step.
@@ -71,8 +71,8 @@ class Checkpoints:
             return
         writing.finish()
         if is_first():
-            on_disk = steps.saved(self.folder)
-            best = _best({step: self._metric(step) for step in on_disk})
+            on_disk = notes.saved(self.folder)
+            best = notes.best({step: self._metric(step) for step in on_disk})
             for step in on_disk[:-KEPT]:
                 if step != best:
                     steps.remove(self.folder, step)
@@ -122,13 +122,7 @@ class Checkpoints:
         return self._metrics[step]
 
     def _note(self, step: int) -> Note:
-        note = steps.note_of(self.folder, step)
-        if note.settings != self._settings:
-            raise CheckpointError(
-                f"Step {step} in {self.folder} was saved under other settings than config.json's:"
-                " files of two runs are mixed; put back the right ones."
-            )
-        return note
+        return notes.note_under(self.folder, step, self._settings)
 
     def _existing(self, step: int | None) -> int:
         """Return the step, or the newest for None, if it is on disk."""
@@ -137,8 +131,3 @@ class Checkpoints:
             return on_disk[-1] if step is None else step
         what = "no step" if step is None else f"no step {step}"
         raise CheckpointError(f"{self.folder} holds {what}; there are {on_disk or 'none'}.")
-
-
-def _best(metrics: Mapping[int, float | None]) -> int | None:
-    known = {step: metric for step, metric in metrics.items() if metric is not None}
-    return max(known, key=lambda step: (known[step], -step), default=None)

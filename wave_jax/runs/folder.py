@@ -139,7 +139,7 @@ class RunFolder:
 
     def trained(self, step: int | None = None) -> Trained:
         """Load the network of a step, or the one that the run keeps, with its tokenizer and classes."""
-        return self.settings.trained(self.network(step), self.tokenizer())
+        return Trained.of(self.settings, self.network(step), self.tokenizer())
 
     def restore(self, step: int | None = None, like: TrainState | None = None) -> TrainState:
         """Load the state of a step, or of the newest, bit for bit.

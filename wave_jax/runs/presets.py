@@ -5,17 +5,18 @@ A preset says all of a run but its texts. A variation of it is `dataclasses.repl
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from flax import nnx
+from typing import Any
 
 from wave_jax.errors import check_setting
-from wave_jax.networks.bag import BagConfig
-from wave_jax.networks.bert import BertConfig
+from wave_jax.networks.configs import (
+    PAPER_INTERFERENCE,
+    PAPER_MODULATION,
+    BagConfig,
+    BertConfig,
+    TransformerConfig,
+    WaveConfig,
+)
 from wave_jax.networks.kinds import NetworkConfig, check_kind
-from wave_jax.networks.layers import count_parameters
-from wave_jax.networks.trace import Network
-from wave_jax.networks.transformer import TransformerConfig
-from wave_jax.networks.wave_network import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig
 from wave_jax.training.config import PAPER, PAPER_BERT, TrainConfig
 
 __all__ = ["PRESETS", "SMALL", "Preset", "max_length", "preset", "within"]
@@ -44,9 +45,11 @@ class Preset:
     weights: Path | None = None
     """Folder of a BERT to start from, with its tokenizer: all of it for bert, its words for a Transformer."""
 
-    def build(self, *, v: int, c: int, rngs: nnx.Rngs) -> Network:
+    def build(self, *, v: int, c: int, rngs: Any) -> Any:
         """Build the preset's network for v rows of vocabulary and c classes, narrowed to fit `parameters`.
 
+        >>> from flax import nnx
+        >>> from wave_jax.networks.layers import count_parameters
         >>> count_parameters(SMALL.build(v=30_000, c=4, rngs=nnx.Rngs(0))).total
         2162956
         """
@@ -138,6 +141,10 @@ def _of_width(network: WaveConfig | TransformerConfig | BagConfig, d: int) -> Ne
 
 
 def _parameters(network: NetworkConfig, v: int, c: int) -> int:
+    from flax import nnx  # here alone: options and settings need no JAX
+
+    from wave_jax.networks.layers import count_parameters
+
     return count_parameters(nnx.eval_shape(lambda: network.build(v=v, c=c, rngs=nnx.Rngs(0)))).total
 
 

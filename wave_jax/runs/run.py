@@ -26,10 +26,9 @@ from wave_jax.data.splits import Split
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.errors import CheckpointError
 from wave_jax.networks import bert_weights
-from wave_jax.networks.bert import BertConfig
+from wave_jax.networks.configs import BertConfig, TransformerConfig
 from wave_jax.networks.layers import count_parameters
 from wave_jax.networks.trace import Network
-from wave_jax.networks.transformer import TransformerConfig
 from wave_jax.runs.condition import condition, occupied
 from wave_jax.runs.environment import device, versions
 from wave_jax.runs.folder import RunFolder, Settings, parameter_digest
@@ -45,7 +44,6 @@ __all__ = [
     "Turn",
     "finish",
     "measure",
-    "origin_of",
     "prepare",
     "run_folder",
     "texts_of",
@@ -122,7 +120,7 @@ def prepare(
         tokenizer=tokenizer.digest,
         data={"name": dataset.name, "digest": dataset.digest, **({"origin": dict(origin)} if origin else {})},
     )
-    start = settings.trained(_start(settings, preset), tokenizer)
+    start = Trained.of(settings, _start(settings, preset), tokenizer)
     return Prepared(settings, start, start.tokens(dataset.train, cache), start.tokens(dataset.valid, cache))
 
 
@@ -150,18 +148,9 @@ def _start(settings: Settings, preset: Preset) -> Any:
     raise ValueError(f"weights={weights} are for bert and transformer: leave them out for {settings.kind}.")
 
 
-def origin_of(data: str) -> dict[str, Any]:
-    """Return the arguments of `datasets.load` for a name or a folder, from wherever they are used.
-
-    >>> origin_of("planted")
-    {'name_or_folder': 'planted'}
-    """
-    return {"name_or_folder": data if data in datasets.NAMES else str(Path(data).absolute())}
-
-
 def texts_of(settings: Settings, place: str | None = None) -> Dataset:
     """Load the texts of a run from where they were, or from another folder if they are the same."""
-    origin = {**settings.data.get("origin", {}), **(origin_of(place) if place else {})}
+    origin = {**settings.data.get("origin", {}), **(datasets.origin_of(place) if place else {})}
     if not origin:
         raise CheckpointError("The run was trained on texts in memory: name a folder that holds them.")
     dataset = datasets.load(**origin)

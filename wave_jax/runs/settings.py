@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.disk import digest_of, sealed, unsealed, write_whole
 from wave_jax.errors import CheckpointError, check_setting
 from wave_jax.networks.kinds import KINDS, NetworkConfig, kind_of
-from wave_jax.networks.trace import Network
-from wave_jax.runs.trained import Trained
 from wave_jax.training.config import TrainConfig
 
 __all__ = ["Settings"]
@@ -48,10 +45,6 @@ class Settings:
     def kind(self) -> str:
         """The kind of network: wave, transformer, bag or bert."""
         return kind_of(self.network)
-
-    def trained(self, network: Network, tokenizer: Tokenizer) -> Trained:
-        """Return a network of such a run with its tokenizer and classes."""
-        return Trained(network, tokenizer, self.classes, self.max_length)
 
     @property
     def digest(self) -> str:

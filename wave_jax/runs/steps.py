@@ -21,41 +21,27 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
-from wave_jax.disk import sealed, unsealed, write_whole
+from wave_jax.disk import sealed, write_whole
 from wave_jax.errors import CheckpointError, first_few, one_line
+from wave_jax.runs.notes import NOTE, Note, note_of
 
 __all__ = [
-    "Note",
     "Writing",
     "clean",
     "describe",
     "load",
     "named",
-    "note_of",
     "put_aside",
     "remove",
-    "saved",
     "write",
 ]
 
 # What goes wrong inside Orbax is raised here as one sentence; its own log would bury that.
 logging.getLogger("absl").addFilter(lambda record: f"{os.sep}orbax{os.sep}" not in record.pathname)
 
-_NOTE, _ARRAYS = "note.json", "arrays"
+_ARRAYS = "arrays"
 _WRITING = threading.Lock()  # Orbax mixes up the folders of two saves at a time, of one process
 _UNFINISHED = re.compile(r"\d+\.(writing.*|deleted)")
-
-
-class Note(NamedTuple):
-    """The note beside the arrays of a step."""
-
-    settings: str
-    """Digest of the settings they were trained under."""
-    metric: float | None
-    arrays: dict[str, list]
-    """Shape, dtype and SHA-256 of each."""
-    files: Mapping[str, str] = {}
-    """SHA-256 of each file of the step."""
 
 
 def named(tree: Any) -> dict[str, Any]:
@@ -86,11 +72,6 @@ def _bytes(array: Any) -> memoryview:
 
 
 # --- on disk ------------------------------------------------------------------------------------------------
-
-
-def saved(folder: Path) -> list[int]:
-    """List the steps in a folder, the newest last."""
-    return sorted(int(entry.name) for entry in folder.glob("*") if entry.name.isdecimal())
 
 
 class Writing(NamedTuple):
@@ -140,7 +121,7 @@ def write(folder: Path, step: int, arrays: Mapping[str, Any], note: Note) -> Wri
             _WRITING.release()
         if jax.process_index() == 0:
             files = {str(file.relative_to(beside)): _sha256(file) for file in _files(beside)}
-            write_whole(beside / _NOTE, sealed(note._replace(files=files)._asdict()))
+            write_whole(beside / NOTE, sealed(note._replace(files=files)._asdict()))
             os.replace(beside, folder / str(step))
 
     thread = ThreadPoolExecutor(1)
@@ -156,15 +137,6 @@ def _files(folder: Path) -> list[Path]:
 def _sha256(file: Path) -> str:
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def note_of(folder: Path, step: int) -> Note:
-    """Read the note beside the arrays of a step."""
-    file = folder / str(step) / _NOTE
-    try:
-        return Note(**unsealed(file.read_bytes()))
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"Step {step} in {folder} is damaged: {_NOTE}, {error}.") from None
 
 
 def load(folder: Path, step: int, like: Mapping[str, Any]) -> dict[str, jax.Array]:

@@ -8,6 +8,7 @@ from wave_jax.data.batches import TokenArrays, tokenize
 from wave_jax.data.splits import Split
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.networks.trace import Network
+from wave_jax.runs.settings import Settings
 from wave_jax.study.explain import explain
 from wave_jax.study.explanation import Explanation, Method
 from wave_jax.training.evaluate import Evaluation, evaluate
@@ -24,6 +25,11 @@ class Trained(NamedTuple):
     """Names of the classes, in the order of the logits."""
     max_length: int
     """Tokens of a text that are read, [CLS] and [SEP] included."""
+
+    @classmethod
+    def of(cls, settings: Settings, network: Network, tokenizer: Tokenizer) -> "Trained":
+        """Return a network of a run with these settings, with its tokenizer and classes."""
+        return cls(network, tokenizer, settings.classes, settings.max_length)
 
     def tokens(self, split: Split, cache: str | os.PathLike[str] | None = None) -> TokenArrays:
         """Tokenize a split as the network reads it, from the folder `cache` if it is there already."""

@@ -10,6 +10,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
+from wave_jax.choices import Combine, ReadOut
+
 __all__ = [
     "ACTIVATIONS",
     "Content",
@@ -47,7 +49,7 @@ ACTIVATIONS = {
 
 
 class Formula(NamedTuple):
-    """The settings of a network that its answers depend on; `wave_network.WaveConfig` explains them."""
+    """The settings of a network that its answers depend on; `configs.WaveConfig` explains them."""
 
     combine: str
     read_out: str
@@ -57,8 +59,8 @@ class Formula(NamedTuple):
 
 
 _KNOWN = {
-    "combine": ("interfere", "modulate"),
-    "read_out": ("real", "magnitude", "real_imag"),
+    "combine": get_args(Combine),
+    "read_out": get_args(ReadOut),
     "pool": ("cls", "mean"),
     "activation": tuple(ACTIVATIONS),
     "voices": range(1, 2**16),

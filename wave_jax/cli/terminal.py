@@ -1,0 +1,73 @@
+"""A run at a terminal: its head, a bar, a line for every validation, and signals that stop it."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tqdm import tqdm
+
+from wave_jax.networks.layers import count_parameters
+from wave_jax.runs import run
+from wave_jax.runs.folder import RunFolder
+from wave_jax.runs.run import Prepared
+from wave_jax.training.loop import Record
+
+__all__ = ["head", "progress", "stopping", "train"]
+
+
+def head(prepared: Prepared) -> str:
+    """Say what is trained on what."""
+    settings, count = prepared.settings, count_parameters(prepared.network)
+    texts = f"{len(prepared.train.labels):,} texts of {settings.data['name']}"
+    return (
+        f"{settings.kind} with {count.total:,} parameters, {count.without_embeddings:,} without embeddings\n"
+        f"{texts}, {len(prepared.valid.labels):,} more for validation"
+    )
+
+
+def train(prepared: Prepared, folder: RunFolder) -> int | None:
+    """Train to the end, or to the step at which a signal asked to stop."""
+    with stopping() as asked, progress(prepared.steps) as show:
+        for turn in run.train(prepared, folder):
+            show(turn.record)
+            if asked() and turn.record.step < prepared.steps:
+                folder.save(turn.state)
+                return turn.record.step
+    return None
+
+
+@contextmanager
+def progress(steps: int) -> Iterator[Callable[[Record], None]]:
+    """Show a bar in a terminal, nowhere else, and print a line for every validation."""
+    with tqdm(total=steps, unit=" steps", leave=False, disable=None, dynamic_ncols=True) as bar:
+
+        def show(record: Record) -> None:
+            bar.update(record.step - bar.n)
+            bar.set_postfix_str(f"loss {record.loss:.3f}", refresh=False)
+            if record.valid is not None:
+                valid = f"valid {100 * float(record.valid.accuracy):.2f} %"
+                bar.write(f"epoch {record.epoch:>2}  step {record.step:>6,}  loss {record.loss:.3f}  {valid}")
+                sys.stdout.flush()
+
+        yield show
+
+
+@contextmanager
+def stopping() -> Iterator[Callable[[], bool]]:
+    """Catch signals that ask to stop: the first waits for the loop to look, the next one does not wait."""
+    asked: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, _: Any) -> None:
+        asked.append(number)
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
