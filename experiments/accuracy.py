@@ -68,6 +68,8 @@ class Config:
     """Another number of epochs than that of the settings."""
     grid: bool = False
     """Also train Transformer and BERTs over `contenders.RATES`; the best by validation has three seeds."""
+    finished: bool = False
+    """Train nothing: write the page of all that is trained already."""
     size: int | None = None
     """Planted training texts."""
 
@@ -77,9 +79,10 @@ Rows = Sequence[dict[str, Any]]
 
 
 def main(config: Config, out: Path) -> None:
-    models = contenders.models(
-        config.networks, config.weights, ("modulation", *config.models) if config.models else ()
-    )
+    named = ("modulation", *config.models) if config.models else ()
+    models = contenders.models(config.networks, config.weights, named)
+    if config.finished:
+        models = contenders.every(config.networks, config.weights)
     loaded = corpora.load(config.data, models["modulation"].valid, config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
     keys = [
@@ -88,13 +91,15 @@ def main(config: Config, out: Path) -> None:
         for name, preset in models.items()
         if seed < contenders.fewer(name, preset, config.seeds)
     ]
+    keys = grid.finished(out, keys) if config.finished else keys
 
     def judged(keys: Sequence[grid.Key]) -> list[dict[str, Any]]:
         found = grid.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
         return [{**key, **cell} for key, cell in zip(keys, found, strict=True)]
 
     rows = judged(keys)
-    for dataset, (name, preset) in product(loaded, models.items()) if config.grid else ():
+    searched = models.items() if config.grid and not config.finished else ()
+    for dataset, (name, preset) in product(loaded, searched):
         tried = judged([key_of(dataset, 0, each, config) for each in contenders.grid(name, preset)])
         rows += tried + judged([key_of(dataset, *more, config) for more in more_of_best(tried, config.seeds)])
     parts: dict[str, Any] = {

@@ -11,7 +11,7 @@ from wave_jax.networks.wave_network import WaveConfig
 from wave_jax.runs import presets
 from wave_jax.runs.presets import Preset
 
-__all__ = ["FEWER", "Networks", "berts", "fewer", "given", "grid", "is_wave", "models", "with_seed"]
+__all__ = ["FEWER", "Networks", "berts", "every", "fewer", "given", "grid", "is_wave", "models", "with_seed"]
 
 Networks = Literal["paper", "small"]
 FEWER = 3  # seeds at most of what costs more than a wave
@@ -19,19 +19,29 @@ LONG = 512  # tokens, where a text is not cut to the preset's 128
 
 
 def models(networks: Networks, weights: Sequence[str] = (), names: Sequence[str] = ()) -> dict[str, Preset]:
+    """Return these models of `every`; if none is named, all but those that read more and the grid.
+
+    >>> list(models("small"))
+    ['modulation', 'interference', 'Transformer', 'bag']
+    """
+    known = every(networks, weights)
+    if unknown := [name for name in names if name not in known]:
+        more = "" if weights else ", and with weights of what starts from them"
+        raise ValueError(f"There is no model {unknown[0]!r}: choose of {', '.join(known)}{more}.")
+    usual = [name for name in known if "warm-up" not in name and f"{LONG} tokens" not in name]
+    return {name: known[name] for name in names or usual}
+
+
+def every(networks: Networks, weights: Sequence[str] = ()) -> dict[str, Preset]:
     """Return what the papers compare, at their size and settings or at SMALL's, and its variants.
 
     A wave has one voice, as the papers' have. A Transformer on given words is as wide as they are. At the
-    papers' size there are also waves without positions. Waves that read more of a text have to be named, and
-    so has a variant of `grid`.
+    papers' size there are also waves without positions, and modulation read out as G·G', which no phase
+    reaches.
 
     Args:
       networks: whose size and settings.
       weights: folders of BERTs, or of words alone; each is called as its folder is.
-      names: which models to return; all that need not be named, if empty.
-
-    >>> list(models("small"))
-    ['modulation', 'interference', 'Transformer', 'bag']
     """
     name = "paper-modulation" if networks == "paper" else "small"
     wave = presets.preset(name)
@@ -40,14 +50,11 @@ def models(networks: Networks, weights: Sequence[str] = (), names: Sequence[str]
     known = waves | {kind: presets.preset(name, kind.lower()) for kind in ("Transformer", "bag")}
     if networks == "paper":
         known |= {f"{of}, no positions": _changed(each, positions="none") for of, each in waves.items()}
+        known |= {"modulation, no phase": _changed(wave, read_out="magnitude")}
     for folder in weights:
         known |= given(name, folder)
     longer = {f"{of}, {LONG} tokens": _changed(each, max_length=LONG) for of, each in waves.items()}
-    known_too = known | longer | {at: each for of in known for at, each in grid(of, known[of]).items()}
-    if unknown := [wanted for wanted in names if wanted not in known_too]:
-        more = "" if weights else ", and with weights of what starts from them"
-        raise ValueError(f"There is no model {unknown[0]!r}: choose of {', '.join(known_too)}{more}.")
-    return {wanted: known_too[wanted] for wanted in names or known}
+    return known | longer | {at: each for of in known for at, each in grid(of, known[of]).items()}
 
 
 def given(name: str, folder: str) -> dict[str, Preset]:

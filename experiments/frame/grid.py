@@ -16,7 +16,7 @@ from tqdm import tqdm
 from wave_jax.disk import write_whole
 from wave_jax.runs.environment import machine
 
-__all__ = ["Key", "cells", "origins", "packed", "unpacked"]
+__all__ = ["Key", "cells", "finished", "origins", "packed", "unpacked"]
 
 Key = Mapping[str, Any]
 
@@ -37,6 +37,12 @@ def cells(out: Path, keys: Sequence[Key], find: Callable[[Key], Mapping[str, Any
         lines[name] = json.loads(_json({"key": key, "origin": machine(), "found": find(key)}))
         write_whole(path, "".join(f"{_json(line)}\n" for line in lines.values()).encode())
     return [lines[_json(key)]["found"] for key in keys]
+
+
+def finished(out: Path, keys: Sequence[Key]) -> list[Key]:
+    """Return the keys whose cells are in cells.jsonl."""
+    known = {_json(line["key"]) for line in _lines(out / "cells.jsonl")}
+    return [key for key in keys if _json(key) in known]
 
 
 def origins(out: Path) -> str:
