@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wave_jax.data import blocks
-from wave_jax.data.blocks import Index, cut
+from wave_jax.data.blocks import Index, Table, beginning, cut, keys, of_letters
 from wave_jax.data.vocabulary import is_plain, plain_words
 
 # Words that share what a key holds, or a part of it, and words beside its edges.
@@ -34,6 +34,37 @@ def test_words_are_those_of_each_text_by_itself(lowercase, texts):
         assert (i in odd) == (max(map(len, words), default=0) > blocks.LONGEST)
         expected += [] if i in odd else [(i, word) for word in words]
     assert list(zip(block.text.tolist(), words_of(block), strict=True)) == expected
+
+
+def keys_of(block):
+    return keys(block.raw, block.start, block.end)
+
+
+@settings(deadline=None)
+@given(texts=TEXTS, tokens=st.sets(st.sampled_from([*WORDS, "ab##", "é", "a\x00", "", ".", "9th"])))
+def test_a_table_has_the_row_of_each_short_token(texts, tokens):
+    rows = {token: 3 * i for i, token in enumerate(sorted(tokens))}
+    block, _ = cut(texts, lowercase=False)
+    found = Table(rows)(keys_of(block))
+    for word, row in zip(words_of(block), found.tolist(), strict=True):
+        if len(word) <= blocks.KEY:
+            assert row == rows.get(word, -1)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 999])
+def test_tokens_that_find_their_slot_taken_are_in_the_next_free_one(count, monkeypatch):
+    monkeypatch.setattr(blocks, "_slots", lambda key, bits: np.full(key.shape[1], 2**bits - 2))
+    table = Table({f"w{i}": i for i in range(count)})
+    found = table(keys_of(cut([" ".join(f"w{i}" for i in range(999))], lowercase=True)[0]))
+    assert found.tolist() == [*range(count), *[-1] * (999 - count)]
+
+
+def test_beginnings_of_words_and_words_of_letters():
+    block, _ = cut(["planned 42nd a abcdefgh naps9 Zoo"], lowercase=False)
+    stems = Table({"plan##": 1, "abcde##": 2, "a##": 3})
+    assert stems(beginning(keys_of(block), 4, "##")).tolist() == [1, -1, -1, -1, -1, -1]
+    assert stems(beginning(keys_of(block), 5, "##")).tolist() == [-1, -1, -1, 2, -1, -1]
+    assert of_letters(keys_of(block)).tolist() == [True, False, True, True, False, True]
 
 
 @settings(deadline=None)

@@ -1,8 +1,9 @@
-"""From texts to the ids of their words, each distinct word tokenized once."""
+"""From texts to the ids of their words: words with a row by the block, each other distinct word once."""
 
 import itertools
 import re
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from threading import Lock
 
 import numpy as np
@@ -34,24 +35,62 @@ class Words:
     """
 
     def __init__(self, vocabulary: dict[str, int], rules: Rules, dtype: np.dtype):
-        self.rules = rules
+        self.vocabulary, self.rules = vocabulary, rules
         self.token_bytes = {token: dtype.type(row).tobytes() for token, row in vocabulary.items()}
         self.known = _Known(self._tokenize)
         self._met, self._dtype = _Met(self._of_plain, dtype), dtype
+        self._table, self._longest = blocks.Table(vocabulary), min(blocks.KEY, rules.max_input_chars_per_word)
         self._rust = model(vocabulary, rules)
 
     def rows(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids of many texts, one behind the other, and where each text begins."""
         block, odd = blocks.cut(texts, self._in_lower_case)
-        if len(self._met.index.words) > _KEPT_WORDS:
-            self._met = _Met(self._of_plain, self._dtype)
-        ids, counts = self._met(block)
+        ids, counts = self._whole(block) if self.rules.looks else self._in_pieces(block)
         words = np.concatenate([[0], np.cumsum(counts)])  # the ids of fewer words than these
         offsets = words[np.searchsorted(block.text, np.arange(len(texts) + 1))]
         if not len(odd):
             return ids, offsets
         more = [np.frombuffer(self.ids(texts[i]), self._dtype) for i in map(int, odd)]
         return pairs.behind(ids, offsets, np.concatenate(more), np.repeat(odd, [len(row) for row in more]))
+
+    def _in_pieces(self, block: blocks.Block) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ids of a block's words, and how many each word has: one, or those of its pieces."""
+        if len(self._met.index.words) > _KEPT_WORDS:
+            self._met = _Met(self._of_plain, self._dtype)
+        rows, counts = self._own(block, blocks.keys(*block[:3])), np.ones(len(block.text), np.int64)
+        known, rest = rows >= 0, np.flatnonzero(rows < 0)
+        pieces, counts[rest] = self._met(blocks.Block(block.raw, *(x[rest] for x in block[1:])))
+        ids, whole = np.empty(counts.sum(), self._dtype), np.repeat(known, counts)
+        ids[whole], ids[~whole] = rows[known], pieces
+        return ids, counts
+
+    def _whole(self, block: blocks.Block) -> tuple[np.ndarray, np.ndarray]:
+        """Return the id of each word of a block, as `_of_plain` does for one, and that each has one."""
+        raw = block.raw.lower() if self.rules.lowercase else block.raw
+        key, length = blocks.keys(raw, block.start, block.end), block.end - block.start
+        rows = self._own(block, key)
+        unknown = np.flatnonzero(rows < 0)
+        of_letters = blocks.of_letters(key[:, unknown])
+        rows[unknown] = self._looks.take(np.frombuffer(block.raw, np.uint8)[block.start[unknown]])
+        for k in reversed(STEM):  # the longest last: it replaces the others
+            stems = self._table(blocks.beginning(key[:, unknown], k, "##"))
+            has = of_letters & (length[unknown] > k) & (stems >= 0)
+            rows[unknown[has]] = stems[has]
+        for i in np.flatnonzero(length > self._longest).tolist():
+            word = block.raw[block.start[i] : block.end[i]].decode()
+            rows[i] = np.frombuffer(self.known[word], self._dtype)[0]
+        return rows.astype(self._dtype), np.ones(len(rows), np.int64)
+
+    def _own(self, block: blocks.Block, key: np.ndarray) -> np.ndarray:
+        """Return the row of each word of a block that is a token; -1 for others, and for longer ones."""
+        rows = self._table(key)
+        rows[block.end - block.start > self._longest] = -1
+        return rows
+
+    @cached_property
+    def _looks(self) -> np.ndarray:
+        """The row of an unknown word by its first character."""
+        return np.array([self.vocabulary[_look(chr(code))] for code in range(128)], np.int32)
 
     def ids(self, text: str) -> bytes:
         """Return the ids of a text as bytes."""
@@ -106,7 +145,7 @@ class Words:
             for k in STEM:
                 if len(normal) > k and (stem := f"{normal[:k]}##") in self.token_bytes:
                     return stem
-        return "[UNK-A]" if word[:1].isupper() else "[UNK-1]" if word[:1].isdigit() else "[UNK]"
+        return _look(word)
 
     def _word_piece(self, word: str) -> bytes:
         """Take the longest token that the word begins with, then the longest of the rest, and so on.
@@ -123,6 +162,11 @@ class Words:
             ids.append(token)
             rest, inner = rest[end:], "##"
         return b"".join(ids) or self.token_bytes["[UNK]"]
+
+
+def _look(word: str) -> str:
+    """Return the token of what an unknown word looks like."""
+    return "[UNK-A]" if word[:1].isupper() else "[UNK-1]" if word[:1].isdigit() else "[UNK]"
 
 
 class _Known(dict[str, bytes]):
