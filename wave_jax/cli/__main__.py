@@ -30,7 +30,7 @@ The Wave Network in JAX and Flax: train it, study it, ship it.
   evaluate   accuracy of a run, for each class
   predict    the label of each line of a file or of standard input
   explain    which words decided the label, as a page for the browser
-  export     write a run as one small file that answers without JAX
+  export     write a run as one small file, or as a page for the browser
   info       what a run folder contains
 
   wave-jax COMMAND --help   shows the options of a command
@@ -123,12 +123,14 @@ class Explain:
 
 @dataclass(frozen=True)
 class Export:
-    """Write a run as one small file, from which `predict` answers without JAX."""
+    """Write a run as one small file, from which `predict` answers without JAX.
+
+    A file named NAME.html is a page that answers and explains, in any browser."""
 
     run: Run
     """Folder of a run."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")]
-    """The file to write."""
+    """The file to write; a page if its name ends in .html."""
     dtype: Annotated[Dtype, tyro.conf.arg(metavar="DTYPE")] = "int8"
     """Type that most numbers are rounded to: int8, float16 or float32. The cost in accuracy is printed."""
     data: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None

@@ -99,7 +99,7 @@ def explanation(folder: RunFolder, text: str, page: Path, label: str | None, met
 
 
 def exported(folder: RunFolder, file: Path, dtype: export.Dtype, place: str | None = None) -> str:
-    """Write the exported file; return what it holds and what rounding cost, for a terminal.
+    """Write the exported file or page; return its size and what rounding cost, for a terminal.
 
     Args:
       folder: the run.

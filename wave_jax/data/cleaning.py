@@ -5,7 +5,7 @@ import re
 from functools import lru_cache
 from itertools import pairwise
 
-__all__ = ["clean", "clean_with_spans", "sentences"]
+__all__ = ["DEBRIS", "clean", "clean_with_spans", "sentences"]
 
 # A tag only where the name is one of HTML's: <Bush> and the ticker <GOOG.O> are text. News feeds hold tags
 # whose brackets are entities themselves, and entities that have lost their ampersand (#39;). Each branch
@@ -15,7 +15,7 @@ _TAG = (
     r"|strike|strong|sub|sup|s|table|tbody|td|th|tr|tt|ul|u)(?=[\s/>&])(?:(?!&[lg]t;)[^<>])*(?:>|&gt;)"
 )
 _NUMBER = r"#(?:x[0-9a-f]{1,6}|[0-9]{1,7});"
-_DEBRIS = re.compile(
+DEBRIS = re.compile(
     rf"<{_TAG}|&lt;{_TAG}|&(?:amp;)*({_NUMBER}|[a-z][a-z0-9]{{1,31}};)|({_NUMBER})|\\", re.IGNORECASE
 )
 # Never tried inside of a row of marks, and never backtracking: linear also in 100,000 dots.
@@ -46,13 +46,13 @@ def clean(text: str) -> str:
     """
     if not ("<" in text or "&" in text or "#" in text):  # with which all debris but a backslash begins
         return text.replace("\\", " ")
-    return _DEBRIS.sub(_replacement, text)
+    return DEBRIS.sub(_replacement, text)
 
 
 def clean_with_spans(text: str) -> tuple[str, list[int], list[int]]:
     """Return `clean(text)`, and for each of its characters where in the text it begins and ends."""
     parts, begin, end, at = [], [], [], 0
-    for match in _DEBRIS.finditer(text):
+    for match in DEBRIS.finditer(text):
         new = _replacement(match)
         parts += [text[at : match.start()], new]
         begin += [*range(at, match.start()), *[match.start()] * len(new)]

@@ -2,13 +2,15 @@
 
     with RunFolder.open("runs/first") as folder:
         export.save("news.wave", folder.trained(), dtype="int8")
+        export.save("news.html", folder.trained(), dtype="int8")  # the same as a page for any browser
 
-docs/export.md describes the bytes of the file and what is promised.
+docs/export.md describes the bytes of the file and what is promised, docs/page.md the page.
 """
 
 import math
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple, get_args
 
 import jax
@@ -25,7 +27,7 @@ from wave_jax.networks.trace import Network
 from wave_jax.networks.wave_network import WaveNetwork
 from wave_jax.runs.folder import parameter_digest
 from wave_jax.runs.trained import Trained
-from wave_jax.serving import file
+from wave_jax.serving import file, page
 from wave_jax.serving.file import Content, Dtype, Formula
 from wave_jax.serving.predictor import Predictor
 from wave_jax.training import evaluate
@@ -56,7 +58,7 @@ class Exported(NamedTuple):
     """What was written."""
 
     size: int
-    """Bytes of the file."""
+    """Bytes of the file or the page."""
     folded: bool
     """Whether it holds rows per token; otherwise weights, which are folded when it is loaded."""
     digest: str
@@ -71,14 +73,16 @@ def save(
     *,
     dtype: Dtype = "float32",
     valid: TokenArrays | None = None,
+    text: str = "",
 ) -> Exported:
-    """Write the file of a trained network.
+    """Write the file of a trained network, or a page that holds the file if the name ends in .html.
 
     Args:
       path: the file.
       trained: the network, with its tokenizer and classes.
       dtype: what most numbers are rounded to.
       valid: texts as tokens; what rounding costs is measured on them.
+      text: the text that a page opens with.
     """
     check_setting("dtype", dtype, dtype in get_args(Dtype), "float32, float16 or int8")
     network, (_, tokenizer, classes, max_length) = _checked(trained), trained
@@ -89,6 +93,8 @@ def save(
     content = Content(_formula(network), arrays, tokenizer.to_json(), tuple(classes), max_length, digest)
     raw = file.pack(content)
     loss = None if valid is None else _loss(network, Predictor(file.unpack(raw)), valid)
+    if Path(path).suffix == ".html":
+        raw = page.write(raw, tokenizer.rules, text)
     write_whole(path, raw)
     return Exported(len(raw), "tokens" in arrays, digest, loss)
 

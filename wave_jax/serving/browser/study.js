@@ -1,0 +1,173 @@
+/**
+ * Why the answer is what it is: exact leave-one-out, as `study.attribution` has it, and the gradient of a
+ * logit in the coordinates of waves, magnitude and phase (docs/page.md).
+ */
+
+/**
+ * @typedef {object} Gradient
+ * @property {Row[]} magnitude  By every token's w and w', through the magnitudes G; 2d numbers a token.
+ * @property {Row[]} phase  Through the phases.
+ * @property {Row} of_magnitude  ∂logit/∂G, 2d numbers.
+ * @property {Row[]} of_phase  ∂logit/∂α of every token, 2d numbers each.
+ */
+
+/**
+ * Yield logits without the tokens of a group, one group after the other.
+ *
+ * With [CLS] pooling only s at [CLS] changes: it loses the squares of the group, so that all groups are one
+ * pass over the text. Other pooling takes a pass per group.
+ * @param {Predictor} network
+ * @param {Row[]} w  rows of tokens, [CLS] first, which always stays
+ * @param {number[][]} groups
+ * @param {Scale} [scale]
+ */
+function* leave_out(network, w, groups, scale) {
+  const width = 2 * network.d;
+  const total = squares(w.slice(1), width);
+  for (const group of groups) {
+    if (network.formula.pool !== "cls") {
+      yield network.answer(
+        w.filter((_, j) => !group.includes(j)),
+        scale,
+      );
+      continue;
+    }
+    const own = squares(
+      group.map((j) => w[j]),
+      width,
+    );
+    const s2 = total.map((sum, k) => sum - own[k]);
+    for (let k = 0; k < width; k++) if (2 * own[k] > total[k]) s2[k] = sum_of_others(w, group, k);
+    yield network.of_text(network.features(w[0], s2, scale).h);
+  }
+}
+
+/**
+ * Add up the squares of one dimension over the tokens behind [CLS] and outside of a group.
+ * @param {Row[]} w
+ * @param {number[]} group
+ * @param {number} k
+ */
+function sum_of_others(w, group, k) {
+  let sum = 0;
+  for (let j = 1; j < w.length; j++) if (!group.includes(j)) sum += w[j][k] ** 2;
+  return sum;
+}
+
+/**
+ * Differentiate a logit by magnitude and phase of every wave, then by every token through either.
+ * @param {Predictor} network
+ * @param {Row[]} w  rows of tokens, [CLS] first
+ * @param {number} label
+ * @param {Scale} [scale]
+ * @returns {Gradient}
+ */
+function gradient(network, w, label, scale) {
+  const { d, formula } = network;
+  const width = 2 * d;
+  const s = others(w).map((row) => row.map(Math.sqrt));
+  const read = formula.pool === "cls" ? [0] : w.map((_, j) => j);
+  const of_magnitude = new Float64Array(width);
+  const of_phase = w.map(() => new Float64Array(width));
+  for (const j of read) {
+    const stages = network.features(
+      w[j],
+      s[j].map((x) => x * x),
+      scale,
+    );
+    for (const [i, slope] of by_wave(network, stages, label).entries()) {
+      for (let k = 0; k < d; k++) {
+        const { radial, angular } = polar(stages.waves[i], slope, k);
+        of_magnitude[i * d + k] += ((scale?.magnitude[k] ?? 1) * radial) / read.length;
+        of_phase[j][i * d + k] = ((scale?.phase[k] ?? 1) * angular) / read.length;
+      }
+    }
+  }
+  return { ...by_token(w, s, of_magnitude, of_phase), of_magnitude, of_phase };
+}
+
+/**
+ * Differentiate the logit of a class by both waves of a row: ∂/∂Re Z + i·∂/∂Im Z, as `gradients.by_stage`.
+ * @param {Predictor} network
+ * @param {Stages} stages
+ * @param {number} label
+ * @returns {Wave[]}
+ */
+function by_wave(network, { waves, Z, a, y, deviation }, label) {
+  const { d, formula, head } = network;
+  const c = network.classes.length;
+  const width = d / formula.voices;
+  const by_a = new Float64Array(d);
+  for (let voice = 0; voice < formula.voices; voice++) {
+    // the norm, backwards
+    const [first, last] = [voice * width, (voice + 1) * width];
+    let [mean, along] = [0, 0];
+    for (let k = first; k < last; k++) {
+      by_a[k] = head.classifier[k * c + label] * head.norm_scale[k];
+      mean += by_a[k] / width;
+      along += (by_a[k] * y[k]) / width;
+    }
+    for (let k = first; k < last; k++) by_a[k] = (by_a[k] - mean - along * y[k]) / deviation[voice];
+  }
+  const slope = ACTIVATIONS[formula.activation][1];
+  const by_x = times_transposed(
+    by_a.map((value, k) => value * slope(a[k])),
+    head.feed_forward,
+  );
+  const by_Z = { real: new Float64Array(d), imag: new Float64Array(d) };
+  for (let k = 0; k < d; k++) {
+    const size = Math.hypot(Z.real[k], Z.imag[k]);
+    if (formula.read_out === "magnitude") {
+      by_Z.real[k] = size ? (by_x[k] * Z.real[k]) / size : 0;
+      by_Z.imag[k] = size ? (by_x[k] * Z.imag[k]) / size : 0;
+    } else {
+      by_Z.real[k] = by_x[k];
+      by_Z.imag[k] = formula.read_out === "real" ? 0 : by_x[d + k];
+    }
+  }
+  if (formula.combine === "interfere") return [by_Z, by_Z];
+  const conjugate = waves.map(({ real, imag }) => ({ real, imag: imag.map((x) => -x) }));
+  return [combined([by_Z, conjugate[1]], "modulate"), combined([by_Z, conjugate[0]], "modulate")];
+}
+
+/**
+ * Split a derivative by Z into what moves |Z| and what moves its phase: Re and |Z|·Im of conj(Z)/|Z|·∂/∂Z.
+ * @param {Wave} Z
+ * @param {Wave} slope
+ * @param {number} k
+ */
+function polar(Z, slope, k) {
+  const [x, y, size] = [Z.real[k], Z.imag[k], Math.hypot(Z.real[k], Z.imag[k])];
+  if (!size) return { radial: 0, angular: 0 };
+  return {
+    radial: (x * slope.real[k] + y * slope.imag[k]) / size,
+    angular: x * slope.imag[k] - y * slope.real[k],
+  };
+}
+
+/**
+ * Differentiate by every token, through G = √(Σ w²) and through every α_j = arctan2(s_j, w_j):
+ * ∂G/∂w_m = w_m/G, ∂α_m/∂w_m = -s_m/G², ∂α_j/∂w_m = w_j·w_m/(G²·s_j).
+ * @param {Row[]} w
+ * @param {Row[]} s
+ * @param {Row} of_magnitude
+ * @param {Row[]} of_phase
+ * @returns {{magnitude: Row[], phase: Row[]}}
+ */
+function by_token(w, s, of_magnitude, of_phase) {
+  const [magnitude, phase] = [
+    w.map((row) => new Float64Array(row.length)),
+    w.map((row) => new Float64Array(row.length)),
+  ];
+  for (let k = 0; k < of_magnitude.length; k++) {
+    const G = Math.hypot(w[0][k], s[0][k]);
+    if (!G) continue;
+    const turn = w.map((row, j) => (s[j][k] ? (of_phase[j][k] * row[k]) / s[j][k] : 0));
+    const turns = turn.reduce((a, b) => a + b, 0);
+    for (let m = 0; m < w.length; m++) {
+      magnitude[m][k] = (of_magnitude[k] * w[m][k]) / G;
+      phase[m][k] = ((turns - turn[m]) * w[m][k] - of_phase[m][k] * s[m][k]) / (G * G);
+    }
+  }
+  return { magnitude, phase };
+}
