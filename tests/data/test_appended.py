@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from wave_jax.data.appended import Appender
-from wave_jax.data.vocabulary import LOOKS, SPECIAL, Rules
+from wave_jax.data.appended import Appender, _stems
+from wave_jax.data.vocabulary import LOOKS, SPECIAL, Rules, beginnings
 
 WORDS = ["cats", "planet", "not", "good", "plan##", "pla##"]
 ROW = {token: i for i, token in enumerate([*SPECIAL, *LOOKS, *WORDS])}
@@ -32,3 +32,25 @@ def test_a_vocabulary_without_stems_and_pairs_appends_nothing():
 
 def test_the_longest_text_has_stems_and_pairs_everywhere():
     assert Appender(ROW, Rules(looks=True), PAIRS, np.dtype(np.uint16)).longest(10) == 10 + 8 * 2 + 9
+
+
+def test_stems_are_the_beginnings_that_have_rows():
+    words = [
+        "planets",
+        "planet##",
+        "plane##",
+        "plan##",
+        "pla##",
+        "naïve",
+        "naï##",
+        "pla9nets",
+        "cat",
+        "[UNK]",
+        "#",
+    ]
+    vocabulary = {word: 2 * i for i, word in enumerate(words)}
+    found = _stems(vocabulary, 2 * len(words))
+    for word, row in vocabulary.items():
+        expected = [vocabulary[stem] for stem in beginnings(word) if stem in vocabulary]
+        assert found[row].tolist() == (expected + [-1] * 3)[:3]
+    assert (found[1::2] == -1).all()

@@ -6,7 +6,7 @@ import numpy as np
 
 from wave_jax.data.pairs import PairIndex
 from wave_jax.data.tokens import numbers_within
-from wave_jax.data.vocabulary import STEM, Rules, beginnings
+from wave_jax.data.vocabulary import STEM, Rules
 
 __all__ = ["Appended", "Appender"]
 
@@ -62,12 +62,16 @@ class Appender:
 
 
 def _stems(vocabulary: dict[str, int], rows: int) -> np.ndarray:
-    """Return the rows of each token's stems, (rows, 3), the longest first and -1 behind the last.
+    """Return the rows of each token's stems (`vocabulary.beginnings`), (rows, 3): the longest first, then -1.
 
     If no token has any, there are no rows.
     """
     stems = np.full((rows, len(STEM)), -1, np.int32)
-    for token, row in vocabulary.items():
-        found = [vocabulary[stem] for stem in beginnings(token) if stem in vocabulary]
-        stems[row, : len(found)] = found
+    known = {token[:-2]: row for token, row in vocabulary.items() if token.endswith("##")}
+    words = [token.removesuffix("##") for token in vocabulary]
+    found = [[known.get(word[:k], -1) if len(word) > k else -1 for word in words] for k in STEM]
+    of_token = np.array(found, np.int32).T
+    of_token[[not word.isalpha() for word in words]] = -1
+    order = np.argsort(of_token < 0, axis=1, kind="stable")
+    stems[[*vocabulary.values()]] = np.take_along_axis(of_token, order, axis=1)
     return stems if (stems >= 0).any() else stems[:0]

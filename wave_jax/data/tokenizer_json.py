@@ -1,6 +1,7 @@
 """Vocabularies in files: tokenizer.json, read and written, and vocab.txt, read."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields
 
 import numpy as np
@@ -56,7 +57,7 @@ def parse_json(content: str) -> tuple[dict[str, int], Rules, np.ndarray]:
         word_piece = parts["model"]
         settings = {**parts["normalizer"], **word_piece, **parts.get("wave_jax", {})}
         vocabulary = dict(word_piece["vocab"]) if kinds[0] == "WordPiece" else {}
-        pairs = [_pair(pair, vocabulary) for pair in settings.pop("pairs", ())]
+        pairs = _pairs(settings.pop("pairs", ()), vocabulary)
         added = [token["content"] for token in parts.get("added_tokens", ()) if not token["special"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it is damaged or no tokenizer.json ({type(error).__name__}: {error}).") from None
@@ -70,10 +71,12 @@ def parse_json(content: str) -> tuple[dict[str, int], Rules, np.ndarray]:
         raise ValueError(f"it adds tokens outside of WordPiece, which are not read: {', '.join(added[:4])}.")
     known = {field.name for field in fields(Rules)}
     rules = {name: value for name, value in settings.items() if name in known}
-    return vocabulary, Rules(**rules), np.array(pairs, np.int64).reshape(-1, 2)
+    return vocabulary, Rules(**rules), pairs
 
 
-def _pair(words: str, vocabulary: dict[str, int]) -> tuple[int, int]:
-    """Return the rows of two tokens with a space between them."""
-    first, second = words.split(" ")
-    return vocabulary[first], vocabulary[second]
+def _pairs(pairs: Sequence[str], vocabulary: dict[str, int]) -> np.ndarray:
+    """Return the rows of pairs (p, 2), each two tokens with a space between them."""
+    if wrong := [pair for pair in pairs if pair.count(" ") != 1]:
+        raise ValueError(f"{wrong[0]!r} is no pair of tokens")
+    tokens = " ".join(pairs).split(" ") if pairs else []
+    return np.array([vocabulary[token] for token in tokens], np.int64).reshape(-1, 2)

@@ -36,7 +36,8 @@ class Words:
 
     def __init__(self, vocabulary: dict[str, int], rules: Rules, dtype: np.dtype):
         self.vocabulary, self.rules = vocabulary, rules
-        self.token_bytes = {token: dtype.type(row).tobytes() for token, row in vocabulary.items()}
+        rows, size = np.array([*vocabulary.values()], dtype).tobytes(), dtype.itemsize
+        self.token_bytes = {token: rows[i * size : i * size + size] for i, token in enumerate(vocabulary)}
         self.known = _Known(self._tokenize)
         self._met, self._dtype = _Met(self._of_plain, dtype), dtype
         self._table, self._longest = blocks.Table(vocabulary), min(blocks.KEY, rules.max_input_chars_per_word)

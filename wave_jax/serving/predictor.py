@@ -86,7 +86,9 @@ class Predictor:
 
     def _learn(self, ids: np.ndarray) -> None:
         """Make the rows of tokens never met before. Those of all tokens would be most of the start."""
-        new = np.unique(ids[~self._known[ids]])
+        met = np.zeros(len(self._known), bool)
+        met[ids] = True
+        new = np.flatnonzero(met & ~self._known)
         if len(new):
             self._tokens[new] = fold_tokens(self._arrays, new)
             self._known[new] = True
