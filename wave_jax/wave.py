@@ -78,7 +78,8 @@ def encode(
         return jax.lax.complex(w, safe_sqrt(_others(w * w, segments)))
     rows = tuple(range(w.shape[-2])[r] for r in rows)  # -1 is the last; out of range raises
     s2 = jnp.stack([_others_of_row(w, mask, segments, r) for r in rows], axis=-2)
-    own = masked(w[..., rows, :], None if mask is None else mask[..., rows])
+    own = jnp.concatenate([jax.lax.slice_in_dim(w, r, r + 1, axis=-2) for r in rows], axis=-2)
+    own = masked(own, None if mask is None else mask[..., rows])
     return jax.lax.complex(own, safe_sqrt(s2))
 
 

@@ -122,11 +122,11 @@ def lengths(train: TokenArrays, config: TrainConfig) -> tuple[int, ...]:
 def most_distinct(train: TokenArrays, config: TrainConfig, shapes: Sequence[int]) -> dict[int, int]:
     """Return for each padded length how many distinct tokens a batch is to have room for.
 
-    That is as many as a batch of the first epoch has, and a tenth more; so it depends on the texts and the
-    settings alone.
+    That is as many as a batch of the first epoch has, and a twentieth more; so it depends on the texts and
+    the settings alone.
     """
     tokens = drop_tokens(train, share_dropped(train, config), config.seed, epoch=0)
     most: dict[int, int] = {}
     for n, rows in Plan.of_epoch(tokens, config.batch, config.seed, 0, shapes, together=16):
         most[n] = max(most.get(n, 0), distinct(tokens, rows))
-    return {n: -(-count * 11 // 640) * 64 for n, count in most.items()}
+    return {n: -(-count * 21 // 1280) * 64 for n, count in most.items()}
