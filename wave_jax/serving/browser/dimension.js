@@ -31,7 +31,10 @@ class Dimension {
       ? "Z · Z′, modulation: magnitudes multiply, phases add"
       : "Z + Z′, interference: the sum of both";
     const titles = ["Z, the first variant", "Z′, the second variant", result];
-    this.pictures = titles.map((title, i) => new Picture(title, i === 2 && this.modulate, mark, take_out));
+    this.pictures = titles.map(
+      (title, i) =>
+        new Picture(title, i === 2 && this.modulate, i < 2 && network.formula.pool === "cls", mark, take_out),
+    );
     the("pictures").className = network.formula.combine;
     the("pictures").append(...this.pictures.map((picture) => picture.figure));
     the("dimension").append(
@@ -42,13 +45,12 @@ class Dimension {
 
   /**
    * Offer the dimensions through which the words move the logit most.
-   * @param {number[]} telling  by dimension
+   * @param {Float64Array} telling  by dimension
    * @param {number} chosen
    */
   offer(telling, chosen) {
     const total = telling.reduce((a, b) => a + b, 0) || 1;
-    const ranked = telling
-      .map((_, k) => k)
+    const ranked = Array.from(telling, (_, k) => k)
       .sort((a, b) => telling[b] - telling[a] || a - b)
       .slice(0, TOLD);
     const most = telling[ranked[0]] || 1;
@@ -83,8 +85,8 @@ class Dimension {
    */
   show(about, k, slopes, scale) {
     const { reading, answer } = about;
-    const now = in_dimension(this.network, answer.w, k, scale);
-    const full = in_dimension(this.network, reading.w, k);
+    const now = in_dimension(this.network, answer, k, scale);
+    const full = in_dimension(this.network, reading, k);
     const sizes = full.waves.map((wave) => as_polar(wave, 0).G);
     const scene = { ...about, named: this.most_visible(reading, full.waves, sizes) };
     // [CLS] in place of a word that is out.

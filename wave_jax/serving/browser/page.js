@@ -45,6 +45,7 @@ class Page {
     /** @type {number[]} */
     this.scores = [];
     this.turn = 0;
+    this.moving = false;
     const mark = (/** @type {number | null} */ unit) => this.mark(unit);
     const take_out = (/** @type {number} */ unit) => this.take_out(unit);
     this.classes = new Classes(network.classes, (label) => this.explain(label));
@@ -75,6 +76,7 @@ class Page {
   read() {
     this.out.clear();
     this.marked = null;
+    this.moving = false;
     this.reading = read_text(this.network, the("text").value);
     this.words.write(this.reading);
     this.show();
@@ -99,7 +101,7 @@ class Page {
     const label = this.label ?? answer.best;
     this.classes.show(answer, label);
     this.follow(answer, label);
-    const slopes = gradient(network, answer.w, label, scale);
+    const slopes = gradient(network, answer.w, answer.s2, label, scale);
     const found = scored(network, reading, answer, out, label, scale);
     const turn = ++this.turn;
     /** @type {number[]} */
@@ -133,9 +135,9 @@ class Page {
     the("legend").textContent =
       `Shades: how much the logit of ${network.classes[label]} falls if a word is taken out, ` +
       `exactly; full shade is ${signed(full, full)}. Dashed: it rises. Click a word to take it out.`;
-    const telling = new Array(d).fill(0);
+    const telling = new Float64Array(d);
     const effects = [slopes.magnitude, slopes.phase].map((by) => {
-      const values = reading.pieces.map(() => 0);
+      const values = new Float64Array(reading.pieces.length);
       for (const [i, j] of answer.kept.entries())
         for (let k = 0; k < 2 * d; k++) values[j] += answer.w[i][k] * by[i][k];
       return by_unit(reading, values);
@@ -143,12 +145,20 @@ class Page {
     for (let i = 1; i < answer.w.length; i++)
       for (let k = 0; k < 2 * d; k++)
         telling[k % d] += Math.abs(answer.w[i][k] * (slopes.magnitude[i][k] + slopes.phase[i][k]));
-    this.shown = this.dimension ?? telling.indexOf(Math.max(...telling));
+    this.shown = this.dimension ?? telling.indexOf(most_of(telling));
     this.pictures.offer(telling, this.shown);
     this.backwards.show(reading, scores, effects[0], effects[1], out);
     this.redraw = () => {
       const only_cls = network.formula.pool === "cls";
-      const about = { reading, answer, scores, marked: this.marked ?? 0, only_cls };
+      const about = {
+        reading,
+        answer,
+        scores,
+        marked: this.marked ?? 0,
+        only_cls,
+        moving: this.moving,
+        scaled: !!scale,
+      };
       this.pictures.show(about, /** @type {number} */ (this.shown), only_cls ? slopes : null, scale);
     };
     this.redraw();
@@ -182,6 +192,7 @@ class Page {
   /** @param {number} unit */
   take_out(unit) {
     this.dimension ??= this.shown ?? null;
+    this.moving = true;
     if (!this.out.delete(unit)) this.out.add(unit);
     this.show();
   }

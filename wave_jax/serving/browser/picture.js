@@ -5,12 +5,14 @@ class Picture {
   /**
    * @param {string} title
    * @param {boolean} whole  a whole circle, or its upper half
+   * @param {boolean} pointed  whether arrows point away from [CLS]
    * @param {(unit: number | null) => void} mark
    * @param {(unit: number) => void} take_out
    */
-  constructor(title, whole, mark, take_out) {
+  constructor(title, whole, pointed, mark, take_out) {
     this.title = title;
     this.whole = whole;
+    this.pointed = pointed;
     const [top, bottom] = whole ? WHOLE : HALF;
     this.svg = /** @type {SVGSVGElement} */ (
       drawn("svg", { viewBox: `${-WIDE} ${top} ${2 * WIDE} ${bottom - top}`, role: "img" })
@@ -79,7 +81,7 @@ class Picture {
    */
   show(scene, wave, full, radius, size) {
     const { reading, answer, marked } = scene;
-    const points = [wave, full].flatMap(({ real, imag }) =>
+    const points = (scene.scaled ? [wave] : [wave, full]).flatMap(({ real, imag }) =>
       Array.from(real, (x, j) => /** @type {[number, number]} */ ([x, imag[j]])),
     );
     this.frame = frame_of(points, Math.max(radius ?? 0, size), this.whole);
@@ -89,11 +91,12 @@ class Picture {
       const i = /** @type {number} */ (position.get(j));
       return this.at(wave.real[i], wave.imag[i]);
     };
-    this.places = reading.units.flatMap(({ words }, unit) =>
+    const dots = reading.units.flatMap(({ words }, unit) =>
       words
         .filter((j) => position.has(j))
         .map((j) => /** @type {[number, number, number]} */ ([...place(j), unit])),
     );
+    this.places = [...dots.slice(1), dots[0]]; // [CLS] covers the others
     this.dot(scene);
     const own = new Set(marked ? reading.units[marked].group : []);
     const path = (/** @type {number[]} */ list) =>
@@ -108,7 +111,7 @@ class Picture {
     const minor = answer.kept.filter((j) => reading.pieces[j].first !== j);
     this.minor.setAttribute("d", path(minor));
     this.own.setAttribute("d", path(minor.filter((j) => own.has(j))));
-    this.svg.classList.toggle("moving", this.places.length < STILL);
+    this.svg.classList.toggle("moving", scene.moving && this.places.length < STILL);
     this.label(scene);
   }
 
@@ -134,15 +137,12 @@ class Picture {
     while (this.dots.children.length < this.places.length) this.dots.append(drawn("circle", {}));
     while (this.dots.children.length > this.places.length) this.dots.lastChild?.remove();
     for (const [i, [cx, cy, unit]] of this.places.entries()) {
+      const dot = this.dots.children[i];
       const kind = unit === 0 && only_cls ? "read" : side(scores[unit], most);
-      const r = unit === marked ? 7 : unit === 0 ? 6.5 : 4.5;
-      change(this.dots.children[i], {
-        cx,
-        cy,
-        r,
-        class: `dot ${kind}${unit === marked ? " marked" : ""}`,
-        "data-unit": unit,
-      });
+      const name = `dot ${kind}${unit === marked ? " marked" : ""}`;
+      change(dot, { cx, cy });
+      if (dot.getAttribute("class") === name && dot.getAttribute("data-unit") === String(unit)) continue;
+      change(dot, { r: unit === marked ? 7 : unit === 0 ? 6.5 : 4.5, class: name, "data-unit": unit });
     }
   }
 
@@ -174,7 +174,10 @@ class Picture {
       const name = reading.units[unit].name;
       const text = name.length > 16 ? `${name.slice(0, 15)}…` : name;
       const wide = 7.6 * text.length;
-      const [x, y] = [place[0] + (13 * dx) / far, place[1] + (13 * dy) / far + 4];
+      const [x, y] =
+        this.pointed && unit === 0
+          ? [place[0] + 16 + wide / 2, place[1] + 20]
+          : [place[0] + (13 * dx) / far, place[1] + (13 * dy) / far + 4];
       const left = Math.min(WIDE - 4 - wide, Math.max(4 - WIDE, x - (wide * (1 - dx / far)) / 2));
       const box = /** @type {[number, number, number, number]} */ ([left, y - 12, left + wide, y + 3]);
       if (
@@ -219,7 +222,8 @@ class Picture {
     if (!near) return;
     const [, bottom] = this.whole ? WHOLE : HALF;
     const r = 36;
-    const [x, y] = [WIDE - r - 10, bottom - (this.whole ? r : 0) - 10];
+    const aside = this.at(0, 0)[0] < -20 ? -1 : 1; // the side of the middle, where no dots are
+    const [x, y] = [aside * (WIDE - r - 10), bottom - (this.whole ? r : 0) - 10];
     const all = { from: 0, to: (this.whole ? 1.9999 : 1) * Math.PI };
     const small = (/** @type {[number, number]} */ [real, imag]) =>
       `${x + (real * r) / size} ${y - (imag * r) / size}`;

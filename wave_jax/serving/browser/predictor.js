@@ -225,9 +225,18 @@ function others(w) {
   const width = w[0].length;
   const total = squares(w, width);
   const rest = new Float64Array(width); // of those that do not dominate
-  for (const row of w)
-    for (let k = 0; k < width; k++) if (2 * row[k] * row[k] <= total[k]) rest[k] += row[k] * row[k];
-  return w.map((row) => total.map((sum, k) => (2 * row[k] * row[k] > sum ? rest[k] : sum - row[k] * row[k])));
+  const s2 = w.map((row) => {
+    const own = new Float64Array(width);
+    for (let k = 0; k < width; k++) {
+      const square = row[k] * row[k];
+      own[k] = total[k] - square;
+      if (2 * square > total[k]) own[k] = -1;
+      else rest[k] += square;
+    }
+    return own;
+  });
+  for (const own of s2) for (let k = 0; k < width; k++) if (own[k] < 0) own[k] = rest[k];
+  return s2;
 }
 
 /**

@@ -12,12 +12,14 @@
  * @property {string} text
  * @property {Piece[]} pieces
  * @property {Row[]} w  A row per token.
+ * @property {Row[]} s2  Sums of the others' squares.
  * @property {Unit[]} units  [CLS] first, [SEP] last.
  * @property {number} read  Where the text was cut off.
  *
  * @typedef {object} Answered
  * @property {number[]} kept  The tokens that are in.
  * @property {Row[]} w  Their rows.
+ * @property {Row[]} s2  Sums of the others' squares, among them.
  * @property {Row} logits
  * @property {number[]} shares  Probabilities.
  * @property {number} best
@@ -53,7 +55,7 @@ function read_text(network, text) {
     );
     for (const unit of new Set([...owners].map((word) => unit_of[word]))) unit.group.push(j);
   }
-  return { text, pieces, w, units, read };
+  return { text, pieces, w, s2: others(w), units, read };
 }
 
 /**
@@ -67,9 +69,10 @@ function read_text(network, text) {
 function answered(network, reading, out, scale) {
   const gone = new Set([...out].flatMap((i) => reading.units[i].group));
   const kept = reading.pieces.map((_, j) => j).filter((j) => !gone.has(j));
-  const w = kept.map((j) => reading.w[j]);
+  const w = gone.size ? kept.map((j) => reading.w[j]) : reading.w;
+  const s2 = gone.size ? others(w) : reading.s2;
   const logits = network.answer(w, scale);
-  return { kept, w, logits, shares: softmax(logits), best: logits.indexOf(Math.max(...logits)) };
+  return { kept, w, s2, logits, shares: softmax(logits), best: logits.indexOf(Math.max(...logits)) };
 }
 
 /**
@@ -93,10 +96,10 @@ function* scored(network, reading, answer, out, label, scale) {
 /**
  * Add up what belongs to each unit: its own tokens, its stems, and half of a pair with another word.
  * @param {Reading} reading
- * @param {number[]} values  one per token
+ * @param {Row} values  one per token
  */
 function by_unit(reading, values) {
-  const owners = values.map(() => 0);
+  const owners = new Uint8Array(values.length);
   for (const { group } of reading.units) for (const j of group) owners[j]++;
   return reading.units.map(({ group }) => group.reduce((sum, j) => sum + values[j] / owners[j], 0));
 }

@@ -58,14 +58,15 @@ function sum_of_others(w, group, k) {
  * Differentiate a logit by magnitude and phase of every wave, then by every token through either.
  * @param {Predictor} network
  * @param {Row[]} w  rows of tokens, [CLS] first
+ * @param {Row[]} s2  sums of the others' squares
  * @param {number} label
  * @param {Scale} [scale]
  * @returns {Gradient}
  */
-function gradient(network, w, label, scale) {
+function gradient(network, w, s2, label, scale) {
   const { d, formula } = network;
   const width = 2 * d;
-  const s = others(w).map((row) => row.map(Math.sqrt));
+  const s = s2.map((row) => row.map(Math.sqrt));
   const read = formula.pool === "cls" ? [0] : w.map((_, j) => j);
   const of_magnitude = new Float64Array(width);
   const of_phase = w.map(() => new Float64Array(width));
@@ -155,18 +156,20 @@ function polar(Z, slope, k) {
  * @returns {{magnitude: Row[], phase: Row[]}}
  */
 function by_token(w, s, of_magnitude, of_phase) {
-  const [magnitude, phase] = [
-    w.map((row) => new Float64Array(row.length)),
-    w.map((row) => new Float64Array(row.length)),
-  ];
-  for (let k = 0; k < of_magnitude.length; k++) {
-    const G = Math.hypot(w[0][k], s[0][k]);
-    if (!G) continue;
-    const turn = w.map((row, j) => (s[j][k] ? (of_phase[j][k] * row[k]) / s[j][k] : 0));
-    const turns = turn.reduce((a, b) => a + b, 0);
-    for (let m = 0; m < w.length; m++) {
-      magnitude[m][k] = (of_magnitude[k] * w[m][k]) / G;
-      phase[m][k] = ((turns - turn[m]) * w[m][k] - of_phase[m][k] * s[m][k]) / (G * G);
+  const width = of_magnitude.length;
+  const G = Float64Array.from(w[0], (x, k) => Math.hypot(x, s[0][k]));
+  const turns = new Float64Array(width); // Σ_j ∂logit/∂α_j · w_j/s_j
+  const turn = (/** @type {number} */ j, /** @type {number} */ k) =>
+    of_phase[j][k] && s[j][k] ? (of_phase[j][k] * w[j][k]) / s[j][k] : 0;
+  for (let j = 0; j < w.length; j++) for (let k = 0; k < width; k++) turns[k] += turn(j, k);
+  const magnitude = w.map(() => new Float64Array(width));
+  const phase = w.map(() => new Float64Array(width));
+  for (let m = 0; m < w.length; m++) {
+    const [own, to_magnitude, to_phase] = [w[m], magnitude[m], phase[m]];
+    for (let k = 0; k < width; k++) {
+      if (!G[k]) continue;
+      to_magnitude[k] = (of_magnitude[k] * own[k]) / G[k];
+      to_phase[k] = ((turns[k] - turn(m, k)) * own[k] - of_phase[m][k] * s[m][k]) / (G[k] * G[k]);
     }
   }
   return { magnitude, phase };

@@ -6,7 +6,7 @@
 
 const WIDE = 200; // half of a drawing's width
 const [HALF, WHOLE] = [
-  [-100, 92],
+  [-100, 80],
   [-WIDE, WIDE],
 ]; // top and bottom of the drawing of half a circle, or of a whole one
 const SPREAD = 160; // half of the width that dots fill in a drawing from nearby
@@ -22,6 +22,8 @@ const STILL = 150; // words, from which on dots jump to their new places instead
  * @property {number} marked  a unit, [CLS] if none is marked
  * @property {boolean} only_cls  whether [CLS] alone is read
  * @property {number[]} named  units with labels
+ * @property {boolean} scaled  whether a slider was moved
+ * @property {boolean} moving  whether dots move to their new places, or are there at once
  *
  * @typedef {{x: number, y: number, z: number, near: boolean}} Frame  Its middle, and units for 1.
  * @typedef {{kind: string, from: [number, number], to: [number, number]}} Line  Between numbers of the plane.
@@ -31,21 +33,20 @@ const STILL = 150; // words, from which on dots jump to their new places instead
 /**
  * Compute the waves of all tokens in one dimension: both variants and what they combine to.
  * @param {Predictor} network
- * @param {Row[]} w
+ * @param {{w: Row[], s2: Row[]}} tokens
  * @param {number} k
  * @param {Scale} [scale]
  */
-function in_dimension(network, w, k, scale) {
+function in_dimension(network, { w, s2 }, k, scale) {
   const here = scale && {
     magnitude: new Float64Array(w.length).fill(scale.magnitude[k]),
     phase: new Float64Array(w.length).fill(scale.phase[k]),
   };
   const waves = [k, network.d + k].map((column) => {
-    const own = w.map((row) => row.subarray(column, column + 1));
-    const s2 = others(own);
+    const s = Float64Array.from(s2, (row) => Math.sqrt(row[column]));
     return scaled(
-      Float64Array.from(own, ([x]) => x),
-      Float64Array.from(s2, ([x]) => Math.sqrt(x)),
+      Float64Array.from(w, (row) => row[column]),
+      s,
       here,
     );
   });
