@@ -2,7 +2,7 @@
 
     import wave_jax as wj
 
-    wj.encode, wj.interfere, wj.modulate            the papers' formulas, on bare arrays
+    wj.encode, wj.polar, wj.interfere, wj.modulate  the papers' formulas, on bare arrays
     wj.WaveClassifier                               texts and labels in, answers out
     wj.SMALL, wj.PAPER_MODULATION                   networks by name; `.build(v=, c=, rngs=)` makes one
     wj.fit, wj.by_stage, wj.gradient_study          train a network, differentiate it, measure its gradients
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from wave_jax.runs.presets import SMALL
     from wave_jax.study.gradients import by_parameter, by_stage, by_token
     from wave_jax.study.papers import gradient_study
+    from wave_jax.study.shares import by_polar
     from wave_jax.training.config import TrainConfig
     from wave_jax.training.loop import NonFinite, fit
-    from wave_jax.wave import encode, interfere, magnitude, mix, modulate, phase, read_out
+    from wave_jax.wave import encode, interfere, magnitude, mix, modulate, phase, polar, read_out
 
 # The module of each public name.
 _HOME = {
@@ -58,6 +59,7 @@ _HOME = {
     "WaveConfig": "networks.configs",
     "WaveNetwork": "networks.wave_network",
     "by_parameter": "study.gradients",
+    "by_polar": "study.shares",
     "by_stage": "study.gradients",
     "by_token": "study.gradients",
     "count_parameters": "networks.layers",
@@ -69,6 +71,7 @@ _HOME = {
     "mix": "wave",
     "modulate": "wave",
     "phase": "wave",
+    "polar": "wave",
     "read_out": "wave",
 }
 # What modules were called that earlier notebooks use.
@@ -95,6 +98,7 @@ __all__ = [
     "WaveConfig",
     "WaveNetwork",
     "by_parameter",
+    "by_polar",
     "by_stage",
     "by_token",
     "count_parameters",
@@ -106,6 +110,7 @@ __all__ = [
     "mix",
     "modulate",
     "phase",
+    "polar",
     "read_out",
 ]
 

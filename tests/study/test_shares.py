@@ -71,6 +71,46 @@ def test_shares_are_means_over_texts_without_padding():
         np.testing.assert_allclose(wave_shares(network, BATCH)["Z1"], np.mean(want), rtol=1e-9)
 
 
+def test_a_modulation_hands_one_derivative_by_phase_and_log_magnitude_to_all_three_waves():
+    with jax.enable_x64(True):
+        Z1, Z2 = jnp.asarray(Z), jnp.asarray(Z[::-1] * 1.7)
+        both = jax.grad(lambda a, b: score(wave.modulate(a, b)), argnums=(0, 1))(Z1, Z2)
+        product = wave.modulate(Z1, Z2)
+        at = [(Z1, both[0]), (Z2, both[1]), (product, jax.grad(score)(product))]
+        found = [by_polar(z, jnp.conj(g)) for z, g in at]
+        for one, (z, _) in zip(found, at, strict=True):
+            np.testing.assert_allclose(one.phase, found[2].phase, rtol=1e-10)
+            np.testing.assert_allclose(
+                one.magnitude * abs(z), found[2].magnitude * abs(product), rtol=1e-10, atol=1e-12
+            )
+
+
+def test_at_the_variants_the_global_part_lies_along_the_text_and_the_local_part_across_it():
+    w, weights = rng.normal(size=(5, 4)), rng.normal(size=(2, 5, 4))
+
+    def of_wave(Z):
+        return jnp.sum(weights[0] * Z.real**2 + jnp.cos(weights[1] * Z).real)
+
+    @jax.jit
+    def derivatives(w):
+        waves = wave.encode(w)
+        by_w = jax.grad(lambda w: of_wave(wave.encode(w)))(w)
+        turns = jax.jacobian(lambda w: wave.phase(wave.encode(w))[:, 0])(w)[..., 0]
+        return waves, by_polar(waves, jnp.conj(jax.grad(of_wave)(waves))), by_w, turns
+
+    with jax.enable_x64(True):
+        waves, (by_size, by_angle), by_w, turns_of_first = jax.device_get(derivatives(jnp.asarray(w)))
+    G, s = np.abs(waves), waves.imag
+    turns = w[:, None] * w[None] / (s * G**2)[:, None]  # ∂α_j/∂w_m as [j, m, k]
+    turns[range(5), range(5)] = -s / G**2
+    np.testing.assert_allclose(turns[..., 0], turns_of_first, rtol=1e-9)
+    together = w / G * by_size.sum(axis=0)
+    own = np.einsum("jk,jmk->mk", by_angle, turns)
+    np.testing.assert_allclose(together + own, by_w, rtol=1e-9)
+    np.testing.assert_allclose(np.sum(w * own, axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(np.sum(together**2) + np.sum(own**2), np.sum(by_w**2), rtol=1e-9)
+
+
 def test_layers_have_their_own_and_other_networks_none():
     assert len(wave_shares(build(CONFIGS["two layers"]), BATCH)["Z"]) == 2
     with pytest.raises(ValueError, match="Transformer has no waves: give wave_shares a Wave Network"):
