@@ -64,7 +64,7 @@ def test_probabilities_are_those_of_the_network_in_the_order_of_the_classes(fitt
 
 def tokens_of_unchecked(split, classifier):
     with unchecked():
-        return classifier.settings.trained(classifier.network, classifier.tokenizer).tokens(split)
+        return classifier._trained().tokens(split)
 
 
 def test_the_box_opens(fitted):

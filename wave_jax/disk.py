@@ -1,33 +1,111 @@
 """Files that are whole or absent, JSON with its own digest, and arrays cached by their origin."""
 
+import errno
 import hashlib
 import io
 import json
+import logging
 import os
 import secrets
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["cached", "digest_of", "key_of", "sealed", "unsealed", "write_whole"]
+__all__ = [
+    "cached",
+    "digest_of",
+    "flush",
+    "is_trusted",
+    "key_of",
+    "read_regular",
+    "sealed",
+    "unsealed",
+    "write_whole",
+]
 
 _VERSION = 1  # of the cached files, and of what makes them: files of another version are not read
 _SIZE = 32  # bytes of the checksum that ends a cached file
+_MOST = 2**27  # bytes of a file that is read as a whole
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # opening a pipe does not wait for who writes into it
+
+_log = logging.getLogger(__name__)
 
 
-def write_whole(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
-    """Write a file beside its place, then rename: whoever reads it finds the old one or the new one."""
+def write_whole(path: str | os.PathLike[str], content: bytes | memoryview, *, flushed: bool = False) -> None:
+    """Write a file beside its place, then rename: whoever reads it finds the old one or the new one.
+
+    With `flushed` that also holds after a power cut. A link is replaced and not followed, an older file keeps
+    its permissions, and what is no file, as a device, is left alone. An OSError names the file.
+    """
     path = Path(path)
     beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
     try:
+        mode = _mode_to_keep(path)
         with open(beside, "xb") as file:
+            if mode is not None:
+                os.chmod(beside, mode)
             file.write(content)
+        if flushed:
+            _sync(beside)
         os.replace(beside, path)
+        if flushed:
+            _sync(path.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def _mode_to_keep(path: Path) -> int | None:
+    """Return the permissions of the file that is to be replaced; None if there is none."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISLNK(mode):
+        return None
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "is there already and is no file: name another one")
+    return stat.S_IMODE(mode)
+
+
+def flush(folder: Path) -> None:
+    """Force all files of a folder to the disk: they are there after a power cut."""
+    for path in (*folder.rglob("*"), folder):
+        if path.is_dir() or path.is_file():
+            _sync(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_regular(path: str | os.PathLike[str], most: int = _MOST) -> bytes:
+    """Read a file; raise an OSError if it is no file, as a pipe without an end, or too large."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _AT_ONCE)) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(path))
+        if status.st_size > most:
+            raise OSError(errno.EFBIG, f"it has {status.st_size:,} bytes, where {most:,} are read", str(path))
+        return file.read(most)
+
+
+def is_trusted(path: str | os.PathLike[str]) -> bool:
+    """Return whether nobody but this user (and root) can have written here."""
+    status = os.stat(path)
+    if not hasattr(os, "getuid"):  # Windows has other permissions
+        return True
+    return status.st_uid in (os.getuid(), 0) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def key_of(texts: Sequence[str], *settings: object) -> str:
@@ -62,11 +140,16 @@ def sealed(content: dict[str, Any]) -> bytes:
     return json.dumps({**content, "sha256": digest_of(content)}, indent=1, ensure_ascii=False).encode()
 
 
-def unsealed(raw: bytes) -> dict[str, Any]:
-    """Read what `sealed` wrote; raise a ValueError for anything else."""
-    content = json.loads(raw)
+def unsealed(raw: bytes, *needed: str) -> dict[str, Any]:
+    """Read what `sealed` wrote; raise a ValueError for anything else, or if it lacks what is needed."""
+    try:
+        content = json.loads(raw)
+    except RecursionError:
+        raise ValueError("its JSON is nested too deep") from None
     if not isinstance(content, dict) or content.pop("sha256", None) != digest_of(content):
         raise ValueError("its content does not agree with its SHA-256")
+    if missing := [name for name in needed if name not in content]:
+        raise ValueError(f"it lacks {', '.join(missing)}")
     return content
 
 

@@ -18,6 +18,7 @@ from conftest import unchecked
 
 from wave_jax.cli import __main__
 from wave_jax.cli.__main__ import main
+from wave_jax.runs.condition import metrics_of
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +90,7 @@ def test_training_in_a_terminal_shows_a_bar_and_a_line_for_each_epoch(trained):
     assert len(re.findall(r"epoch +\d+  step +\d+  loss [\d.]+  valid [\d.]+ %", shown)) == 4
     assert "report.md" in shown
     assert "Traceback" not in shown
-    metrics = json.loads((run / "metrics.json").read_text())
+    metrics = metrics_of(run)
     assert {"test_accuracy", "valid_accuracy", "parameters", "parameters_without_embeddings"} < metrics.keys()
     assert {"seconds", "texts_per_second", "seed", "preset", "model", "parameter_digest"} < metrics.keys()
     assert {"data", "data_digest", "versions", "device"} < metrics.keys()
@@ -108,6 +109,11 @@ def test_a_finished_run_is_left_alone(trained, place):
     assert "runs/a is finished: valid" in done.stdout
     assert (run / "metrics.json").stat().st_mtime_ns == before
     assert main(["train", "--data", "texts", "--out", str(run)]) == 1
+    page = (run / "report.md").read_text()
+    (run / "report.md").unlink()  # as if killed after metrics.json was written
+    done = wave_jax(*again, "--resume", cwd=place)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (run / "report.md").read_text() == page
 
 
 def test_training_stopped_by_ctrl_c_has_saved_and_says_how_to_go_on(place):
@@ -132,7 +138,7 @@ def test_training_stopped_by_ctrl_c_has_saved_and_says_how_to_go_on(place):
 def test_evaluate_and_info(trained, place, capsys, monkeypatch):
     monkeypatch.chdir(place)
     run, _ = trained
-    metrics = json.loads((run / "metrics.json").read_text())
+    metrics = metrics_of(run)
     assert main(["evaluate", "runs/a", "--test", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["valid"]["accuracy"] == metrics["valid_accuracy"]

@@ -382,8 +382,8 @@ def test_where_every_step_is_damaged_nothing_is_moved(tmp_path):
 
 
 def test_what_a_killed_save_left_is_removed(copied):
-    left = copied / "checkpoints" / "30.writing.orbax-checkpoint-tmp"
-    (left / "state").mkdir(parents=True)
+    left = copied / "checkpoints" / "30.writing"
+    (left / "arrays.orbax-checkpoint-tmp").mkdir(parents=True)
     with RunFolder.open(copied) as folder:
         assert folder.steps[-1] == 24
         folder.resume()
@@ -418,7 +418,82 @@ def test_a_damaged_record_names_its_line(copied):
     lines = file.read_text().splitlines(keepends=True)
     for damaged in ("\n", "{}\n", '{"step": "a", "valid": 3}\n', "[1]\n", "1\n"):
         file.write_text(lines[0] + damaged + lines[1])
-        assert "records.jsonl:2 is no record" in error_of(RunFolder.open(copied).records)
+        assert "records.jsonl:2 was changed" in error_of(RunFolder.open(copied).records)
+
+
+def test_damage_to_an_old_step_does_not_keep_from_the_others(copied, whole, caplog):
+    want = RunFolder.open(whole)
+    old = next(step for step in want.steps if step not in (want.best, 24))
+    flip(copied / "checkpoints" / str(old) / "note.json", 40)
+    for odd in ("70", "٧"):
+        (copied / "checkpoints" / odd).touch()
+    assert same(RunFolder.open(copied).network(), want.network())
+    assert f"Step {old} in" in caplog.text
+    assert "It does not count as the best" in caplog.text
+    with RunFolder.open(copied) as folder:
+        assert same(folder.resume(), want.restore())
+        assert folder.steps == [step for step in want.steps if step != old]
+    assert (copied / "checkpoints" / f"{old}.damaged").is_dir()
+
+
+@pytest.fixture
+def finished(copied):
+    with RunFolder.open(copied) as folder:
+        folder.resume()
+        folder.finish({"accuracy": 0.5})
+    return copied
+
+
+def test_a_finished_run_does_not_answer_as_another(finished):
+    kept = RunFolder.open(finished).kept
+    other = next(step for step in RunFolder.open(finished).steps if step != kept)
+    RunFolder.open(finished).trained()
+    place = finished / "checkpoints"
+    (place / str(kept)).rename(finished / "away")
+    gone = "does not hold the step that metrics.json was measured on: put back a copy of it, or remove"
+    assert gone in error_of(RunFolder.open(finished).network)
+    shutil.copytree(place / str(other), place / str(kept))
+    assert f"is step {other} under another name" in error_of(lambda: RunFolder.open(finished).restore(kept))
+    shutil.rmtree(place)
+    assert gone in error_of(RunFolder.open(finished).trained)
+
+
+def test_links_in_a_folder_of_another_are_not_followed(copied, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "precious").write_text("precious")
+    (mine / "5.writing").mkdir()
+    (copied / ".lock").unlink()
+    (copied / ".lock").symlink_to(mine / "precious")
+    assert "cannot be written" in error_of(RunFolder.open(copied).resume)
+    (copied / ".lock").unlink()
+    (copied / "checkpoints").rename(copied / "elsewhere")
+    (copied / "checkpoints").symlink_to(mine)
+    assert "is a link, which is not followed" in error_of(RunFolder.open(copied).resume)
+    assert (mine / "precious").read_text() == "precious"
+    assert (mine / "5.writing").is_dir()
+
+
+def test_a_path_that_orbax_cannot_write_is_refused_before_training(tmp_path):
+    assert "cannot hold saved steps" in error_of(lambda: create(tmp_path / "run[1]"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "records.jsonl"])
+def test_what_is_no_file_or_nested_too_deep_is_refused(copied, name):
+    file = copied / name
+
+    def read():
+        folder = RunFolder.open(copied)
+        folder.tokenizer()
+        folder.records()
+
+    file.write_text("[" * 100_000 + "\n")
+    assert name in error_of(read)
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        file.unlink()
+        make(file)
+        assert name in error_of(read)
 
 
 # --- another model, another run -----------------------------------------------------------------------------

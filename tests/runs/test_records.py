@@ -35,5 +35,33 @@ def test_a_line_that_is_no_record_is_named(tmp_path):
     file = tmp_path / "records.jsonl"
     records.append(file, FIRST)
     file.write_text(file.read_text() + "{}\n")
-    with pytest.raises(CheckpointError, match=r"records\.jsonl:2 is no record: mend or remove this line"):
+    with pytest.raises(CheckpointError, match=r"records\.jsonl:2 was changed, .* or remove this line"):
         records.read(file)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"loss": 0.5', '"loss": 0.4'), ('"step": 1', '"step": "1"'), ("1.5", "1")]
+)
+def test_a_changed_number_is_noticed(tmp_path, old, new):
+    file = tmp_path / "records.jsonl"
+    for record in (FIRST, SECOND):
+        records.append(file, record)
+    content = file.read_text()
+    assert old in content
+    file.write_text(content.replace(old, new, 1))
+    with pytest.raises(CheckpointError, match="was changed"):
+        records.read(file)
+
+
+def test_a_line_that_is_gone_or_elsewhere_is_noticed(tmp_path):
+    file = tmp_path / "records.jsonl"
+    for step in (1, 2, 3):
+        records.append(file, FIRST._replace(step=step))
+    one, two, three = file.read_text().splitlines(keepends=True)
+    for lines in (one + three, two + three, two + one, one + one):
+        file.write_text(lines)
+        with pytest.raises(CheckpointError, match="a line before it is gone"):
+            records.read(file)
+    file.write_text(one + two)
+    records.append(file, FIRST._replace(step=3))
+    assert file.read_text() == one + two + three

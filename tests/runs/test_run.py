@@ -1,6 +1,5 @@
 """A run from texts to metrics: the same with a folder and without, stopped and not."""
 
-import json
 from dataclasses import replace
 
 import jax
@@ -11,9 +10,9 @@ from tiny import DATA, PRESET
 from wave_jax.errors import CheckpointError
 from wave_jax.runs import run
 from wave_jax.runs.condition import metrics_of
-from wave_jax.runs.folder import parameter_digest
+from wave_jax.runs.folder import RunFolder, parameter_digest
 from wave_jax.training import evaluate
-from wave_jax.training.loop import TrainConfig
+from wave_jax.training.loop import NonFinite, TrainConfig
 
 
 @pytest.fixture(scope="module")
@@ -124,12 +123,24 @@ def test_texts_that_moved_are_the_same_texts(tmp_path):
     run.run_folder(tmp_path / "run", there, resume=True).close()
 
 
-def test_metrics_that_cannot_be_read_are_an_error(tmp_path):
-    (tmp_path / "metrics.json").write_text("{")
-    with pytest.raises(CheckpointError, match="remove it and resume the run"):
-        metrics_of(tmp_path)
-    (tmp_path / "metrics.json").write_text(json.dumps({"a": 1}))
-    assert metrics_of(tmp_path) == {"a": 1}
+def test_the_state_before_a_step_that_is_not_finite_is_saved(prepared, tmp_path):
+    training = replace(PRESET.training, rate=1e30)
+    wild = prepared._replace(settings=replace(prepared.settings, training=training))
+    with (
+        run.run_folder(tmp_path, wild) as folder,
+        pytest.raises(NonFinite, match="the state before it is kept") as met,
+    ):
+        list(run.train(wild, folder))
+    assert RunFolder.open(tmp_path).steps == [met.value.step - 1]
+
+
+def test_a_run_without_its_records_is_not_finished(prepared, tmp_path):
+    with run.run_folder(tmp_path, prepared) as folder:
+        list(run.train(prepared, folder))
+        (tmp_path / "records.jsonl").unlink()
+        with pytest.raises(CheckpointError, match=r"records\.jsonl ends with step 0, not 12: put back"):
+            run.finish(folder, prepared)
+    assert metrics_of(tmp_path) is None
 
 
 def test_weights_are_for_networks_that_have_their_shape(tmp_path):

@@ -109,8 +109,8 @@ def test_a_missing_file(tmp_path):
 def test_a_newer_format(tmp_path):
     file = tmp_path / "config.json"
     SETTINGS.save(file)
-    file.write_bytes(sealed({**unsealed(file.read_bytes()), "format": 2}))
-    assert "is of format 2, not 1: take the wave_jax that wrote it" in error_of(file)
+    file.write_bytes(sealed({**unsealed(file.read_bytes()), "format": 3}))
+    assert "is of format 3, not 2: take the wave_jax that wrote it" in error_of(file)
 
 
 @pytest.mark.parametrize("change", [{"network": {"kind": "other"}}, {"training": {"speed": 3}}, {"new": 1}])

@@ -1,5 +1,7 @@
 """Saved steps: what comes back is what was saved, or an error that says what is wrong; nothing in between."""
 
+import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -74,8 +76,8 @@ def test_names_of_a_network():
 
 
 def test_only_unfinished_work_is_cleaned(tmp_path):
-    kept = ["9", "12.damaged", "x.writing"]
-    for name in (*kept, "11.writing", "11.writing.orbax-checkpoint-tmp", "8.deleted"):
+    kept = ["9", "12.damaged", "x.writing", "3.writing-notes"]
+    for name in (*kept, "11.writing", "8.deleted"):
         (tmp_path / name / "state").mkdir(parents=True)
     steps.clean(tmp_path)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted(kept)
@@ -134,6 +136,50 @@ def test_any_damage_is_noticed_quietly(tmp_path, capfd):
             file.write_bytes(content)
     steps.load(tmp_path, 1, like(ARRAYS))
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["a[1]", "a*", "a?", "a\\b"])
+def test_a_path_that_orbax_takes_for_a_pattern_is_refused(tmp_path, name):
+    folder = tmp_path / name / "inside"
+    folder.mkdir(parents=True)
+    with pytest.raises(CheckpointError, match=r"cannot hold saved steps because of the .* in its path: take"):
+        steps.check_path(folder)
+    with pytest.raises(CheckpointError, match="cannot hold saved steps"):
+        save(folder)
+    assert list(folder.iterdir()) == []
+    save(tmp_path)
+    shutil.copytree(tmp_path / "1", folder / "1")
+    with pytest.raises(CheckpointError, match="cannot hold saved steps"):
+        steps.load(folder, 1, like(ARRAYS))
+
+
+def test_a_step_that_orbax_did_not_merge_is_not_called_saved(tmp_path, monkeypatch):
+    monkeypatch.setattr(steps, "check_path", lambda folder: None)
+    (tmp_path / "a[1]").mkdir()
+    assert "Orbax has not merged" in error_of(lambda: save(tmp_path / "a[1]"))
+    assert list((tmp_path / "a[1]").iterdir()) == []
+
+
+def test_a_step_under_another_name_is_refused(tmp_path):
+    save(tmp_path, 2)
+    (tmp_path / "2").rename(tmp_path / "1")
+    assert "is step 2 under another name; put back" in error_of(lambda: steps.load(tmp_path, 1, like(ARRAYS)))
+
+
+def test_a_pipe_or_deep_json_in_place_of_a_file_is_damage(tmp_path):
+    save(tmp_path)
+    note, array = tmp_path / "1" / "note.json", next((tmp_path / "1").rglob("d/*"))
+    content = note.read_bytes()
+    note.write_text("[" * 100_000)
+    assert "nested too deep" in error_of(lambda: notes.note_of(tmp_path, 1))
+    note.unlink()
+    os.mkfifo(note)
+    assert "it is no file" in error_of(lambda: notes.note_of(tmp_path, 1))
+    note.unlink()
+    note.write_bytes(content)
+    array.unlink()
+    os.mkfifo(array)
+    assert "cannot be read" in error_of(lambda: steps.load(tmp_path, 1, like(ARRAYS)))
 
 
 def test_a_step_that_cannot_be_written(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wave_jax.runs import notes
-from wave_jax.runs.condition import metrics_of
+from wave_jax.runs.condition import measured_state, metrics_of
 from wave_jax.runs.settings import Settings
 
 __all__ = ["in_short", "info", "info_text", "listed", "percent"]
@@ -17,7 +17,9 @@ def info(path: Path) -> dict[str, Any]:
     """Return what is in a run folder."""
     settings, folder = Settings.read(path / "config.json"), path / "checkpoints"
     steps = notes.saved(folder)
-    metrics = {step: notes.note_under(folder, step, settings.digest).metric for step in steps}
+    best = notes.best({step: notes.metric_of(folder, step, settings.digest) for step in steps})
+    kept = max(steps, default=None) if best is None else best
+    notes.check_measured(folder, kept, measured_state(path))
     return {
         "run": str(path),
         "settings": {
@@ -27,7 +29,7 @@ def info(path: Path) -> dict[str, Any]:
             "data": dict(settings.data),
         },
         "steps": steps,
-        "best": notes.best(metrics),
+        "best": best,
         "metrics": metrics_of(path),
     }
 

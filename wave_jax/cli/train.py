@@ -114,6 +114,10 @@ class Train:
         folder = RunFolder.open(self.out)
         network = presets.within(self.settings, folder.settings.v, len(folder.settings.classes))
         folder.expect(replace(folder.settings, network=network, training=self.settings.training))
+        if not (self.out / "report.md").exists():  # killed between the two
+            from wave_jax.cli import report
+
+            report.write(folder, metrics)
         return True
 
     def _again(self) -> str:

@@ -32,7 +32,7 @@ from wave_jax.data.tokens import (
 )
 from wave_jax.data.vocabulary import LOOKS, SPECIAL, Rules, train_vocabulary, train_words
 from wave_jax.data.words import Words, without_lone_surrogates
-from wave_jax.disk import write_whole
+from wave_jax.disk import read_regular, write_whole
 
 __all__ = ["Rules", "Tokenizer"]
 
@@ -178,7 +178,7 @@ class Tokenizer:
         """
         path = Path(path)
         try:
-            content = path.read_text("utf-8")
+            content = read_regular(path).decode("utf-8")
         except FileNotFoundError:
             raise FileNotFoundError(f"{path} does not exist: give a tokenizer.json or a vocab.txt.") from None
         except UnicodeDecodeError as error:

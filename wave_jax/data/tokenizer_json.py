@@ -59,7 +59,7 @@ def parse_json(content: str) -> tuple[dict[str, int], Rules, np.ndarray]:
         vocabulary = dict(word_piece["vocab"]) if kinds[0] == "WordPiece" else {}
         pairs = _pairs(settings.pop("pairs", ()), vocabulary)
         added = [token["content"] for token in parts.get("added_tokens", ()) if not token["special"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"it is damaged or no tokenizer.json ({type(error).__name__}: {error}).") from None
     if kinds != ["WordPiece", "BertNormalizer", "BertPreTokenizer"]:
         raise ValueError(

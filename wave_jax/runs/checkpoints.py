@@ -38,7 +38,7 @@ class Checkpoints:
     @property
     def best(self) -> int | None:
         """The step of the highest metric, the earliest of equals; None if none was saved with one."""
-        return notes.best({step: self._note(step).metric for step in self.saved})
+        return notes.best({step: self._metric(step) for step in self.saved})
 
     def save(self, step: int, tree: Any, metric: Any = None) -> None:
         """Begin to save a state under its step.
@@ -94,31 +94,31 @@ class Checkpoints:
     def newest_intact(self, like: Tree) -> Tree | None:
         """Load the newest step that is intact; None if no step was saved.
 
-        Newer steps that are damaged are reported as a warning and put aside.
+        Newer steps that are damaged are reported as a warning and put aside, and so are older ones with a
+        damaged note.
         """
-        damaged: list[tuple[int, CheckpointError]] = []
+        damaged: dict[int, CheckpointError] = {}
+        state = newest = None
         for step in reversed(self.saved):
             try:
-                state = self.load(step, like)
+                if newest is not None:
+                    self._note(step)
+                else:
+                    state, newest = self.load(step, like), step
             except CheckpointError as error:
-                damaged.append((step, error))
-                continue
-            for bad, error in damaged:
-                _log.warning("%s It is put aside; going on from step %d.", error, step)
-                if is_first():
-                    steps.put_aside(self.folder, bad)
-            return state
-        if damaged:
-            raise damaged[0][1]
-        return None
+                damaged[step] = error
+        if damaged and newest is None:
+            raise next(iter(damaged.values()))
+        for step, error in damaged.items():
+            _log.warning("%s It is put aside; going on from step %d.", error, newest)
+            if is_first():
+                steps.put_aside(self.folder, step)
+        return state
 
     def _metric(self, step: int) -> float | None:
+        """Return the metric of a step, which is read once."""
         if step not in self._metrics:
-            try:
-                self._metrics[step] = self._note(step).metric
-            except CheckpointError as error:
-                _log.warning("%s It does not count as the best.", error)
-                self._metrics[step] = None
+            self._metrics[step] = notes.metric_of(self.folder, step, self._settings)
         return self._metrics[step]
 
     def _note(self, step: int) -> Note:

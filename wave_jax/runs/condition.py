@@ -1,15 +1,16 @@
 """What a path is to a run: missing, begun or finished, as its metrics.json tells."""
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from wave_jax.disk import write_whole
+from wave_jax.disk import flush, read_regular, sealed, unsealed, write_whole
 from wave_jax.errors import CheckpointError
 
-__all__ = ["Condition", "condition", "metrics_of", "occupied", "write_metrics"]
+__all__ = ["Condition", "condition", "measured_state", "metrics_of", "occupied", "write_metrics"]
+
+_STATE = "state_digest"
 
 Condition = Literal["missing", "begun", "finished"]
 
@@ -33,16 +34,39 @@ def occupied(path: str | os.PathLike[str]) -> CheckpointError:
 
 
 def metrics_of(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """Read the metrics.json of a run folder; None if the run is not finished."""
+    """Read the metrics in the metrics.json of a run folder; None if the run is not finished."""
+    content = _read(path)
+    return content and {name: value for name, value in content.items() if name != _STATE}
+
+
+def measured_state(path: str | os.PathLike[str]) -> str | None:
+    """Read which step the metrics were measured on, as the digest of its arrays; None if not finished."""
+    content = _read(path)
+    return content[_STATE] if content else None
+
+
+def _read(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     file = Path(path) / "metrics.json"
     try:
-        return json.loads(file.read_text("utf-8"))
+        return unsealed(read_regular(file), _STATE)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file} cannot be read ({error}): remove it and resume the run.") from None
+        raise CheckpointError(
+            f"{file} was changed or cannot be read ({error}): put back a copy, or remove it and resume the"
+            " run."
+        ) from None
 
 
-def write_metrics(path: str | os.PathLike[str], metrics: Mapping[str, Any]) -> None:
-    """Write metrics.json into a run folder: from here on the run is finished."""
-    write_whole(Path(path) / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
+def write_metrics(path: str | os.PathLike[str], metrics: Mapping[str, Any], state: str) -> None:
+    """Write metrics.json, which ends with a digest of itself: from here on the run is finished.
+
+    All of the folder is forced to the disk before: a power cut leaves no finished run without its step.
+
+    Args:
+      path: the run folder.
+      metrics: the numbers of the run.
+      state: digest of the arrays of the step that they were measured on.
+    """
+    flush(Path(path))
+    write_whole(Path(path) / "metrics.json", sealed({**metrics, _STATE: state}), flushed=True)

@@ -16,13 +16,19 @@ PACKAGES = ("wave_jax", "jax", "flax", "optax", "numpy", "orbax-checkpoint", "to
 
 
 def device() -> str:
-    """Count the devices that JAX computes on, by kind.
+    """Count the devices that JAX computes on, by kind, and the cores that a CPU's sums are shared by.
 
     >>> " x " in device()
     True
     """
     kinds = Counter(device.device_kind for device in jax.devices())
-    return ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
+    counts = ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
+    return f"{counts} of {_cores()} cores" if "cpu" in kinds else counts
+
+
+def _cores() -> int:
+    """Count the cores that this process may use: another number adds up in another order."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def versions() -> dict[str, str]:

@@ -24,10 +24,10 @@ from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.disk import digest_of
 from wave_jax.errors import CheckpointError, first_few
 from wave_jax.networks.trace import Network
-from wave_jax.runs import records, steps
+from wave_jax.runs import notes, records, steps
 from wave_jax.runs.checkpoints import KEPT, Checkpoints
-from wave_jax.runs.condition import metrics_of, occupied, write_metrics
-from wave_jax.runs.lock import is_first, locked, together
+from wave_jax.runs.condition import measured_state, metrics_of, occupied, write_metrics
+from wave_jax.runs.lock import is_first, locked, together, unlock
 from wave_jax.runs.settings import Settings
 from wave_jax.runs.trained import Trained
 from wave_jax.training.loop import Record
@@ -97,7 +97,7 @@ class RunFolder:
             self._checkpoints.finish()
         finally:
             if self._lock is not None:
-                os.close(self._lock)
+                unlock(self._lock)
                 self._lock = None
 
     # reading
@@ -111,6 +111,17 @@ class RunFolder:
     def best(self) -> int | None:
         """The step of the highest metric, the earliest of equals; None if none was saved with one."""
         return self._checkpoints.best
+
+    @property
+    def kept(self) -> int | None:
+        """The step that the run keeps: the best, or the newest if none has a metric; None without steps.
+
+        Raise a CheckpointError if the run is finished and this is not the step that was measured.
+        """
+        step = self.best
+        step = max(self.steps, default=None) if step is None else step
+        notes.check_measured(self._checkpoints.folder, step, measured_state(self.path))
+        return step
 
     def tokenizer(self) -> Tokenizer:
         """Read the tokenizer that the network was trained with."""
@@ -134,8 +145,8 @@ class RunFolder:
         return metrics_of(self.path)
 
     def network(self, step: int | None = None) -> Network:
-        """Load the network of a step; for None of the best, or of the newest if none has a metric."""
-        return self.restore(self.best if step is None else step).network
+        """Load the network of a step; for None the one that the run keeps, which `kept` finds."""
+        return self.restore(self.kept if step is None else step).network
 
     def trained(self, step: int | None = None) -> Trained:
         """Load the network of a step, or the one that the run keeps, with its tokenizer and classes."""
@@ -196,8 +207,16 @@ class RunFolder:
         self._checkpoints.save(int(state.step), state, metric)
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
-        """Write metrics.json: from here on the run is finished."""
-        write_metrics(self.path, metrics)
+        """Write metrics.json, with the digest of the step that the run keeps: from here on it is finished."""
+        last = max((record.step for record in self.records()), default=0)
+        if last != self.steps[-1]:
+            raise CheckpointError(
+                f"{self._lines} ends with step {last}, not {self.steps[-1]}: put back a copy of it, or remove"
+                f" {self._checkpoints.folder} and resume the run, which then trains anew."
+            )
+        step = self.best
+        step = self.steps[-1] if step is None else step
+        write_metrics(self.path, metrics, notes.digest(self._checkpoints.folder, step))
 
     # inside
 
@@ -221,9 +240,11 @@ class RunFolder:
         """Make this the one run that writes here, and check that it can."""
         if self._lock is not None or not is_first():
             return
+        steps.check_path(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = locked(self.path / ".lock")
+            self._check_link()
             self._checkpoints.folder.mkdir(exist_ok=True)
             steps.clean(self._checkpoints.folder)
             self._check_room()
@@ -233,6 +254,14 @@ class RunFolder:
         except CheckpointError:
             self.close()
             raise
+
+    def _check_link(self) -> None:
+        """Raise a CheckpointError if the steps are behind a link, as files elsewhere would be removed."""
+        folder = self._checkpoints.folder
+        if folder.is_symlink():
+            raise CheckpointError(
+                f"{folder} is a link, which is not followed: put the steps there, or make the whole run one."
+            )
 
     def _check_room(self) -> None:
         """Check that the disk has room for all steps that exist at one time: kept, best, being written."""

@@ -11,10 +11,12 @@ from wave_jax.errors import CheckpointError
 
 __all__ = []
 
+_held: set[int] = set()
+
 
 def locked(file: Path) -> int:
-    """Lock a file until this process ends, however it ends."""
-    handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    """Lock a file until `unlock`, or until this process ends, however it ends; a link is not followed."""
+    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -26,7 +28,24 @@ def locked(file: Path) -> int:
         ) from None
     os.ftruncate(handle, 0)
     os.write(handle, str(os.getpid()).encode())
+    _held.add(handle)
     return handle
+
+
+def unlock(handle: int) -> None:
+    """Let others lock the file again. In a forked child, whose lock it is not, nothing is left to do."""
+    if handle in _held:
+        _held.discard(handle)
+        os.close(handle)
+
+
+def _forget() -> None:
+    """Close the locks in a forked child: it would keep them after its parent's death."""
+    for handle in list(_held):
+        unlock(handle)
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def is_first() -> bool:

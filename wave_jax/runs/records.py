@@ -1,22 +1,29 @@
-"""records.jsonl: the training records of a run, one line each."""
+"""records.jsonl: the training records of a run, one line each, each with a digest of all up to it."""
 
+import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 
-from wave_jax.disk import write_whole
+from wave_jax.disk import read_regular, write_whole
 from wave_jax.errors import CheckpointError
 from wave_jax.training.loop import Record
 from wave_jax.training.loss import Score
 
 __all__ = ["append", "forget_after", "read"]
 
+_LONGEST = 2**16  # bytes of a line
+
 
 def append(file: Path, record: Record) -> None:
     """Add a record as the last line of a file."""
-    with file.open("a", encoding="utf-8") as lines:
-        lines.write(_line(record))
+    with file.open("a+b") as lines:
+        lines.seek(max(0, lines.seek(0, os.SEEK_END) - _LONGEST))
+        *_, last = [b"", *lines.read().splitlines()]
+        before = json.loads(last)["sha256"] if last else ""
+        lines.write(_line(record, before).encode())
 
 
 def read(file: Path) -> list[Record]:
@@ -32,22 +39,40 @@ def forget_after(file: Path, step: int) -> None:
 
 def _read(file: Path) -> list[tuple[Record, str]]:
     """Read each record and its line. A last line without its end is being written, or was when killed."""
-    records = []
-    lines = file.read_text("utf-8", "replace").split("\n")[:-1] if file.exists() else []
+    records, before = [], ""
+    try:
+        lines = read_regular(file).decode("utf-8", "replace").split("\n")[:-1]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read ({error.strerror}): put back a copy of it.") from None
     for row, line in enumerate(lines, 1):
         try:
-            records.append((_record(line), line))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise CheckpointError(f"{file}:{row} is no record: mend or remove this line.") from None
+            record, before = _record(line, before)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise CheckpointError(
+                f"{file}:{row} was changed, or a line before it is gone: put back a copy of the file, or"
+                " remove this line and those after it."
+            ) from None
+        records.append((record, line))
     return records
 
 
-def _line(record: Record) -> str:
+def _line(record: Record, before: str) -> str:
     valid = record.valid and {name: np.asarray(x).item() for name, x in record.valid._asdict().items()}
-    return json.dumps({**record._asdict(), "valid": valid}) + "\n"
+    fields = {**record._asdict(), "valid": valid}
+    return json.dumps({**fields, "sha256": _digest(fields, before)}) + "\n"
 
 
-def _record(line: str) -> Record:
+def _record(line: str, before: str) -> tuple[Record, str]:
+    """Return a record and its digest, if it follows the record of the digest `before`."""
     fields = json.loads(line)
+    digest = fields.pop("sha256")
+    if digest != _digest(fields, before):
+        raise ValueError(line)
     valid = fields.pop("valid")
-    return Record(**fields, valid=valid and Score(**valid))
+    return Record(**fields, valid=valid and Score(**valid)), digest
+
+
+def _digest(fields: dict, before: str) -> str:
+    return hashlib.sha256(f"{before}{json.dumps(fields)}".encode()).hexdigest()[:16]

@@ -36,19 +36,10 @@ from wave_jax.runs.presets import Preset, max_length, within
 from wave_jax.runs.trained import Trained
 from wave_jax.training import programs
 from wave_jax.training.evaluate import evaluate
-from wave_jax.training.loop import Record, fit
+from wave_jax.training.loop import NonFinite, Record, fit
 from wave_jax.training.step import TrainState
 
-__all__ = [
-    "Prepared",
-    "Turn",
-    "finish",
-    "measure",
-    "prepare",
-    "run_folder",
-    "texts_of",
-    "train",
-]
+__all__ = ["Prepared", "Turn", "finish", "measure", "prepare", "run_folder", "texts_of", "train"]
 
 _EVERY = 16  # steps to a record; a run that is resumed keeps to it, to come to the same bits
 _SAVE_AFTER = 60.0  # seconds without a saved step
@@ -178,8 +169,8 @@ def train(
 ) -> Iterator[Turn]:
     """Train, and yield a turn after every `every` steps and at the end of each epoch.
 
-    With a folder the run goes on from the newest step saved there, and saves after every validation, and
-    after a minute without one. To stop in between, save by `folder.save(turn.state)`.
+    With a folder the run goes on from the newest step saved there, and saves after every validation, after a
+    minute without one, and before a step that is not finite. To stop in between, `folder.save(turn.state)`.
 
     Args:
       prepared: what `prepare` made.
@@ -192,9 +183,9 @@ def train(
         start = folder.resume() or start
         kept = None if folder.best is None else folder.network()
     saved = time.monotonic()
-    for state, record in fit(
-        start, prepared.train, prepared.settings.training, valid=prepared.valid, every=every, mesh=mesh
-    ):
+    config = prepared.settings.training
+    turns = fit(start, prepared.train, config, valid=prepared.valid, every=every, mesh=mesh)
+    for state, record in _saving_the_last(turns, folder):
         if record.valid is not None and (not best or int(state.stale) == 0):
             kept = jax.tree.map(jax.numpy.copy, state.network)
         if folder is not None:
@@ -203,6 +194,16 @@ def train(
                 folder.save(state, metric=record.valid.accuracy if best and record.valid else None)
                 saved = time.monotonic()
         yield Turn(state, record, kept)
+
+
+def _saving_the_last(turns: Iterator[Any], folder: RunFolder | None) -> Iterator[Any]:
+    """Yield what `fit` does, and save the last good state if it meets NaN or infinity."""
+    try:
+        yield from turns
+    except NonFinite as error:
+        if folder is not None:
+            folder.save(error.state)
+        raise
 
 
 # --- what a run leaves --------------------------------------------------------------------------------------

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wave_jax.disk import digest_of, sealed, unsealed, write_whole
+from wave_jax.disk import digest_of, read_regular, sealed, unsealed, write_whole
 from wave_jax.errors import CheckpointError, check_setting
 from wave_jax.networks.kinds import KINDS, NetworkConfig, kind_of
 from wave_jax.training.config import TrainConfig
 
 __all__ = ["Settings"]
 
-_FORMAT = 1  # of config.json, and of its folder; another one is refused
+_FORMAT = 2  # of config.json, and of its folder; another one is refused
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _from_json(content: dict[str, Any]) -> Settings:
 def _checked(file: Path) -> dict[str, Any]:
     """Read a config.json that is whole, unchanged, and of this format."""
     try:
-        content = unsealed(file.read_bytes())
+        content = unsealed(read_regular(file))
     except FileNotFoundError:
         raise CheckpointError(f"{file} is missing: name the folder of a run.") from None
     except OSError as error:

@@ -23,10 +23,11 @@ from jax.experimental import multihost_utils
 
 from wave_jax.disk import sealed, write_whole
 from wave_jax.errors import CheckpointError, first_few, one_line
-from wave_jax.runs.notes import NOTE, Note, note_of
+from wave_jax.runs.notes import CURE, NOTE, Note, note_of
 
 __all__ = [
     "Writing",
+    "check_path",
     "clean",
     "describe",
     "load",
@@ -41,7 +42,8 @@ logging.getLogger("absl").addFilter(lambda record: f"{os.sep}orbax{os.sep}" not 
 
 _ARRAYS = "arrays"
 _WRITING = threading.Lock()  # Orbax mixes up the folders of two saves at a time, of one process
-_UNFINISHED = re.compile(r"\d+\.(writing.*|deleted)")
+_UNFINISHED = re.compile(r"\d+\.(writing|deleted)")
+_PATTERN = re.compile(r"[*?\[\\]")  # Orbax, by etils, reads a path with these as a pattern, and saves nothing
 
 
 def named(tree: Any) -> dict[str, Any]:
@@ -74,6 +76,15 @@ def _bytes(array: Any) -> memoryview:
 # --- on disk ------------------------------------------------------------------------------------------------
 
 
+def check_path(folder: Path) -> None:
+    """Raise a CheckpointError if Orbax would take the path of a folder for a pattern."""
+    if found := _PATTERN.search(str(folder.absolute())):
+        raise CheckpointError(
+            f"{folder.absolute()} cannot hold saved steps because of the {found[0]} in its path: take a"
+            " folder without any of * ? [ \\ in its path."
+        )
+
+
 class Writing(NamedTuple):
     """A step on its way to disk, behind the training that goes on."""
 
@@ -102,6 +113,7 @@ def write(folder: Path, step: int, arrays: Mapping[str, Any], note: Note) -> Wri
       arrays: arrays by name.
       note: what is written beside them.
     """
+    check_path(folder)
     beside = folder / f"{step}.writing"
     _WRITING.acquire()
     try:
@@ -120,8 +132,11 @@ def write(folder: Path, step: int, arrays: Mapping[str, Any], note: Note) -> Wri
         finally:
             _WRITING.release()
         if jax.process_index() == 0:
+            parts = beside.rglob("ocdbt.process_*")
+            if not all((part.parent / "manifest.ocdbt").exists() for part in parts):  # Orbax only logs it
+                raise ValueError("Orbax has not merged what its processes wrote")
             files = {str(file.relative_to(beside)): _sha256(file) for file in _files(beside)}
-            write_whole(beside / NOTE, sealed(note._replace(files=files)._asdict()))
+            write_whole(beside / NOTE, sealed(note._replace(files=files, step=step)._asdict()))
             os.replace(beside, folder / str(step))
 
     thread = ThreadPoolExecutor(1)
@@ -142,12 +157,14 @@ def _sha256(file: Path) -> str:
 def load(folder: Path, step: int, like: Mapping[str, Any]) -> dict[str, jax.Array]:
     """Load the arrays that `like` names, in its shapes, dtypes and shardings, and check their digests."""
     where = f"Step {step} in {folder}"
-    _, _, written, files = note_of(folder, step)
+    check_path(folder)
+    _, _, written, files, _ = note_of(folder, step)
     _compare(where, written, like)
     changed = [name for name, digest in files.items() if not _is_intact(folder / str(step) / name, digest)]
     if changed:
         raise CheckpointError(
-            f"{where} is damaged: {first_few(changed)} changed since it was written, or cannot be read."
+            f"{where} is damaged: {first_few(changed)} changed since it was written, or cannot be read;"
+            f" {CURE}."
         )
     ocp = _orbax()
     context = ocp.Context()
@@ -159,19 +176,19 @@ def load(folder: Path, step: int, like: Mapping[str, Any]) -> dict[str, jax.Arra
                 {name: _target(leaf) for name, leaf in like.items()},
             )
     except Exception as error:
-        raise CheckpointError(f"{where} is damaged: {one_line(error)}.") from None
+        raise CheckpointError(f"{where} is damaged: {one_line(error)}; {CURE}.") from None
     damaged = [name for name, found in describe(arrays).items() if found != written[name]]
     if damaged:
         raise CheckpointError(
             f"{where} is damaged: the numbers of {first_few(damaged)} are not those that were saved"
-            " (SHA-256)."
+            f" (SHA-256); {CURE}."
         )
     return {name: jnp.asarray(array) for name, array in arrays.items()}
 
 
 def _is_intact(file: Path, digest: str) -> bool:
     try:
-        return _sha256(file) == digest
+        return file.is_file() and _sha256(file) == digest
     except OSError:
         return False
 

@@ -71,8 +71,8 @@ class NonFinite(FloatingPointError):
         self.state, self.step, self.names = state, step, tuple(names)
         where = f"in {', '.join(names)}" if names else "in the loss or the norm of the gradient"
         super().__init__(
-            f"Step {step} met NaN or infinite numbers {where}; the state before it is kept in `.state`:"
-            " try a lower rate, warm-up or clipping."
+            f"Step {step} met NaN or infinite numbers {where}: try a lower rate, warm-up or clipping; the"
+            " state before it is kept."
         )
 
     def __reduce__(self):
