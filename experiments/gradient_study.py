@@ -13,7 +13,7 @@ magnitude, and the share that moves the phase.
 To expect: the closed form, to float32 rounding.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from experiments.frame import compare, contenders, corpora, grid, loops, page
-from wave_jax import tables
+from experiments.frame import contenders, corpora, gradients, grid, loops, page
+from experiments.frame.gradients import TIMES, WAVES
 from wave_jax.data import batches
 from wave_jax.data.batches import Batch
 from wave_jax.data.datasets import Dataset
-from wave_jax.study import plots, statistics
 from wave_jax.study.gradients import by_stage
 from wave_jax.study.papers import as_row, entries, gradient_study, sign_agreement
 from wave_jax.study.shares import wave_shares
@@ -39,14 +38,11 @@ loss by its parameters. Each number is a mean over {texts} validation texts, dra
 studied steps but the start. *share_below*: of entries, those below a hundredth of the largest. *resultant*:
 mean resultant length, at the whole text of its tokens, else of the texts. *principal*, *principal_ten*: share
 of the same gradients' squares in their first principal direction, in the first ten. *sign_agreement*: of the
-mean gradient over steps. *agreement*: cosine of [CLS] with the sum of its text's other tokens. Mean and 95 %
-interval over seeds; a difference is more or less where its interval does not hold 0, else the same."""
-PLACES = {"cls": "[CLS]", "text": "whole text", "classifier": "classifier"}
-WAVES = ("interference", "modulation")
-CLAIMS = {"sparser": ("share_below", "gini"), "more of one direction": ("resultant", "sign_agreement")}
-DRAWN = {"gini": "Gini coefficient", "resultant": "Mean resultant length"}
-TIMES = ("start", "middle", "end")  # of training, when the entries themselves are looked at
-THRESHOLDS = tuple(10.0 ** np.linspace(-8, 0, 33).round(2))  # in units of the largest entry
+mean gradient over steps. *sparse*: the mean of the shares below a threshold, over thresholds from 1e-4 to 1
+of the largest entry, so that it hangs on none of them; in the middle and at the end of training. *agreement*:
+cosine of [CLS] with the sum of its text's other tokens. Mean and 95 % interval over seeds; a difference, of
+the seeds that both have, is more or less where its interval does not hold 0, else the same."""
+THRESHOLDS = tuple(float(f"{10 ** (i / 4):.12g}") for i in range(-32, 1))  # in units of the largest entry
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
@@ -96,12 +92,15 @@ def main(config: Config, out: Path) -> None:
     ]
     parts: dict[str, Any] = {"What is measured": ABOUT.format(texts=config.texts)}
     for name in dict.fromkeys(cell["data"] for cell in found):
-        parts |= of_data(name, [cell for cell in found if cell["data"] == name])
+        parts |= gradients.of_data(name, [cell for cell in found if cell["data"] == name])
     parts |= {
-        "The closed form": closed_form_text(found),
+        "The closed form": gradients.closed_form_text(found),
         "Data": page.distinct(found, ("data", "train", "digest")),
     }
-    rows = {"studies": study_rows(found), "seeds": [about(cell) | numbers(cell) for cell in found]}
+    rows = {
+        "studies": gradients.study_rows(found),
+        "seeds": [gradients.about(cell) | gradients.numbers(cell) for cell in found],
+    }
     page.write(out, "Gradients along training", parts, rows)
 
 
@@ -164,112 +163,4 @@ def closed_form(network: Any, batch: Batch) -> Float[Array, ""]:
 
     return jnp.maximum(
         deviation(trace.w1, trace.Z1, back.w1, back.Z1), deviation(trace.w2, trace.Z2, back.w2, back.Z2)
-    )
-
-
-# --- tables -------------------------------------------------------------------------------------------------
-
-Cells = Sequence[dict[str, Any]]
-
-
-def about(cell: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: cell[name] for name in ("data", "model", "seed", "networks", "labelled")}
-
-
-def numbers(cell: Mapping[str, Any]) -> dict[str, float]:
-    """Return each measure of a training as one number: its mean over the steps after the start."""
-    studies = cell["studies"][1:]
-    return {name: float(np.mean([row[name] for row in studies])) for name in studies[0]} | cell["signs"]
-
-
-def study_rows(cells: Cells) -> Cells:
-    return [
-        {**about(cell), "step": step, **row}
-        for cell in cells
-        for step, row in zip(cell["steps"], cell["studies"], strict=True)
-    ]
-
-
-def of_data(name: str, cells: Cells) -> dict[str, Any]:
-    """Write verdicts, tables and figures of one data set."""
-    models = list(dict.fromkeys(cell["model"] for cell in cells))
-    over = {model: [numbers(cell) for cell in cells if cell["model"] == model] for model in models}
-    compared = comparisons(over)
-    curves = {model: [cell["studies"] for cell in cells if cell["model"] == model] for model in models}
-    steps = np.array(cells[0]["steps"])
-
-    def curve(measure: str, model: str) -> np.ndarray:
-        """(seeds, steps)"""
-        return np.array([[row[measure] for row in rows] for rows in curves[model]])
-
-    norms = {
-        shown: {model: curve(f"{place}_norm", model).mean(axis=0) for model in models}
-        for place, shown in PLACES.items()
-    }
-    found: dict[str, Any] = {f"Verdicts: {name}": verdicts(compared)} if compared else {}
-    found |= {f"Against the Transformer: {name}": compared} if compared else {}
-    found |= {
-        f"All measures, mean over training: {name}": measure_table(over),
-        f"Norms: {name}": plots.gradient_norms(steps, norms),
-    }
-    for measure, label in DRAWN.items():
-        for place in ("cls", "text"):
-            drawn = {model: curve(f"{place}_{measure}", model) for model in models}
-            found[f"{label} at {PLACES[place]}: {name}"] = plots.bands(steps, drawn, label)
-    return found
-
-
-def comparisons(over: Mapping[str, Cells]) -> Cells:
-    """Subtract the Transformer from a wave, seed by seed, at every place by every measure of a claim."""
-    return [
-        {
-            "claim": claim,
-            "network": wave,
-            "place": shown,
-            "measure": measure,
-            "wave": compare.over_seeds(ours, digits=3),
-            "Transformer": compare.over_seeds(theirs, digits=3),
-            "difference": compare.over_seeds([a - b for a, b in zip(ours, theirs, strict=False)], digits=3),
-            "wave is": compare.against(ours, theirs),
-        }
-        for claim, names in CLAIMS.items()
-        for wave in WAVES
-        for measure in names
-        for place, shown in PLACES.items()
-        if "Transformer" in over
-        for ours, theirs in [[[row[f"{place}_{measure}"] for row in over[m]] for m in (wave, "Transformer")]]
-    ]
-
-
-def verdicts(compared: Cells) -> str:
-    """Judge each claim: it holds if it does at every place by every measure."""
-    claims: dict[tuple[str, str], dict[str, str]] = {}
-    for row in compared:
-        answers = claims.setdefault((row["network"], row["claim"]), {})
-        answers[f"{row['measure']} at {row['place']}"] = row["wave is"]
-    return "\n".join(
-        f"- {wave}, {claim} than the Transformer: {compare.verdict(answers, 'more')}."
-        for (wave, claim), answers in claims.items()
-    )
-
-
-def measure_table(over: Mapping[str, Cells]) -> Cells:
-    def shown(values: Sequence[float]) -> str:
-        mean, _, half = statistics.interval(values)
-        ends = f" ± {tables.number(half)}" if len(values) > 1 else ""
-        return tables.number(mean) + ends
-
-    names = next(iter(over.values()))[0]
-    return [
-        {"measure": name} | {model: shown([row[name] for row in rows]) for model, rows in over.items()}
-        for name in names
-    ]
-
-
-def closed_form_text(cells: Cells) -> str:
-    worst = {wave: max(max(cell["deviation"]) for cell in cells if cell["model"] == wave) for wave in WAVES}
-    found = ", ".join(f"{tables.number(value)} in {wave}" for wave, value in worst.items())
-    return (
-        "With [CLS] pooling the gradient at another token's variant is w·c, c one factor a dimension for the"
-        f" whole text. Largest deviation, before and after training, over the largest entry: {found}."
     )

@@ -27,7 +27,7 @@ from experiments import (
     robustness,
     small,
 )
-from experiments.frame import compare, contenders, corpora, grid, page, results, verdicts
+from experiments.frame import compare, contenders, corpora, gradients, grid, page, results, verdicts
 from wave_jax.networks.layers import count_parameters
 from wave_jax.networks.trace import Trace
 from wave_jax.study import measures
@@ -230,11 +230,14 @@ def test_the_papers_size_has_variants_and_a_grid_by_name():
     models = contenders.models("paper")
     assert models["modulation, no positions"].network.positions == "none"
     assert models["interference, no positions"].network.combine == "interfere"
-    assert not set(contenders.GRID) & set(models)  # only when asked for
-    (name,) = list(contenders.GRID)[3:4]
-    assert name == "Transformer, rate 0.0003, warm-up 0.1"
-    training = contenders.models("paper", names=(name,))[name].training
+    assert models["modulation, no phase"].network.read_out == "magnitude"
+    name = "Transformer, rate 0.0003, warm-up 0.1"
+    longer = "modulation, 512 tokens"
+    assert not {name, longer} & set(models)  # only when asked for
+    asked = contenders.models("paper", names=(name, longer))
+    training = asked[name].training
     assert (training.rate, training.warm_up, training.schedule) == (3e-4, 0.1, "linear")
+    assert asked[longer].network.max_length == 512
     with pytest.raises(ValueError, match="There is no model 'astrology'"):
         contenders.models("paper", names=("astrology",))
 
@@ -253,7 +256,36 @@ def test_the_best_of_the_grid_on_validation_has_more_seeds(tmp_path, monkeypatch
     assert seeds.pop("modulation") == "5"
     assert seeds.pop("Transformer") == seeds.pop("Transformer, rate 0.0003, warm-up 0.1") == "3"
     assert set(seeds.values()) == {"1"}
-    assert len(seeds) == len(contenders.GRID) - 1
+    assert len(seeds) == len(contenders.RATES["Transformer"]) - 1
+    page = run("accuracy", tmp_path, monkeypatch, "--seeds", "5", "--finished")  # names and computes nothing
+    assert {row["model"]: row["seeds"] for row in table(page, "Test accuracy, %")}.items() >= seeds.items()
+
+
+def test_what_starts_from_weights_is_called_as_its_folder_is(tmp_path):
+    from golden import make_bert
+    from safetensors.numpy import save_file
+
+    weights = make_bert.weights()
+    words = "embeddings.word_embeddings.weight"
+    for name, held in (("whole", weights), ("words", {words: weights[words]})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(make_bert.CONFIG))
+        save_file(held, tmp_path / name / "model.safetensors")
+    folders = [str(tmp_path / name) for name in ("whole", "words")]
+    known = contenders.every("small", folders)
+    from_weights = [name for name, preset in known.items() if preset.weights and "warm-up" not in name]
+    assert from_weights == ["Transformer on words of whole", "whole", "Transformer on words of words"]
+    assert known["whole, random start"].weights is None
+    assert known["whole, rate 5e-05, warm-up 0.1"].weights == tmp_path / "whole"
+    assert contenders.berts(folders) == ["whole", "whole, random start"]
+    assert contenders.fewer("whole", known["whole"], 5) == 3
+    assert contenders.fewer("interference", known["interference"], 5) == 5
+    key = json.loads(grid._json({"preset": known["whole"]}))["preset"]["weights"]
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "whole").rename(tmp_path / "elsewhere" / "whole")  # the same weights, the same cell
+    grid._digest.cache_clear()
+    moved = replace(known["whole"], weights=tmp_path / "elsewhere" / "whole")
+    assert json.loads(grid._json({"preset": moved}))["preset"]["weights"] == key
 
 
 def test_accuracy(tmp_path, monkeypatch):
@@ -323,23 +355,41 @@ def folder(tmp_path):
     return str(path)
 
 
+@pytest.fixture
+def one_wave(monkeypatch):
+    for module in (gradient_study, gradients):
+        monkeypatch.setattr(module, "WAVES", ("modulation",))
+
+
+@pytest.mark.usefixtures("one_wave")
 def test_gradient_study(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(gradient_study, "WAVES", ("modulation",))
     page = run("gradient_study", tmp_path, monkeypatch, "--data", folder)
     assert page.count("not yet measured (one seed has no interval)") == 2
     rows = list(csv.DictReader((tmp_path / "studies.csv").read_text().splitlines()))
     names = ["modulation", "Transformer"]
     assert sorted((row["model"], row["step"]) for row in rows) == sorted((m, s) for m in names for s in "024")
     compared = table(page, "Against the Transformer: texts")
-    assert len(compared) == 2 * 2 * 3  # claims, measures, places
+    assert len(compared) == (2 + 3) * 3  # measures of both claims, places
     shown = next(row["wave"] for row in compared if row["measure"] == "gini")
     means = [np.mean([float(row["cls_gini"]) for row in rows if row["model"] == "modulation"][1:])]
     assert shown == compare.over_seeds(means, digits=3)
-    assert len(list(tmp_path.glob("*.png"))) == 5
+    assert len(list(tmp_path.glob("*.png"))) == 5 + 4 + 1
+    at = table(page, "Sparser at how many thresholds, end: texts")
+    assert [row["thresholds"] for row in at] == 3 * ["17"]
+    assert [row["stage"] for row in table(page, "Share that moves the magnitude: texts")] == ["Z1", "Z2", "Z"]
+    quantiles = table(page, "Quantiles of the sizes, end: texts")
+    assert [(row["network"], row["place"]) for row in quantiles][3] == ("Transformer", r"\[CLS\]")
+    assert all(float(row["0.05"]) <= float(row["0.99"]) for row in quantiles)
+    (seed, _) = csv.DictReader((tmp_path / "seeds.csv").read_text().splitlines())
+    cells = [json.loads(line) for line in (tmp_path / "cells.jsonl").read_text().splitlines()]
+    cell = next(cell for cell in cells if cell["key"]["model"] == "modulation")
+    below = [cell["found"]["entries"][when]["cls"]["below"] for when in ("middle", "end")]
+    at_least = [t >= 1e-4 for t in cell["key"]["thresholds"]]
+    assert float(seed["cls_sparse"]) == pytest.approx(np.mean(np.array(below)[:, at_least]))
 
 
+@pytest.mark.usefixtures("one_wave")
 def test_a_gradient_study_without_a_transformer_compares_nothing(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(gradient_study, "WAVES", ("modulation",))
     page = run("gradient_study", tmp_path, monkeypatch, "--data", folder, "--models", "modulation")
     assert "Verdicts" not in page
     assert "Against the Transformer" not in page
@@ -355,18 +405,14 @@ def test_the_closed_form_is_that_of_cls_pooling():
 
 def test_a_claim_is_judged_by_all_its_comparisons():
     seeds = {"interference": (3.0, 3.1, 2.9), "modulation": (1.0, 9.0, -4.0), "Transformer": (1.0, 1.1, 1.0)}
-    names = [
-        f"{place}_{m}" for ms in gradient_study.CLAIMS.values() for m in ms for place in gradient_study.PLACES
-    ]
+    names = [f"{place}_{m}" for ms in gradients.CLAIMS.values() for m in ms for place in gradients.PLACES]
     over = {model: [dict.fromkeys(names, value) for value in values] for model, values in seeds.items()}
     over["interference"] = [row | {"cls_resultant": 0.0} for row in over["interference"]]
-    lines = gradient_study.verdicts(gradient_study.comparisons(over)).splitlines()
-    assert lines[0].startswith(
-        "- interference, sparser than the Transformer: holds (more: share_below at [CLS]"
-    )
+    lines = gradients.verdicts(gradients.comparisons(over)).splitlines()
+    assert lines[0].startswith("- interference, sparser than the Transformer: holds (more: sparse at [CLS]")
     assert lines[1].startswith("- modulation, sparser than the Transformer: does not hold (same:")
     assert (
-        "interference, more of one direction than the Transformer: mixed (5 of 6; less: resultant" in lines[2]
+        "interference, more of one direction than the Transformer: mixed (8 of 9; less: resultant" in lines[2]
     )
 
 

@@ -40,6 +40,7 @@ __all__ = [
     "bands",
     "differences",
     "gradient_norms",
+    "panels",
     "phase_portrait",
     "scaling",
     "stage_map",
@@ -47,21 +48,41 @@ __all__ = [
 
 
 @styled
+def panels(
+    x: Real[Numbers, " x"],
+    curves: Mapping[str, Mapping[str, Real[Numbers, " x"]]],
+    label: str,
+    along: str,
+) -> Figure:
+    """Draw curves of several models side by side: `curves[panel][model]`, over the same x.
+
+    Args:
+      x: values along the axis.
+      curves: values of each model, by panel.
+      label: what is drawn.
+      along: what the axis counts.
+    """
+    figure = Figure(figsize=(WIDTH, 3), layout="constrained")
+    axes = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
+    names = list(dict.fromkeys(name for lines in curves.values() for name in lines))
+    for ax, (panel, lines) in zip(axes, curves.items(), strict=True):
+        for name, values in lines.items():
+            line(ax, np.asarray(x), np.asarray(values), name, names.index(name))
+        ax.set(title=as_written(panel), xlabel=as_written(along))
+    axes[0].set_ylabel(as_written(label))
+    legend(figure)
+    return figure
+
+
+@styled
 def gradient_norms(
     steps: Real[Numbers, " steps"], norms: Mapping[str, Mapping[str, Float[Numbers, " steps"]]]
 ) -> Figure:
     """Draw norms of gradients over training: `norms[place][model]`, one panel for every place."""
-    figure = Figure(figsize=(WIDTH, 3), layout="constrained")
-    panels = figure.subplots(1, len(norms), sharey=True, squeeze=False)[0]
-    names = list(dict.fromkeys(name for lines in norms.values() for name in lines))
-    for ax, (place, lines) in zip(panels, norms.items(), strict=True):
-        for name, values in lines.items():
-            line(ax, np.asarray(steps), np.asarray(values), name, names.index(name))
-        ax.set(title=as_written(place), xlabel="step")
+    figure = panels(steps, norms, "gradient norm (nats per unit)", "step")
     every = np.concatenate([np.ravel(values) for lines in norms.values() for values in lines.values()])
-    panels[0].set(ylim=room(every[every > 0], 1.6), yscale="log", ylabel="gradient norm (nats per unit)")
-    log_ticks(panels[0].yaxis, "{x:g}")
-    legend(figure)
+    figure.axes[0].set(ylim=room(every[every > 0], 1.6), yscale="log")
+    log_ticks(figure.axes[0].yaxis, "{x:g}")
     return figure
 
 
