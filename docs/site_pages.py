@@ -1,4 +1,6 @@
-"""Add what lies outside of docs/ to the site: README, results, notebooks and the API, and keep links whole.
+"""Add what lies outside of docs/ to the site: README, results, notebooks, the API and a page to try.
+
+Links are kept whole.
 
 MkDocs calls `on_files` and `on_page_markdown`. A link to a file of the repository becomes a link to its page.
 A link to a file without a page becomes its text.
@@ -14,6 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import rooms
+import try_page
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 
@@ -105,6 +108,7 @@ def on_files(files: Files, config: Any) -> Files:
     files.append(File.generated(config, "api/index.md", content=api_index()))
     for wing in WINGS:
         files.append(File.generated(config, f"api/{wing}.md", content=api_page(wing)))
+    files.append(File.generated(config, "try.html", content=try_page.page()))
     return files
 
 

@@ -228,6 +228,7 @@ class Picture {
     const small = (/** @type {[number, number]} */ [real, imag]) =>
       `${x + (real * r) / size} ${y - (imag * r) / size}`;
     this.inset.append(
+      drawn("circle", { class: "under", cx: x, cy: y, r: r + 6 }),
       drawn("path", { class: "circle", d: arc_path({ kind: "", ...all }, r, x, y) }),
       ...lines.map(({ kind, from, to }) =>
         drawn("path", { class: `ray ${kind}`, d: `M${small(from)}L${small(to)}` }),
