@@ -199,8 +199,10 @@ def difference_table(rows: Rows) -> Rows:
 
 
 def figure(rows: Rows) -> plot_style.Figure:
-    points = {}
-    for (_, model), of in groups(rows).items():
+    """Draw the models of several seeds; those of one were tried on validation texts."""
+    points, every = {}, groups(rows)
+    several = {key: of for key, of in every.items() if len(of) > 1}
+    for (_, model), of in (several or every).items():
         mean, _, half = statistics.interval([each["test_accuracy"] for each in of])
         points[model] = (of[0]["parameters"], mean, half)
     return plots.accuracy_against_parameters(points)
