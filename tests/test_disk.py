@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wave_jax.disk import cached, key_of, write_whole
+from wave_jax.disk import cached, key_of, read_regular, sealed, unsealed, write_whole
 
 ARRAYS = {"ids": np.arange(1000, dtype=np.uint16), "offsets": np.array([0, 4, 1000])}
 
@@ -78,10 +79,30 @@ def test_two_processes_at_once(tmp_path):
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_a_folder_that_cannot_be_written(tmp_path):
+def test_a_folder_that_cannot_be_written_costs_time_alone(tmp_path, caplog):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match=r"cache folder .*file cannot be written .* name another one"):
-        cached(tmp_path / "file", "k", lambda: ARRAYS)
+    for _ in range(2):
+        assert equal(cached(tmp_path / "file", "k", lambda: ARRAYS), ARRAYS)
+    assert caplog.text.count(f"Nothing is cached in {tmp_path / 'file'} (File exists)") == 1
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770])
+def test_what_others_may_have_written_is_not_read(tmp_path, caplog, mode):
+    cached(tmp_path / "shared", "k", lambda: {"ids": np.zeros(3)})  # of the right checksum, and yet not ours
+    (tmp_path / "shared").chmod(mode)
+    assert equal(cached(tmp_path / "shared", "k", lambda: ARRAYS), ARRAYS)
+    assert "others may write there: take their right away by `chmod go-w`" in caplog.text
+    (tmp_path / "shared").chmod(0o755)
+    (tmp_path / "shared" / "k.npz").chmod(0o666)
+    assert equal(cached(tmp_path / "shared", "k", lambda: ARRAYS), ARRAYS)
+    (tmp_path / "shared" / "k.npz").unlink()
+    os.mkfifo(tmp_path / "shared" / "k.npz")
+    assert equal(cached(tmp_path / "shared", "k", lambda: ARRAYS), ARRAYS)
+
+
+def test_a_new_cache_is_for_its_owner_alone(tmp_path):
+    cached(tmp_path / "new", "k", lambda: ARRAYS)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
 
 
 def test_the_archive_is_numpys_own(tmp_path):
@@ -99,6 +120,52 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
     (tmp_path / "plain").touch()
     assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_file_that_is_written_again_keeps_its_permissions(tmp_path):
+    path = tmp_path / "secret"
+    path.touch(0o600)
+    write_whole(path, b"new")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", 0o600)
+
+
+def test_a_link_is_replaced_and_a_device_is_left_alone(tmp_path):
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / "link").symlink_to(tmp_path / "precious")
+    write_whole(tmp_path / "link", b"new")
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(OSError, match="is no file: name another one") as caught:
+            write_whole(path, b"new")
+        assert caught.value.filename == str(path)
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        write_whole(tmp_path / "none" / "a.wave", b"")
+    assert caught.value.filename == str(tmp_path / "none" / "a.wave")
+
+
+def test_only_files_of_some_size_are_read(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"1234")
+    assert read_regular(path) == b"1234"
+    with pytest.raises(OSError, match="it has 4 bytes, where 3 are read"):
+        read_regular(path, most=3)
+    os.mkfifo(tmp_path / "pipe")
+    for odd in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(OSError, match="it is no file"):
+            read_regular(odd)
+
+
+def test_deep_json_is_a_value_error():
+    with pytest.raises(ValueError, match="nested too deep"):
+        unsealed(b"[" * 100_000)
+    assert unsealed(sealed({"a": 1}), "a") == {"a": 1}
+    with pytest.raises(ValueError, match="it lacks b"):
+        unsealed(sealed({"a": 1}), "a", "b")
 
 
 @settings(deadline=None)

@@ -281,6 +281,23 @@ def test_a_single_token_is_real_and_has_no_imaginary_gradient():
     np.testing.assert_array_equal(jax.grad(lambda w: wave.encode(w).imag.sum())(w), [[0, 0]])
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e-20, 1e-18, 1e-15, 1e-8, 1.0, 1e10, 1e17])
+def test_phase_has_derivatives_wherever_they_are_numbers(size):
+    """α is the same for Z and size·Z, so its first and second derivative go as 1/size and 1/size²."""
+    f = lambda part: wave.phase(jax.lax.complex(part[0], part[1]))
+    part = jnp.array([3.0, 4.0], jnp.float32)
+    here, there = size * part, part
+    np.testing.assert_allclose(f(here), f(there), rtol=1e-6)
+    first, second = jax.grad(f)(here) * size, jax.hessian(f)(here) * size * size
+    if size < 1e-19:
+        assert not np.any(first)
+        assert not np.any(second)
+    else:
+        np.testing.assert_allclose(first, jax.grad(f)(there), rtol=1e-5)
+        np.testing.assert_allclose(second, jax.hessian(f)(there), rtol=1e-4)
+    assert np.isfinite(jax.jvp(jax.grad(f), (here,), (jnp.ones(2),))[1]).all()
+
+
 def test_phase_of_nothing_is_zero_with_zero_gradient():
     f = lambda x, y: wave.phase(jax.lax.complex(x, y))
     assert f(jnp.float32(0), jnp.float32(0)) == 0

@@ -10,7 +10,7 @@ import secrets
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -20,6 +20,7 @@ __all__ = [
     "flush",
     "is_trusted",
     "key_of",
+    "open_regular",
     "read_regular",
     "sealed",
     "unsealed",
@@ -32,6 +33,7 @@ _MOST = 2**27  # bytes of a file that is read as a whole
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # opening a pipe does not wait for who writes into it
 
 _log = logging.getLogger(__name__)
+_told: set[Path] = set()  # folders that nothing is cached in
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes | memoryview, *, flushed: bool = False) -> None:
@@ -55,6 +57,8 @@ def write_whole(path: str | os.PathLike[str], content: bytes | memoryview, *, fl
             _sync(path.parent)
     except OSError as error:
         beside.unlink(missing_ok=True)
+        if error.errno is None:
+            raise
         raise OSError(error.errno, error.strerror, str(path)) from None
     except BaseException:
         beside.unlink(missing_ok=True)
@@ -91,13 +95,20 @@ def _sync(path: Path) -> None:
 
 def read_regular(path: str | os.PathLike[str], most: int = _MOST) -> bytes:
     """Read a file; raise an OSError if it is no file, as a pipe without an end, or too large."""
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _AT_ONCE)) as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is no file", str(path))
-        if status.st_size > most:
-            raise OSError(errno.EFBIG, f"it has {status.st_size:,} bytes, where {most:,} are read", str(path))
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise OSError(errno.EFBIG, f"it has {size:,} bytes, where {most:,} are read", str(path))
         return file.read(most)
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file for reading; raise an OSError if it is no file, as a pipe or a device."""
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | _AT_ONCE))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    return file
 
 
 def is_trusted(path: str | os.PathLike[str]) -> bool:
@@ -156,8 +167,20 @@ def unsealed(raw: bytes, *needed: str) -> dict[str, Any]:
 def cached(
     folder: str | os.PathLike[str], key: str, make: Callable[[], dict[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """Return the arrays of this key from the folder; make and store them if they are missing or damaged."""
-    path = Path(folder) / f"{key}.npz"
+    """Return the arrays of this key from the folder; make and store them if they are missing or damaged.
+
+    What others may have written is not read, and a folder that cannot be written only costs time: both are
+    told once, as a warning.
+    """
+    folder = Path(folder)
+    path = folder / f"{key}.npz"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not is_trusted(folder):
+            raise OSError(errno.EPERM, "others may write there: take their right away by `chmod go-w`")
+    except OSError as error:
+        _say_once(folder, error)
+        return make()
     arrays = _load(path, key)
     if arrays is not None:
         return arrays
@@ -166,20 +189,28 @@ def cached(
     np.savez(archive, allow_pickle=False, **arrays)
     archive.write(_checksum(key, archive.getbuffer()))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, archive.getbuffer())
     except OSError as error:
-        raise OSError(f"The cache folder {folder} cannot be written ({error}): name another one.") from None
+        _say_once(folder, error)
     return arrays
 
 
+def _say_once(folder: Path, error: OSError) -> None:
+    if folder not in _told:
+        _told.add(folder)
+        _log.warning("Nothing is cached in %s (%s), so it is made anew each time.", folder, error.strerror)
+
+
 def _load(path: Path, key: str) -> dict[str, np.ndarray] | None:
-    """Load the arrays of a cached file; None if it is missing or not what was written under this key.
+    """Load the arrays of a cached file; None if it is missing, of others, or not as written under this key.
 
     Nothing is parsed before the checksum at the end of the file holds.
     """
     try:
-        content = memoryview(path.read_bytes())
+        if not is_trusted(path):
+            return None
+        with open_regular(path) as file:
+            content = memoryview(file.read())
     except OSError:
         return None
     archive, checksum = content[:-_SIZE], content[-_SIZE:]

@@ -47,6 +47,9 @@ __all__ = [
 ]
 
 
+_FAR = 2.0**20  # beyond it, and below its inverse, a phase is computed of scaled numbers
+
+
 def encode(
     w: Float[Array, "*batch n d"],
     mask: Bool[Array, "*batch n"] | None = None,
@@ -139,14 +142,25 @@ def magnitude(Z: Complex[Array, "*s"]) -> Float[Array, "*s"]:
 
 
 def phase(Z: Complex[Array, "*s"]) -> Float[Array, "*s"]:
-    """Compute α = arctan2(Im Z, Re Z); 0 with zero gradient at Z = 0. In [0, π] for a wave from `encode`.
+    """Compute α = arctan2(Im Z, Re Z); 0 at Z = 0. In [0, π] for a wave from `encode`.
+
+    All derivatives are 0 where |Z| is so small (1e-19 in float32) that 1/|Z|² would not be a number: α turns
+    arbitrarily fast there. Small and large numbers are scaled first: |Z|⁴ leaves float32 long before |Z|.
 
     >>> phase(jnp.array([1.0j]))
     Array([1.5707964], dtype=float32)
     """
-    zero = (Z.real == 0) & (Z.imag == 0)
-    real = jnp.where(zero, jnp.ones_like(Z.real), Z.real)
-    return jnp.arctan2(jnp.where(zero, jnp.zeros_like(Z.imag), Z.imag), real)
+    size = jax.lax.stop_gradient(jnp.maximum(abs(Z.real), abs(Z.imag)))
+    zero, tiny = size == 0, size < jnp.finfo(size.dtype).tiny ** 0.5
+    one = jnp.ones_like(size)
+    ordinary = tiny | ((size > 1 / _FAR) & (size < _FAR)) | jnp.isinf(size)
+    whole, scale = jnp.where(zero, one, size), jnp.where(ordinary, one, size)
+
+    def scaled(part: Array) -> Array:
+        fixed = jax.lax.stop_gradient(part / whole)
+        return jnp.where(tiny, fixed, jnp.where(tiny, one, part) / scale)
+
+    return jnp.arctan2(scaled(Z.imag), jnp.where(zero, one, scaled(Z.real)))
 
 
 class Polar(NamedTuple):

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wave_jax.data import datasets
+from wave_jax.data import csv_files, datasets
 from wave_jax.data.datasets import Dataset
 from wave_jax.errors import DataError
 
@@ -70,6 +71,30 @@ def test_a_byte_order_mark_and_very_long_fields_are_read(tmp_path):
     limit = csv.field_size_limit()
     assert max(map(len, datasets.load(path).train.texts + datasets.load(path).valid.texts)) == 300_000
     assert csv.field_size_limit() == limit
+
+
+@pytest.mark.parametrize(
+    "rows", ["0," + "a" * 2000, '0,"' + "a\n" * 900, '0,"' + '\n","' * 900, "0," + "\0" * 2**24]
+)
+def test_a_row_without_an_end_is_refused_before_it_is_held(tmp_path, monkeypatch, rows):
+    monkeypatch.setattr(csv_files, "_LONGEST", 1000)
+    packed = gzip.compress(("label,text\n" + "0,ab\n" * 900 + rows).encode())
+    with pytest.raises(DataError, match=r"train\.csv\.gz, line \d+: a row of more than 1,000 bytes: close"):
+        datasets.load(folder(tmp_path / "corpus", train_csv_gz=packed))
+
+
+def test_threads_read_long_fields_side_by_side(tmp_path):
+    path = folder(tmp_path / "x", train="label,text\n" + f"0,{'x' * 200_000}\n" * 20)
+    limit = csv.field_size_limit()
+    with ThreadPoolExecutor(4) as pool:
+        for rows in pool.map(csv_files.read_csv, [path / "train.csv"] * 8):
+            assert len(rows.texts) == 20
+    assert csv.field_size_limit() == limit
+
+
+def test_many_names_of_classes_are_read_at_once():
+    names = [str(i) for i in range(200_000)]  # quadratic, this takes minutes
+    assert csv_files.class_names(names, "labels.txt")[-1] == "199999"
 
 
 def test_class_names_come_from_labels_txt_or_from_the_rows(tmp_path):
@@ -148,12 +173,15 @@ def test_class_names_come_from_labels_txt_or_from_the_rows(tmp_path):
             r"holds both train\.csv and train\.csv\.gz: remove one of them",
         ),
         (
-            {"train_csv_gz": gzip.compress(b"label,text\n0,a\n" * 99)[:-9]},
+            {"train_csv_gz": gzip.compress(b"label,text\n" + b"0,a\n" * 99)[:-9]},
             r"line \d+: the file is damaged or cut",
         ),
         ({"train_csv_gz": GOOD.encode()}, r"train\.csv\.gz, line 1: the file is damaged or cut short"),
         ({"test": GOOD}, r"holds neither train\.csv nor train\.csv\.gz: put the training texts there"),
         ({"train": "label,text\n0,a\n1,b\n"}, r"No class has two texts, so none can go to validation"),
+        ({"train": "label,text\na,x\n,y\na,z\nb,x\nb,y\n"}, r"train\.csv, line 3: the label is empty: give"),
+        ({"train": GOOD + GOOD}, r"train\.csv, line 6: the header is repeated: remove this line"),
+        ({"train": GOOD + "9" * 5000 + ",a\n"}, r"line 6: label '99999999999[9]+ beside '0': use"),
     ],
 )
 def test_a_fault_in_a_folder_is_named_with_file_line_and_cure(tmp_path, files, message):

@@ -1,7 +1,9 @@
 """The bytes of an exported file: any change, cut or addition is refused with a sentence."""
 
 import json
+import os
 import struct
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -92,6 +94,10 @@ def without(content, name):
     return content._replace(arrays={key: x for key, x in content.arrays.items() if key != name})
 
 
+def numbers(content, name, value):
+    return content._replace(arrays={**content.arrays, name: np.full_like(content.arrays[name], value)})
+
+
 def cut(content, name):
     return content._replace(arrays={**content.arrays, name: content.arrays[name][:-1]})
 
@@ -107,20 +113,83 @@ def cut(content, name):
         lambda content: cut(content, "feed_forward"),
         lambda content: cut(content, "embedding"),
         lambda content: content._replace(arrays={**content.arrays, "embedding": np.zeros((60, 6), complex)}),
+        lambda content: content._replace(classes=[["cats"], "dogs", "北京"]),
+        lambda content: content._replace(classes=["cats", "cats", "dogs"]),
+        lambda content: content._replace(classes="abc"),
+        lambda content: content._replace(max_length=8.0),
+        lambda content: numbers(content, "classifier_bias", np.nan),
+        lambda content: numbers(content, "norm_scale", np.inf),
+        lambda content: numbers(content, "feed_forward", 3e38),
+        lambda content: content._replace(arrays={**content.arrays, "more": np.zeros(2, "f4")}),
+        lambda content: content._replace(arrays={**content.arrays, "norm_bias": np.zeros(10**6, "f4")}),
+        lambda content: content._replace(arrays={**content.arrays, "norm_scale": np.zeros((0, 6), "f4")}),
     ],
-    ids=["formula", "tokenizer", "length", "classes", "missing", "shape", "rows", "dtype"],
+    ids=[
+        *("formula", "tokenizer", "length", "classes", "missing", "shape", "rows", "dtype"),
+        *("lists", "equal classes", "a text of classes", "fraction", "NaN", "infinity", "overflow", "more"),
+        *("wide", "nothing"),
+    ],
 )
 def test_whole_but_not_as_written_here(file, tmp_path, change):
     refused(tmp_path / "file", format.pack(change(format.unpack(file.read_bytes()))))
 
 
-def test_a_header_that_says_more_than_is_known(file, tmp_path):
-    content = format.unpack(file.read_bytes())
-    raw = format.pack(content)
+def with_header(raw, change):
+    """The bytes of a file whose header was changed, with the right checksum."""
     _, _, header, _, _ = format._START.unpack_from(raw)
     start = format._START.size
     body = raw[start + header :]
-    head = json.dumps({**json.loads(raw[start : start + header]), "power": 9}).encode()
+    head = change(raw[start : start + header])
     checksum = format._checksum(head, body)
-    raw = format._START.pack(b"WaveJAX\n", 1, len(head), len(body), checksum) + head + body
+    return format._START.pack(b"WaveJAX\n", 1, len(head), len(body), checksum) + head + body
+
+
+def test_a_header_that_says_more_than_is_known(file, tmp_path):
+    raw = with_header(file.read_bytes(), lambda head: json.dumps({**json.loads(head), "power": 9}).encode())
     assert "take the wave_jax that wrote it" in refused(tmp_path / "file", raw)
+    raw = with_header(file.read_bytes(), lambda head: b"[" * 100_000)
+    assert "nested too deep" in refused(tmp_path / "file", raw)
+    raw = with_header(file.read_bytes(), lambda head: head + b" " * 2**24)
+    assert "where 16,777,216 are read" in refused(tmp_path / "file", raw)
+
+
+def peak(action):
+    """The megabytes that Python and NumPy held at most."""
+    tracemalloc.start()
+    try:
+        action()
+        return tracemalloc.get_traced_memory()[1] / 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda json: json.replace('"cat": ', '"zzz": 200000000,\n"cat": ', 1),
+        lambda json: "[" + "[]," * (8 * 2**20) + "[]]",
+        lambda json: json + " " * 2**27,
+    ],
+    ids=["rows", "lists", "spaces"],
+)
+def test_a_small_file_takes_little_memory(file, tmp_path, change):
+    content = format.unpack(file.read_bytes())
+    tokenizer = change(content.tokenizer)
+    assert tokenizer != content.tokenizer
+    raw = format.pack(content._replace(tokenizer=tokenizer))
+    assert len(raw) < 2**20
+    assert peak(lambda: refused(tmp_path / "bomb", raw)) < 60
+
+
+def test_a_large_file_that_is_none_is_not_read(tmp_path):
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(2**33)
+
+    def load():
+        with pytest.raises(PredictorError, match="no export of wave_jax wrote it"):
+            predictor.load(tmp_path / "large")
+
+    assert peak(load) < 1
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(PredictorError, match="cannot be read: it is no file"):
+        predictor.load(tmp_path / "pipe")

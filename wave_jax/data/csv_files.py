@@ -8,6 +8,7 @@ import gzip
 import io
 import itertools
 import re
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,10 @@ __all__ = [
 ]
 
 
+_LONGEST = 2**24  # bytes of a row
+_LIMIT = threading.Lock()  # held while the limit of a field is another one
+
+
 class Rows(NamedTuple):
     """Texts with labels as they were written, and where each row is."""
 
@@ -42,7 +47,7 @@ def is_number(value: str) -> bool:
     >>> [is_number(v) for v in ("0", "12", "-1", "012", "x")]
     [True, True, False, False, False]
     """
-    return re.fullmatch("0|[1-9][0-9]*", value) is not None
+    return re.fullmatch("0|[1-9][0-9]{0,8}", value) is not None
 
 
 def class_names(names: Sequence[str], source: str) -> tuple[str, ...]:
@@ -51,12 +56,13 @@ def class_names(names: Sequence[str], source: str) -> tuple[str, ...]:
     >>> class_names(["no ", "yes"], "labels.txt")
     ('no', 'yes')
     """
-    stripped = tuple(name.strip() for name in names)
+    stripped, known = tuple(name.strip() for name in names), set[str]()
     if not stripped:
         raise DataError(f"{source} is empty: list the names of the classes, in the order of their numbers.")
     for line, name in enumerate(stripped, 1):
-        if not name or name in stripped[: line - 1]:
+        if not name or name in known:
             raise DataError(f"{source}, line {line}: class {name!r} is empty or a duplicate: correct it.")
+        known.add(name)
     return stripped
 
 
@@ -65,7 +71,7 @@ def folder_classes(folder: Path) -> tuple[str, ...] | None:
     for path in (folder / "labels.txt", folder / "classes.txt"):
         if path.is_file():
             with path.open("rb") as file:
-                return class_names(list(_lines(file, path)), str(path))
+                return class_names(list(_lines(file, path, [_LONGEST])), str(path))
     return None
 
 
@@ -110,9 +116,13 @@ def _rows(found: Iterator[tuple[int, list[str]]], path: Path) -> Rows:
                 f"{path}, line {line}: {len(fields)} fields where {width} belong: put texts with commas,"
                 " quotes or line breaks in double quotes (inner quotes doubled) and remove blank lines."
             )
+        if fields == head and not headless:
+            raise DataError(f"{path}, line {line}: the header is repeated: remove this line.")
         lines.append(line)
         values.append(fields.pop(at).strip())
         texts.append(" ".join(fields))
+        if not values[-1]:
+            raise DataError(f"{path}, line {line}: the label is empty: give one, or remove the row.")
     if not texts:
         raise DataError(f"{path}, line 2: there is a header but no row: add rows below it.")
     return Rows(texts, values, lambda row: f"{path}, line {lines[row]}", str(path), int(headless))
@@ -120,12 +130,13 @@ def _rows(found: Iterator[tuple[int, list[str]]], path: Path) -> Rows:
 
 def records(file: io.BufferedIOBase, path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield CSV records, each with the number of the line it begins on."""
-    reader = csv.reader(_lines(file, path), strict=True)
+    room = [_LONGEST]
+    reader = csv.reader(_lines(file, path, room), strict=True)
     while True:
-        line = reader.line_num + 1
-        limit = csv.field_size_limit(2**31 - 1)  # a setting of the whole process: put back at once
+        line, room[0] = reader.line_num + 1, _LONGEST
         try:
-            fields = next(reader)
+            with _LIMIT:
+                fields = _with_long_fields(reader)
         except StopIteration:
             return
         except csv.Error as error:
@@ -133,16 +144,30 @@ def records(file: io.BufferedIOBase, path: Path) -> Iterator[tuple[int, list[str
                 f"{path}, line {line}: not comma-separated values ({error}): put texts with commas, quotes or"
                 " line breaks in double quotes, inner quotes doubled."
             ) from None
-        finally:
-            csv.field_size_limit(limit)
         yield line, fields
 
 
-def _lines(file: io.BufferedIOBase, path: Path) -> Iterator[str]:
-    """Yield decoded lines, cut at line feeds only, so that their count is that of an editor."""
+def _with_long_fields(reader: Iterator[list[str]]) -> list[str]:
+    """Return the next record. The limit of a field is one of the whole process: it is put back at once."""
+    limit = csv.field_size_limit(_LONGEST)
+    try:
+        return next(reader)
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _lines(file: io.BufferedIOBase, path: Path, room: list[int]) -> Iterator[str]:
+    """Yield decoded lines, cut at line feeds only, so that their count is that of an editor.
+
+    `room[0]` is the number of bytes that may still come: a small gzip file can hold a line of gigabytes.
+    """
     for line in itertools.count(1):
         try:
-            raw = file.readline()
+            raw = file.readline(room[0] + 1)
+            room[0] -= len(raw)
+            if room[0] < 0:
+                message = f"a row of more than {_LONGEST:,} bytes: close its quotes, or cut its text"
+                raise DataError(f"{path}, line {line}: {message}.")
             text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
         except UnicodeDecodeError as error:
             message = f"byte {error.start + 1} is not UTF-8: save the file as UTF-8"

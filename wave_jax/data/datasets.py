@@ -172,8 +172,10 @@ def _in_memory(part: str, texts: Column, labels: Column) -> Rows:
     for row, (text, label) in enumerate(zip(plain, values, strict=True)):
         if not isinstance(text, str) or text.encode(errors="ignore").decode() != text:
             raise DataError(f"{part}, text {row} is no text that UTF-8 can hold: give decoded strings.")
-        if isinstance(label, bool) or not isinstance(label, int | str | np.integer):
-            raise DataError(f"{part}, label {row} is {label!r}: give integers from 0 or names of classes.")
+        if label == "" or isinstance(label, bool) or not isinstance(label, int | str | np.integer):
+            raise DataError(
+                f"{part}, label {row} is {label!r:.60}: give integers from 0 or names of classes."
+            )
     return Rows(plain, [str(label) for label in values], lambda row: f"{part}, row {row}", f"{part} split")
 
 

@@ -93,8 +93,8 @@ def infer_classes(rows: Rows) -> tuple[str, ...]:
     if any(numbers) != all(numbers):
         odd = numbers.index(not numbers[0])
         raise DataError(
-            f"{rows.where(odd)}: label {rows.values[odd]!r} beside {rows.values[0]!r}: use integers or names"
-            " throughout, or list all names in labels.txt (classes= in memory)."
+            f"{rows.where(odd)}: label {rows.values[odd]!r:.60} beside {rows.values[0]!r:.60}: use integers"
+            " or names throughout, or list all names in labels.txt (classes= in memory)."
         )
     if not all(numbers):
         return tuple(sorted(set(rows.values)))
@@ -119,8 +119,8 @@ def split_of(rows: Rows, classes: tuple[str, ...], complete: bool) -> Split:
         row = int(np.argmax(labels < 0))
         known = ", ".join(list(numbers if rows.first else names)[:20])
         raise DataError(
-            f"{rows.where(row)}: label {rows.values[row]!r} is outside the {len(classes)} classes ({known}):"
-            " correct it, or add its class to labels.txt and to train."
+            f"{rows.where(row)}: label {rows.values[row]!r:.60} is outside the {len(classes)} classes"
+            f" ({known}): correct it, or add its class to labels.txt and to train."
         )
     absent = sorted(set(range(len(classes))) - set(labels.tolist()))
     if complete and absent:

@@ -37,6 +37,7 @@ from wave_jax.disk import read_regular, write_whole
 __all__ = ["Rules", "Tokenizer"]
 
 _NEEDED = SPECIAL[:4]
+_GAPS = 1024  # rows that no token has, besides as many as there are tokens
 _TOGETHER = 1024  # texts encoded at once: what is made on the way stays in the cache
 _VERSION = 1  # of cleaning and sentences: another version may make other ids of the same text
 
@@ -64,6 +65,10 @@ class Tokenizer:
         rows = set(vocabulary.values())
         if len(rows) < len(vocabulary) or not all(isinstance(row, int) and row >= 0 for row in rows):
             raise ValueError("Each token of a vocabulary needs a row of its own, counted from 0.")
+        if max(rows) > 2 * len(rows) + _GAPS:
+            raise ValueError(
+                f"A vocabulary of {len(rows):,} tokens has no row {max(rows):,}: count its rows from 0."
+            )
         self.vocabulary, self.rules, self.first_pair = vocabulary, rules, max(rows) + 1
         self.pairs = np.zeros((0, 2), np.int64) if pairs is None else pairs
         if not np.isin(self.pairs, list(rows)).all():

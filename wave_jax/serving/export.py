@@ -95,7 +95,7 @@ def save(
     loss = None if valid is None else _loss(network, Predictor(file.unpack(raw)), valid)
     if Path(path).suffix == ".html":
         raw = page.write(raw, tokenizer.rules, text)
-    write_whole(path, raw)
+    write_whole(path, raw, flushed=True)
     return Exported(len(raw), "tokens" in arrays, digest, loss)
 
 

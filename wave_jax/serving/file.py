@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from wave_jax.choices import Combine, ReadOut
+from wave_jax.disk import open_regular
 
 __all__ = [
     "ACTIVATIONS",
@@ -20,6 +22,7 @@ __all__ = [
     "fold_places",
     "fold_tokens",
     "pack",
+    "read",
     "restored",
     "unpack",
 ]
@@ -37,7 +40,8 @@ Dtype = Literal["float32", "float16", "int8"]
 _DTYPES: dict[str, type] = {name: np.dtype(name).type for name in get_args(Dtype)}
 
 
-_LARGEST = 2**28  # bytes of a tokenizer
+_HEADER = 2**24  # bytes of a header at most
+_PER_ROW, _SLACK = 128, 2**20  # bytes of a tokenizer at most: for each row, and besides
 
 
 ACTIVATIONS = {
@@ -91,22 +95,44 @@ def pack(content: Content) -> bytes:
     return _START.pack(_MAGIC, _FORMAT, len(raw), len(body), _checksum(raw, body)) + raw + body
 
 
+def read(path: str | os.PathLike[str]) -> Content:
+    """Read a file; one whose first bytes are not those of an export of its size is not read any further."""
+    with open_regular(path) as file:
+        _header(file.read(_START.size), os.fstat(file.fileno()).st_size)
+        file.seek(0)
+        return unpack(file.read())
+
+
 def unpack(raw: bytes) -> Content:
-    """Read what `pack` wrote; raise a ValueError for all else. Nothing is parsed before the checksum."""
-    if not raw.startswith(_MAGIC[: len(raw)]):
-        raise ValueError("no export of wave_jax wrote it.")
-    if len(raw) < _START.size:
-        raise ValueError(f"it ends after {len(raw)} bytes: copy or export it again.")
-    _, version, header, body, checksum = _START.unpack_from(raw)
-    if version != _FORMAT:
-        raise ValueError(f"it is of format {version}, not {_FORMAT}: take the wave_jax that wrote it.")
-    whole = _START.size + header + body
-    if len(raw) != whole:
-        raise ValueError(f"it has {len(raw):,} bytes, not {whole:,}: copy or export it again.")
+    """Read what `pack` wrote; raise a ValueError for all else. Nothing is parsed before the checksum.
+
+    Memory and time stay within a multiple of the file's size, whatever its header says.
+    """
+    header, checksum = _header(raw[: _START.size], len(raw))
     head, rest = raw[_START.size : _START.size + header], memoryview(raw)[_START.size + header :]
     if checksum != _checksum(head, rest):
         raise ValueError("it is damaged, as its SHA-256 shows: copy or export it again.")
-    return _parsed(json.loads(head), rest)
+    try:
+        return _parsed(json.loads(head), rest)
+    except RecursionError:
+        raise ValueError("its header is nested too deep.") from None
+
+
+def _header(start: bytes, size: int) -> tuple[int, bytes]:
+    """Return the bytes of the header and the checksum, if a file of this start and size may be whole."""
+    if not start.startswith(_MAGIC[: len(start)]):
+        raise ValueError("no export of wave_jax wrote it.")
+    if len(start) < _START.size:
+        raise ValueError(f"it ends after {len(start)} bytes: copy or export it again.")
+    _, version, header, body, checksum = _START.unpack(start)
+    if version != _FORMAT:
+        raise ValueError(f"it is of format {version}, not {_FORMAT}: take the wave_jax that wrote it.")
+    whole = _START.size + header + body
+    if size != whole:
+        raise ValueError(f"it has {size:,} bytes, not {whole:,}: copy or export it again.")
+    if header > _HEADER:
+        raise ValueError(f"its header has {header:,} bytes, where {_HEADER:,} are read.")
+    return header, checksum
 
 
 def _checksum(header: bytes, body: bytes | memoryview) -> bytes:
@@ -118,15 +144,68 @@ def _checksum(header: bytes, body: bytes | memoryview) -> bytes:
 def _parsed(header: dict[str, Any], body: memoryview) -> Content:
     arrays = {}
     for name, dtype, shape in header["arrays"]:
+        if not all(type(size) is int and size > 0 for size in shape):
+            raise ValueError(f"{name} has the shape {shape}.")
         size = math.prod(shape) * _DTYPES[dtype]().itemsize
         part, body = body[:size], body[size:]
         arrays[name] = np.frombuffer(part, np.dtype(_DTYPES[dtype]).newbyteorder("<")).reshape(shape)
+        if not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{name} holds NaN or infinity: export it again.")
     formula = Formula(**header["formula"])
     for name, value in formula._asdict().items():
         if value not in _KNOWN[name]:
             raise ValueError(f"{name} {value!r}")
-    tokenizer = zlib.decompressobj().decompress(body, _LARGEST).decode()
-    return Content(**header | {"formula": formula, "arrays": arrays, "tokenizer": tokenizer})
+    v = _check_shapes(arrays, formula)
+    tokenizer = _decompressed(body, _SLACK + _PER_ROW * v).decode()
+    content = Content(**header | {"formula": formula, "arrays": arrays, "tokenizer": tokenizer})
+    _check_names(content)
+    return content
+
+
+def _decompressed(body: memoryview, most: int) -> bytes:
+    """Return the tokenizer that ends a file; a small file may hold gigabytes."""
+    inside = zlib.decompressobj()
+    try:
+        content = inside.decompress(body, most)
+    except zlib.error as error:
+        raise ValueError(f"its tokenizer cannot be decompressed ({error}).") from None
+    if not inside.eof or inside.unused_data:
+        raise ValueError(f"its tokenizer does not end with the file, or has more than {most:,} bytes.")
+    return content
+
+
+def _check_shapes(arrays: Mapping[str, np.ndarray], formula: Formula) -> int:
+    """Return the rows of the vocabulary; raise a ValueError if the arrays do not fit together."""
+    (d,), (c,) = arrays["norm_bias"].shape, arrays["classifier_bias"].shape
+    rows, places = ("tokens", "places") if "tokens" in arrays else ("embedding", "positions")
+    width = 2 * d if rows == "tokens" else d
+    v, n = len(arrays[rows]), len(arrays.get(places, ()))
+    wanted = {
+        "norm_bias": (d,),
+        "norm_scale": (d,),
+        "feed_forward": (2 * d if formula.read_out == "real_imag" else d, d),
+        "feed_forward_bias": (d,),
+        "classifier": (d, c),
+        "classifier_bias": (c,),
+        rows: (v, width),
+        **({"variants": (d, 2 * d), "variants_bias": (2 * d,)} if rows == "embedding" else {}),
+        **({places: (n, width)} if n else {}),
+    }
+    scales = {f"{name}.scale": (wanted[name][0], 1) for name in wanted if arrays[name].dtype == np.int8}
+    if (found := {name: x.shape for name, x in arrays.items()}) != wanted | scales:
+        raise ValueError(f"its arrays are {found}, where {wanted | scales} belong together.")
+    return v
+
+
+def _check_names(content: Content) -> None:
+    """Raise a ValueError unless the classes are names and the length is one."""
+    names, length = content.classes, content.max_length
+    if not (
+        isinstance(names, list) and all(isinstance(x, str) for x in names) and len({*names}) == len(names)
+    ):
+        raise ValueError("its classes are not a list of different names.")
+    if type(length) is not int or not 3 <= length <= 2**16 or not isinstance(content.digest, str):
+        raise ValueError(f"its texts are cut to {length!r:.40}, or its digest is no text.")
 
 
 def restored(arrays: Mapping[str, np.ndarray], name: str, rows: Any = slice(None)) -> np.ndarray:

@@ -10,14 +10,13 @@ costs a gather and a sum of squares. Symbols are those of `wave`.
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.data.tokens import Tokens
 from wave_jax.errors import PredictorError, check_setting
-from wave_jax.serving.file import ACTIVATIONS, Content, Formula, fold_places, fold_tokens, restored, unpack
+from wave_jax.serving.file import ACTIVATIONS, Content, Formula, fold_places, fold_tokens, read, restored
 
 __all__ = ["Predictor", "load"]
 
@@ -81,8 +80,12 @@ class Predictor:
         if tokens.ids.max(initial=0) >= v:
             raise ValueError(f"ids must lie in 0..{v - 1}, got {tokens.ids.max()}: use the file's tokenizer.")
         self._learn(tokens.ids)
-        h = self._of_cls(tokens) if self.formula.pool == "cls" else self._of_all(tokens)
-        return h @ self._head["classifier"] + self._head["classifier_bias"]
+        with np.errstate(over="ignore", invalid="ignore"):
+            h = self._of_cls(tokens) if self.formula.pool == "cls" else self._of_all(tokens)
+            logits = h @ self._head["classifier"] + self._head["classifier_bias"]
+        if not np.isfinite(logits).all():
+            raise ValueError("The file's numbers lead beyond float32: export an earlier step.")
+        return logits
 
     def _learn(self, ids: np.ndarray) -> None:
         """Make the rows of tokens never met before. Those of all tokens would be most of the start."""
@@ -185,7 +188,7 @@ def load(path: str | os.PathLike[str], threads: int = 1) -> Predictor:
     """
     check_setting("threads", threads, threads >= 1, "at least 1")
     try:
-        predictor = Predictor(unpack(Path(path).read_bytes()), threads)
+        predictor = Predictor(read(path), threads)
         predictor.predict([""])  # shapes that do not fit show here
     except OSError as error:
         raise PredictorError(f"{path} cannot be read: {error.strerror}.") from None
