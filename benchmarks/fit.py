@@ -1,48 +1,67 @@
 """Training texts per second of SMALL, end to end, and where the time goes.
 
-    python -m benchmarks.fit FOLDER                (one to two minutes on 2 cores for 55,000 texts)
+    python -m benchmarks.fit FOLDER [BEFORE]       (one minute on 2 cores for 65,000 texts; four with BEFORE)
 
-FOLDER holds train.csv (see docs/datasets.md). Trains two epochs without validation, from tokens in memory;
-the first epoch compiles, the second is counted. Then the steps of such an epoch run once more by themselves:
-what they take is the device's, the rest is the order of batches, dropped tokens, transfer and Python. Writes
-benchmarks/results/fit.md.
+FOLDER holds train.csv (see docs/datasets.md). Trains three epochs without validation, from tokens in memory;
+the first epoch compiles, the others are counted. With BEFORE, a clone of an earlier wave_jax, its `fit` runs
+in turn with this one, in processes of their own, and the median over epochs counts. Then the steps of such an
+epoch run once more by themselves: what they take is the device's, the rest is the order of batches, dropped
+tokens, transfer and Python. Writes benchmarks/results/fit.md.
 """
 
 import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 import jax
 import numpy as np
 
+from benchmarks import alone
 from benchmarks.report import write
 from wave_jax.data import batches, datasets
 from wave_jax.data.plan import Plan, distinct
 from wave_jax.runs import presets, run
 from wave_jax.training import schedule
-from wave_jax.training.loop import fit
 from wave_jax.training.step import NOTHING, TOGETHER, Program, Work, init, train_block
 
+EPOCHS, ROUNDS = 3, 3
 
-def main(folder: str) -> None:
+
+def main(folder: str, before: str | None = None) -> None:
     small = presets.preset("small")
-    prepared = run.prepare(datasets.load(folder), replace(small, training=replace(small.training, epochs=2)))
-    tokens, marks = prepared.train, [time.perf_counter()]
-    for _, record in fit(prepared.network, tokens, prepared.settings.training):
-        if record.step % (prepared.steps // 2) == 0:
-            marks.append(time.perf_counter())
-    first, second = np.diff(marks)
-    row = {
-        "texts": f"{len(tokens.labels):,}",
-        "tokens per text": f"{tokens.lengths.mean():.1f}",
-        "first epoch s, with compiling": f"{first:.1f}",
-        "second epoch s": f"{second:.1f}",
-        "texts/s": f"{len(tokens.labels) / second:,.0f}",
-        "Python and data": f"{1 - steps_alone(prepared) / second:.1%}",
-    }
-    load = f"Load average {os.getloadavg()[0]:.1f}."
-    write("fit", "Training of SMALL, end to end, batch 64", [row], load)
+    prepared = run.prepare(
+        datasets.load(folder), replace(small, training=replace(small.training, epochs=EPOCHS))
+    )
+    texts, lengths = len(prepared.train.labels), prepared.train.lengths
+    per_epoch = prepared.steps // EPOCHS
+
+    def epochs_of(seconds: Mapping[int, float]) -> list[float]:
+        return np.diff(np.array([seconds[per_epoch * (i + 1)] for i in range(EPOCHS)])).tolist()
+
+    arguments = "small", folder, prepared.steps
+    if before is None:
+        commits, found = ("this",), (epochs_of(dict(alone.reached(*arguments))),)
+    else:
+        commits, found = ("this", alone.commit(before)), alone.in_turn(before, ROUNDS, epochs_of, *arguments)
+    seconds = [float(np.median(epochs)) for epochs in found]
+    rows = [
+        {
+            "commit": commit,
+            "texts": f"{texts:,}",
+            "tokens per text": f"{lengths.mean():.1f}",
+            "epoch s": f"{second:.2f}",
+            "texts/s": f"{texts / second:,.0f}",
+            "speed": f"{seconds[-1] / second:.2f}",
+        }
+        for commit, second in zip(commits, seconds, strict=True)
+    ]
+    notes = (
+        f"Median of {len(found[0])} epochs. Python and data take {1 - steps_alone(prepared) / seconds[0]:.0%}"
+        f" of an epoch. Load average {os.getloadavg()[0]:.1f}."
+    )
+    write("fit", "Training of SMALL, end to end, batch 64", rows, notes)
 
 
 def steps_alone(prepared: run.Prepared) -> float:
@@ -64,4 +83,4 @@ def steps_alone(prepared: run.Prepared) -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

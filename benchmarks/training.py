@@ -1,8 +1,9 @@
 """A training step at the papers' size on real texts: as printed, with every token mapped, and as `fit` does.
 
-    python -m benchmarks.training FOLDER           (one minute on 2 cores for AG News)
+    python -m benchmarks.training FOLDER [BEFORE]  (one minute on 2 cores for AG News; four with BEFORE)
 
-FOLDER holds train.csv (see docs/datasets.md). d = 768, modulation, batches of 64 of the most frequent padded
+FOLDER holds train.csv (see docs/datasets.md), BEFORE is a clone of an earlier wave_jax, whose `fit` then runs
+in turn with this one. d = 768, modulation, batches of 64 of the most frequent padded
 length; forward, backward and Adam. `As printed` computes G and α of every token and updates by `optax.adam`.
 `Every token mapped` is `fit` without room for distinct tokens. The forms take the same steps in turn; the
 median over blocks of four counts. Temporary bytes are XLA's. Writes benchmarks/results/training.md.
@@ -19,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from benchmarks import alone
 from benchmarks.forms import polar_loss
 from benchmarks.report import write
 from wave_jax.data import batches, datasets
@@ -27,9 +29,9 @@ from wave_jax.data.plan import Plan
 from wave_jax.runs import presets, run
 from wave_jax.training import schedule
 from wave_jax.training.config import TrainConfig
-from wave_jax.training.step import NOTHING, Program, Work, init, train_block
+from wave_jax.training.step import NOTHING, TOGETHER, Program, Work, init, train_block
 
-STEPS, BLOCKS, SEED = 4, 7, 0
+STEPS, BLOCKS, SEED, ROUNDS = 4, 7, 0, 3
 
 
 class Form(NamedTuple):
@@ -72,7 +74,7 @@ def ours(tokens: TokenArrays, n: int, config: TrainConfig, most: int | None) -> 
     )
 
 
-def main(folder: str) -> None:
+def main(folder: str, before: str | None = None) -> None:
     prepared = run.prepare(datasets.load(folder), presets.preset("paper-modulation"))
     train, config = prepared.train, prepared.settings.training
     shapes = schedule.lengths(train, config)
@@ -92,7 +94,26 @@ def main(folder: str) -> None:
         f"{config.batch} texts of {n} places: {read:,.0f} tokens a batch on average, {unique:,.0f} of them"
         f" distinct, room for {room:,}; v = {prepared.settings.v:,}. Load average {os.getloadavg()[0]:.1f}."
     )
+    if before is not None:
+        notes += "\n\n" + against(folder, before)
     write("training", "A training step at the papers' size on real texts", table, notes)
+
+
+def against(folder: str, before: str) -> str:
+    """Return a sentence: the steps of `fit`, of all lengths, in turn with those of an earlier `fit`."""
+
+    def steps_of(seconds: Mapping[int, float]) -> list[float]:
+        return list(
+            np.diff(list(seconds.values())) / TOGETHER
+        )  # the first record, which compiles, is left out
+
+    here, there = alone.in_turn(before, ROUNDS, steps_of, "paper-modulation", folder, 7 * TOGETHER)
+    ratio = np.median(np.array(there) / np.array(here))
+    return (
+        f"Steps of a whole `fit`, lengths as they come, {ROUNDS} runs of each in turn, record by record:"
+        f" {1e3 * np.median(here):.0f} ms, and {1e3 * np.median(there):.0f} ms at commit"
+        f" {alone.commit(before)}; {ratio:.2f} times as fast (median of {len(here)} ratios)."
+    )
 
 
 def measured(forms: Mapping[str, Form], network: Any, rows: np.ndarray) -> list[dict[str, str]]:
@@ -121,4 +142,4 @@ def measured(forms: Mapping[str, Form], network: Any, rows: np.ndarray) -> list[
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
