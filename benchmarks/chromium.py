@@ -106,7 +106,7 @@ class Browser:
             tab.media(**media)
         tab.call("Page.navigate", url=Path(path).resolve().as_uri())
         if ready:
-            tab.until("document.body?.dataset.ready === 'yes'")
+            tab.until("document.body?.dataset.ready !== undefined")
         return tab
 
 

@@ -287,7 +287,7 @@ def test_shades_are_those_of_explain(name, tokenizer, tab, tmp_path):
     agree(found, np.array([token.score for token in want]))
 
 
-def by_polar(network, ids, label, moved):
+def through(moved, network, ids, label):
     """Derivative of a logit by both variants, through magnitudes or phases alone: the other one is held."""
 
     def logit(variants):
@@ -321,7 +321,7 @@ def test_the_gradient_through_magnitude_and_phase_is_that_of_autodiff(name, tab,
     ids = jnp.asarray(TOKENIZER.encode([TEXT], N).ids.astype(np.int32))
     largest = np.abs(found["magnitude"]).max() + np.abs(found["phase"]).max()
     for moved in ("magnitude", "phase"):
-        want = np.asarray(by_polar(network, ids, 2, moved))
+        want = np.asarray(through(moved, network, ids, 2))
         np.testing.assert_allclose(found[moved], want, rtol=0, atol=2e-4 * largest)
     # All tokens together turn no phase.
     assert abs(np.sum(np.array(found["w"]) * found["phase"])) < 1e-6 * largest

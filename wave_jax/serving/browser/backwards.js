@@ -64,13 +64,11 @@ class Backwards {
   row(name, values, full, unit) {
     const cells = values.map((value) => {
       if (value === null) return element("td", {}, "");
-      const bar = element(
-        "span",
-        { class: `bar ${value < 0 ? "against" : "for"}`, "aria-hidden": "true" },
-        element("i"),
-      );
+      const number = signed(value, full);
+      const kind = /[1-9]/.test(number) ? (value < 0 ? "against" : "for") : "none";
+      const bar = element("span", { class: `bar ${kind}`, "aria-hidden": "true" }, element("i"));
       bar.style.setProperty("--s", String(full ? Math.min(100, (100 * Math.abs(value)) / full) : 0));
-      return element("td", {}, bar, signed(value, full));
+      return element("td", {}, bar, kind === "none" ? "0" : number);
     });
     const head = element("th", { scope: "row", dir: "auto" }, name);
     return element("tr", unit === null ? { class: "total" } : { "data-unit": unit }, head, ...cells);

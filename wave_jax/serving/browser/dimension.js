@@ -35,7 +35,6 @@ class Dimension {
       (title, i) =>
         new Picture(title, i === 2 && this.modulate, i < 2 && network.formula.pool === "cls", mark, take_out),
     );
-    the("pictures").className = network.formula.combine;
     the("pictures").append(...this.pictures.map((picture) => picture.figure));
     the("dimension").append(
       ...Array.from({ length: network.d }, (_, k) => element("option", { value: k }, String(k + 1))),
@@ -87,7 +86,7 @@ class Dimension {
     const { reading, answer } = about;
     const now = in_dimension(this.network, answer, k, scale);
     const full = in_dimension(this.network, reading, k);
-    const sizes = full.waves.map((wave) => as_polar(wave, 0).G);
+    const sizes = full.waves.map((wave) => polar(wave, 0).G);
     const scene = { ...about, named: this.most_visible(reading, full.waves, sizes) };
     // [CLS] in place of a word that is out.
     const shown = Math.max(0, answer.kept.indexOf(reading.units[about.marked].words[0]));
@@ -95,7 +94,7 @@ class Dimension {
     const name = reading.units.find(({ words }) => words.includes(owner.first))?.name ?? "";
     for (const [v, picture] of this.pictures.slice(0, 2).entries()) {
       const wave = now.waves[v];
-      const { G, alpha } = as_polar(wave, shown);
+      const { G, alpha } = polar(wave, shown);
       const kind = v ? "two" : "one";
       picture.show(scene, wave, full.waves[v], G, sizes[v]);
       picture.trace(
@@ -121,15 +120,15 @@ class Dimension {
    */
   result(scene, { waves, Z }, full, shown, name) {
     const picture = this.pictures[2];
-    const [{ alpha: alpha1 }, { alpha: alpha2 }] = waves.map((wave) => as_polar(wave, shown));
-    const { G, alpha } = as_polar(Z, shown);
+    const [{ alpha: alpha1 }, { alpha: alpha2 }] = waves.map((wave) => polar(wave, shown));
+    const { G, alpha } = polar(Z, shown);
     const all = ray("sum", Z, shown);
     const largest = Math.max(
       ...[Z, full.Z].map(({ real, imag }) => most_of(real.map((x, j) => Math.hypot(x, imag[j])))),
     );
     let phase = degrees(alpha);
     if (this.modulate) {
-      picture.show(scene, Z, full.Z, G, as_polar(full.Z, 0).G);
+      picture.show(scene, Z, full.Z, G, polar(full.Z, 0).G);
       const arcs = [
         { kind: "one", from: 0, to: alpha1 },
         { kind: "two", from: alpha1, to: alpha1 + alpha2 },
@@ -175,10 +174,10 @@ class Dimension {
     if (!slopes) return [];
     const steep = waves.flatMap((wave, i) => {
       const column = i * this.network.d + k;
-      return [slopes.of_magnitude[column], slopes.of_phase[0][column] / (as_polar(wave, 0).G || 1)];
+      return [slopes.of_magnitude[column], slopes.of_phase[0][column] / (polar(wave, 0).G || 1)];
     });
     const most = Math.max(...steep.map(Math.abs)) || 1;
-    const { alpha } = as_polar(waves[v], 0);
+    const { alpha } = polar(waves[v], 0);
     const [x, y] = picture.at(waves[v].real[0], waves[v].imag[0]);
     return steep.slice(2 * v, 2 * v + 2).flatMap((value, i) => {
       const [long, toward] = [(ARROW * value) / most, alpha + (i * Math.PI) / 2];

@@ -1,6 +1,6 @@
 /**
  * Why the answer is what it is: exact leave-one-out, as `study.attribution` has it, and the gradient of a
- * logit in the coordinates of waves, magnitude and phase (docs/page.md).
+ * logit in the coordinates of waves, magnitude and phase (docs/maths.md, section 6).
  */
 
 /**
@@ -78,9 +78,9 @@ function gradient(network, w, s2, label, scale) {
     );
     for (const [i, slope] of by_wave(network, stages, label).entries()) {
       for (let k = 0; k < d; k++) {
-        const { radial, angular } = polar(stages.waves[i], slope, k);
-        of_magnitude[i * d + k] += ((scale?.magnitude[k] ?? 1) * radial) / read.length;
-        of_phase[j][i * d + k] = ((scale?.phase[k] ?? 1) * angular) / read.length;
+        const by = by_polar(stages.waves[i], slope, k);
+        of_magnitude[i * d + k] += ((scale?.magnitude[k] ?? 1) * by.magnitude) / read.length;
+        of_phase[j][i * d + k] = ((scale?.phase[k] ?? 1) * by.phase) / read.length;
       }
     }
   }
@@ -132,17 +132,17 @@ function by_wave(network, { waves, Z, a, y, deviation }, label) {
 }
 
 /**
- * Split a derivative by Z into what moves |Z| and what moves its phase: Re and |Z|·Im of conj(Z)/|Z|·∂/∂Z.
+ * Return the derivative by magnitude, Re(Z̄·g)/|Z|, and by phase, Im(Z̄·g), from g = ∂logit/∂Z; 0 at Z = 0.
  * @param {Wave} Z
- * @param {Wave} slope
+ * @param {Wave} by_Z
  * @param {number} k
  */
-function polar(Z, slope, k) {
+function by_polar(Z, by_Z, k) {
   const [x, y, size] = [Z.real[k], Z.imag[k], Math.hypot(Z.real[k], Z.imag[k])];
-  if (!size) return { radial: 0, angular: 0 };
+  if (!size) return { magnitude: 0, phase: 0 };
   return {
-    radial: (x * slope.real[k] + y * slope.imag[k]) / size,
-    angular: x * slope.imag[k] - y * slope.real[k],
+    magnitude: (x * by_Z.real[k] + y * by_Z.imag[k]) / size,
+    phase: x * by_Z.imag[k] - y * by_Z.real[k],
   };
 }
 

@@ -58,7 +58,7 @@ function in_dimension(network, { w, s2 }, k, scale) {
  * @param {Wave} wave
  * @param {number} j
  */
-function as_polar({ real, imag }, j) {
+function polar({ real, imag }, j) {
   return { G: Math.hypot(real[j], imag[j]), alpha: Math.atan2(imag[j], real[j]) };
 }
 
