@@ -49,14 +49,17 @@ def check_setting(name: str, value: Any, valid: bool, allowed: str) -> None:
 def check_choices(settings: Any) -> None:
     """Raise a ValueError if a field of a dataclass annotated `Literal[...]` holds none of its choices.
 
-    The annotation is the only place that lists the choices.
+    The annotation is the only place that lists the choices. Beside the `Literal` it may allow a function.
     """
     for name, annotation in get_type_hints(type(settings)).items():
-        if get_origin(annotation) is Literal:
-            value, choices = getattr(settings, name), get_args(annotation)
-            *others, last = map(str, choices)
-            allowed = f"{', '.join(others)} or {last}" if others else last
-            check_setting(name, value, value in choices, allowed)
+        alternatives = (annotation,) if get_origin(annotation) is Literal else get_args(annotation)
+        for literal in alternatives:
+            if get_origin(literal) is Literal:
+                value, choices = getattr(settings, name), get_args(literal)
+                function = len(alternatives) > 1
+                *others, last = map(str, [*choices, *["a function"] * function])
+                allowed = f"{', '.join(others)} or {last}" if others else last
+                check_setting(name, value, value in choices or (function and callable(value)), allowed)
 
 
 def first_few(items: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float, Int
 
-from wave_jax.choices import Combine, ReadOut
+from wave_jax.choices import Combine, Function, ReadOut
 from wave_jax.numerics import masked, safe_sqrt
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Combine",
     "Polar",
     "ReadOut",
+    "combine",
     "encode",
     "interfere",
     "magnitude",
@@ -197,15 +198,32 @@ def modulate(Z1: Complex[Array, "*s"], Z2: Complex[Array, "*s"]) -> Complex[Arra
     return Z1 * Z2
 
 
-def read_out(Z: Complex[Array, "*batch n d"], kind: ReadOut) -> Float[Array, "*batch n dx"]:
+COMBINE = {"interfere": interfere, "modulate": modulate}
+
+
+def combine(
+    Z1: Complex[Array, "*s"], Z2: Complex[Array, "*s"], kind: Combine | Function
+) -> Complex[Array, "*s"]:
+    """Combine two waves by the function of this name, or by a function of one's own.
+
+    >>> combine(jnp.array([1.0j]), jnp.array([2.0j]), lambda Z1, Z2: Z1 - Z2)
+    Array([0.-1.j], dtype=complex64)
+    """
+    return kind(Z1, Z2) if callable(kind) else COMBINE[kind](Z1, Z2)
+
+
+def read_out(Z: Complex[Array, "*batch n d"], kind: ReadOut | Function) -> Float[Array, "*batch n dx"]:
     """Turn a wave back into real numbers: "real", "magnitude", or "real_imag" side by side (2d).
 
-    What each can see (`docs/maths.md`): the real part of an interference holds no other token, the
-    magnitude of a modulation no phase; real and imaginary parts together lose nothing.
+    A function of one's own is called; its width is a multiple of d. What each can see (`docs/maths.md`): the
+    real part of an interference holds no other token, the magnitude of a modulation no phase; real and
+    imaginary parts together lose nothing.
 
     >>> read_out(jnp.array([[3.0 + 4.0j]]), "real_imag")
     Array([[3., 4.]], dtype=float32)
     """
+    if callable(kind):
+        return kind(Z)
     match kind:
         case "real":
             return Z.real
@@ -216,9 +234,6 @@ def read_out(Z: Complex[Array, "*batch n d"], kind: ReadOut) -> Float[Array, "*b
     raise ValueError(f"read_out is one of {', '.join(get_args(ReadOut))}, got {kind!r}.")
 
 
-COMBINE = {"interfere": interfere, "modulate": modulate}
-
-
 def mix(
     w1: Float[Array, "*batch n d"],
     w2: Float[Array, "*batch n d"],
@@ -226,8 +241,8 @@ def mix(
     segments: Int[Array, "*batch n"] | None = None,
     rows: Sequence[int] | None = None,
     *,
-    combine: Combine,
-    read_out: ReadOut,
+    combine: Combine | Function,
+    read_out: ReadOut | Function,
 ) -> Float[Array, "*batch r dx"]:
     """Compute g(f(w, w')): encode both variants, combine them, read out; the whole wave part of a layer.
 
@@ -240,8 +255,8 @@ def mix(
       mask: True at tokens, False at padding.
       segments: makes Z1 sentence-level; Z2 keeps the whole text.
       rows: positions to compute; all if not given.
-      combine: how the two waves are combined.
-      read_out: the way from a wave back to real numbers.
+      combine: how the two waves are combined, by name or as a function of both.
+      read_out: the way from a wave back to real numbers, by name or as a function of it.
 
     >>> mix(jnp.ones((2, 3)), jnp.ones((2, 3)), combine="modulate", read_out="magnitude").shape
     (2, 3)
@@ -252,6 +267,6 @@ def mix(
     return form(w1, w2, mask, segments, rows, combine, read_out)
 
 
-def _mix(w1, w2, mask, segments, rows, combine, kind):
+def _mix(w1, w2, mask, segments, rows, how, kind):
     Z1, Z2 = encode(w1, mask, segments, rows), encode(w2, mask, None, rows)
-    return read_out(COMBINE[combine](Z1, Z2), kind)
+    return read_out(combine(Z1, Z2, how), kind)

@@ -48,5 +48,5 @@ class LessLayer(WaveLayer):
             return self.output(wave.read_out(combine(Z1, Z1), self.config.read_out))
         return self.output(combine(Z1, wave.encode(self.variant2(w), mask, rows=rows)).imag)
 
-    def trace(self, w: Array, mask: Array, segments: Array | None, nudge: Any) -> Any:
+    def trace(self, w: Array, mask: Array, segments: Array | None, at: Any) -> Any:
         raise NotImplementedError("A network that lacks something is called, not traced.")

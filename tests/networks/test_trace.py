@@ -7,8 +7,9 @@ import pytest
 from conftest import unchecked
 from tiny import BATCH, CONFIGS, build, in_float64
 
+from wave_jax.networks.trace import Trace
 from wave_jax.study import gradients
-from wave_jax.training.loss import loss
+from wave_jax.training.loss import loss, score_of_logits
 
 
 @pytest.fixture(params=CONFIGS, scope="module")
@@ -95,3 +96,74 @@ def test_wrong_inputs_are_named(model):
     for arguments, sentence in cases:
         with unchecked(), pytest.raises(ValueError, match=sentence):
             model(*arguments)
+
+
+# edits
+
+
+def traced(model, edit=None, batch=BATCH):
+    return model.trace(batch.ids, batch.mask, batch.segments, edit=edit)
+
+
+@pytest.mark.parametrize("name", ["modulation", "two layers", "Transformer"])
+def test_a_stage_replaced_by_itself_changes_nothing_and_by_another_changes_what_follows(name):
+    model = build(CONFIGS[name])
+    plain, other = traced(model), traced(model, batch=jax.tree.map(lambda x: x[::-1], BATCH))
+    same = traced(model, plain)
+    for a, b in zip(jax.tree.leaves(same), jax.tree.leaves(plain), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for stage in {"w", "Z1", "h"} & set(model.stages):
+        found = traced(model, Trace(**{stage: getattr(other, stage)}))
+        for a, b in zip(*(jax.tree.leaves(getattr(each, stage)) for each in (found, other)), strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert np.abs(found.logits - plain.logits).max() > 1e-3
+    np.testing.assert_allclose(traced(model, Trace(h=other.h)).logits, other.logits, rtol=2e-5, atol=1e-5)
+
+
+def test_edits_work_under_jit_and_vmap_and_have_a_derivative():
+    """A factor of h, edited in or applied by hand: the same losses and slopes."""
+    model = build(CONFIGS["modulation"])
+
+    def edited(t):
+        return score_of_logits(traced(model, Trace(h=lambda h: t * h)).logits, BATCH.labels).mean_loss
+
+    h = traced(model).h
+
+    def by_hand(t):
+        return score_of_logits(model.answer(t * h), BATCH.labels).mean_loss
+
+    t = jnp.array([0.5, 1.0])
+    each, want = (jax.jit(jax.vmap(jax.value_and_grad(f)))(t) for f in (edited, by_hand))
+    np.testing.assert_allclose(each, want, rtol=1e-4)
+
+
+def test_layers_are_edited_alike_or_each_by_its_own():
+    model = build(CONFIGS["two layers"])
+    half = lambda Z: Z / 2
+    alike, own = traced(model, Trace(Z=half)), traced(model, Trace(Z=(half, half)))
+    np.testing.assert_array_equal(alike.logits, own.logits)
+    first, plain = traced(model, Trace(Z=(half, None))), traced(model)
+    np.testing.assert_allclose(first.Z[0], plain.Z[0] / 2)
+    assert np.abs(first.Z[1] - plain.Z[1]).max() > 1e-3
+    with pytest.raises(ValueError, match="edit has 1 for the stage Z, whose network has 2 layers"):
+        traced(model, Trace(Z=(half,)))
+
+
+def test_what_no_stage_can_become_is_refused(model):
+    name = type(model).__name__
+    for edit, sentence in [
+        (Trace(h=jnp.ones((2, 5))), r"edit must keep the stage h float32\(2, 6\), got float32\(2, 5\)"),
+        (Trace(h=lambda h: h > 0), r"edit must keep the stage h float32\(2, 6\), got bool\(2, 6\)"),
+    ]:
+        with pytest.raises(ValueError, match=sentence):
+            traced(model, edit)
+    if "Z1" not in model.stages:
+        for what in ("edit", "nudge"):
+            with pytest.raises(
+                ValueError, match=f"{what} is for the stage Z1, which a {name} lacks: it has w, h"
+            ):
+                model.trace(BATCH.ids, BATCH.mask, **{what: Trace(Z1=jnp.ones(()))})
+
+
+def test_what_a_network_says_that_its_trace_holds_is_there(model):
+    assert {name for name, stage in traced(model)._asdict().items() if stage is not None} == set(model.stages)

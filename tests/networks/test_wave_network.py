@@ -54,6 +54,30 @@ def test_logits_against_the_oracle(combine, read_out, pool, positions):
         np.testing.assert_allclose(call(network, IDS, MASK), want, rtol=2e-7)  # sinusoids are float32
 
 
+def test_combine_and_read_out_take_a_function():
+    named = build(replace(TINY, combine="interfere", read_out="magnitude", pool="mean"))
+    own = build(replace(TINY, combine=jnp.add, read_out=jnp.abs, pool="mean"))
+    np.testing.assert_allclose(call(own, IDS, MASK), call(named, IDS, MASK), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(trace(own, IDS, MASK).logits, call(own, IDS, MASK), rtol=1e-4, atol=1e-5)
+    wide = build(replace(TINY, read_out=lambda Z: jnp.concatenate([Z.real, Z.imag, jnp.abs(Z)], axis=-1)))
+    assert wide.layers[0].feed_forward.kernel.shape == (18, 6)
+    np.testing.assert_allclose(trace(wide, IDS, MASK).logits, call(wide, IDS, MASK), rtol=1e-4, atol=1e-5)
+
+
+def test_a_function_that_makes_no_read_out_is_refused():
+    for read_out, got in [
+        (lambda Z: Z, r"complex64\(1, 6\)"),
+        (lambda Z: Z.real[..., :4], r"float32\(1, 4\)"),
+        (lambda Z: jnp.sum(Z.real), r"float32\(\)"),
+    ]:
+        with pytest.raises(ValueError, match=f"shape .n, k·6. of two waves .n, 6., got {got} for n = 1"):
+            replace(TINY, read_out=read_out).build(v=11, c=3, rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match="combine must be interfere, modulate or a function, got 'add'"):
+        replace(TINY, combine="add")
+    with pytest.raises(ValueError, match="pool must be cls or mean, got <"):
+        replace(TINY, pool=max)
+
+
 def test_parameter_counts_of_the_presets():
     counts = {}
     for name, config, v in [

@@ -121,6 +121,13 @@ def test_settings_that_are_not_known(tmp_path, change):
     assert "holds settings unknown here" in error_of(file)
 
 
+def test_a_function_is_in_no_file(tmp_path):
+    own = replace(SETTINGS, network=replace(TINY, combine=np.add))
+    with pytest.raises(ValueError, match=r"network.combine must be a name, as config.json holds no function"):
+        own.save(tmp_path / "config.json")
+    assert not (tmp_path / "config.json").exists()
+
+
 def test_bad_settings():
     with pytest.raises(ValueError, match="classes must be at least 2 names"):
         replace(SETTINGS, classes=["a"])

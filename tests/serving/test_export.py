@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import unchecked
+from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import CONFIGS, TINY, build
 
 from wave_jax.data import batches
 from wave_jax.data.tokenizer import Rules, Tokenizer
-from wave_jax.networks.wave_network import ACTIVATIONS, WaveConfig
+from wave_jax.networks.wave_network import ACTIVATIONS, WaveConfig, WaveLayer
 from wave_jax.runs.folder import RunFolder, Settings, parameter_digest
 from wave_jax.runs.presets import SMALL
 from wave_jax.runs.trained import Trained
@@ -242,6 +243,17 @@ def test_of_a_run_folder_the_best_network(tmp_path):
 
 
 # --- bad input ----------------------------------------------------------------------------------------------
+
+
+def test_parts_of_ones_own_are_in_no_file(tmp_path):
+    class OwnLayer(WaveLayer):
+        """A layer whose formula the file does not know."""
+
+    layered = build(CONFIGS["modulation"], v=TOKENIZER.v)
+    layered.layers[0] = OwnLayer(TINY, nnx.Rngs(0))
+    for own in (layered, build(replace(TINY, read_out=jnp.abs), v=TOKENIZER.v)):
+        with pytest.raises(ValueError, match=r"the formulas of this library alone.*`export\.stablehlo`"):
+            save(tmp_path / "own.wave", own)
 
 
 @pytest.mark.parametrize("name", ["two layers", "Transformer", "bag", "BERT"])

@@ -6,7 +6,7 @@ from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from wave_jax.networks.configs import BagConfig
 from wave_jax.networks.layers import Embedding, Linear, dropout, lookup
-from wave_jax.networks.trace import Network, Trace, check_inputs, nudged
+from wave_jax.networks.trace import Network, Trace, changes, check_inputs
 from wave_jax.numerics import masked, masked_mean
 
 __all__ = ["Bag", "BagConfig"]
@@ -28,6 +28,7 @@ class Bag(Network):
         segments: Int[Array, "*batch n"] | None = None,
         key: PRNGKeyArray | None = None,
         nudge: Trace | None = None,
+        edit: Trace | None = None,
     ) -> Trace:
         """Return the stages w, h and logits.
 
@@ -37,9 +38,10 @@ class Bag(Network):
           segments: the sentence of each token; not used.
           key: key of dropout; without one there is none.
           nudge: what is added to the stages, shaped like the trace.
+          edit: functions of a stage, or arrays in its place.
         """
         check_inputs(ids, mask, segments, self.v)
-        nudge = nudge or Trace()
-        w = nudged(masked(lookup(self.embedding, ids), mask), nudge.w)
-        h = nudged(dropout(masked_mean(w, mask), self.config.dropout, key), nudge.h)
-        return Trace(w=w, h=h, logits=nudged(self.classifier(h), nudge.logits))
+        at = changes(self, nudge, edit)
+        w = at("w", masked(lookup(self.embedding, ids), mask))
+        h = at("h", dropout(masked_mean(w, mask), self.config.dropout, key))
+        return Trace(w=w, h=h, logits=at("logits", self.classifier(h)))

@@ -23,7 +23,7 @@ from wave_jax.networks.layers import (
     learned_positions,
     lookup,
 )
-from wave_jax.networks.trace import Network, Trace, check_inputs, nudged
+from wave_jax.networks.trace import Network, Trace, changes, check_inputs
 from wave_jax.numerics import masked
 
 __all__ = ["BERT_BASE", "Bert", "BertConfig"]
@@ -83,6 +83,7 @@ class Bert(Network):
         segments: Int[Array, "*batch n"] | None = None,
         key: PRNGKeyArray | None = None,
         nudge: Trace | None = None,
+        edit: Trace | None = None,
     ) -> Trace:
         """Return the stages w (before its norm), h and logits.
 
@@ -92,17 +93,18 @@ class Bert(Network):
           segments: the sentence of each token; not used.
           key: key of dropout; without one there is none.
           nudge: what is added to the stages, shaped like the trace.
+          edit: functions of a stage, or arrays in its place.
         """
         check_inputs(ids, mask, segments, self.v)
-        nudge = nudge or Trace()
+        at = changes(self, nudge, edit)
         config = self.config
-        w = nudged(masked(self._embed(ids), mask), nudge.w)
+        w = at("w", masked(self._embed(ids), mask))
         x = dropout(self.norm(w), config.hidden_dropout_prob, fold(key, 0))
         for i, layer in enumerate(self.layers):
             x = layer(x, mask, fold(key, 2 + i))
         rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
-        h = nudged(dropout(jnp.tanh(self.pooler(x[..., 0, :])), rate, fold(key, 1)), nudge.h)
-        return Trace(w=w, h=h, logits=nudged(self.classifier(h), nudge.logits))
+        h = at("h", dropout(jnp.tanh(self.pooler(x[..., 0, :])), rate, fold(key, 1)))
+        return Trace(w=w, h=h, logits=at("logits", self.classifier(h)))
 
     def _embed(self, ids: Array) -> Array:
         places = learned_positions(self.positions, ids.shape[-1], "max_position_embeddings")

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from wave_jax.choices import Activation, Combine, ReadOut
+from wave_jax.choices import Activation, Combine, Function, ReadOut
 from wave_jax.errors import check_choices, check_setting
 
 __all__ = [
@@ -55,10 +55,10 @@ class WaveConfig(Config):
 
     d: int = 768
     """Width of a token vector."""
-    combine: Combine = "modulate"
-    """How the two waves of a token are combined."""
-    read_out: ReadOut = "real_imag"
-    """The way from a wave back to real numbers."""
+    combine: Combine | Function = "modulate"
+    """How the two waves of a token are combined; in Python, also a function (Z1, Z2) -> Z."""
+    read_out: ReadOut | Function = "real_imag"
+    """The way from a wave back to real numbers; in Python, also a function Z -> x of a width k·d."""
     pool: Literal["cls", "mean"] = "cls"
     """One vector for the text: the first token's, or the mean over tokens."""
     positions: Literal["none", "sinusoidal", "learned"] = "none"

@@ -1,6 +1,7 @@
 """The stages of a forward pass, and the call that all networks share."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from wave_jax.networks.layers import Embedding, Linear
 
-__all__ = ["Network", "Trace", "check_inputs", "nudged"]
+__all__ = ["Changes", "Network", "Trace", "changes", "check_inputs"]
 
 
 class Trace(NamedTuple):
@@ -37,6 +38,9 @@ class Network(nnx.Module):
     A subclass defines `trace`; its call is then the end of the trace. Without a key there is no dropout.
     `segments`, the sentence of each token, are taken by every network and used by few.
     """
+
+    stages: ClassVar[tuple[str, ...]] = ("w", "h", "logits")
+    """What its trace holds."""
 
     config: Any  # its settings
     v: int  # rows of vocabulary
@@ -84,8 +88,12 @@ class Network(nnx.Module):
         segments: Int[Array, "*batch n"] | None = None,
         key: PRNGKeyArray | None = None,
         nudge: Trace | None = None,
+        edit: Trace | None = None,
     ) -> Trace:
-        """Return the stages that the network has.
+        """Return the stages that the network has, after what `edit` makes of them.
+
+        With `edit=Trace(Z1=other.Z1, Z=lambda Z: Z / 2)`, Z1 is replaced and Z is halved; what follows is
+        computed from them. With several layers a tuple has an edit, or None, for each; one alone is for all.
 
         Args:
           ids: rows of the embedding table.
@@ -94,13 +102,60 @@ class Network(nnx.Module):
           key: key of dropout; none means evaluation.
           nudge: shaped like the trace; added to the stages on the way. The derivative with respect to it, at
             0, is the derivative by stage.
+          edit: functions of a stage, or arrays in its place.
         """
         raise NotImplementedError
 
 
-def nudged(stage: Array, nudge: Array | None) -> Array:
-    """Add a nudge to a stage of a trace, if there is one."""
-    return stage if nudge is None else stage + nudge
+class Changes(NamedTuple):
+    """What is done to each stage on the way: it is edited, then nudged. `changes` makes it."""
+
+    nudge: Trace
+    edit: Trace
+
+    def __call__(self, name: str, stage: Array) -> Array:
+        """Return what becomes of a stage."""
+        edit, nudge = getattr(self.edit, name), getattr(self.nudge, name)
+        if edit is not None:
+            stage = _edited(name, stage, edit)
+        return stage if nudge is None else stage + nudge
+
+    def of_layer(self, i: int) -> "Changes":
+        """Return what is done to the stages of layer i."""
+        return Changes(*(Trace(*(_of_layer(stage, i) for stage in each)) for each in self))
+
+
+def changes(network: Network, nudge: Trace | None, edit: Trace | None) -> Changes:
+    """Return what is done to the stages of a network, none of which it may lack."""
+    found = Changes(nudge or Trace(), edit or Trace())
+    for what, stages in found._asdict().items():
+        for name, change in stages._asdict().items():
+            if change is not None and name not in network.stages:
+                raise ValueError(
+                    f"{what} is for the stage {name}, which a {type(network).__name__} lacks:"
+                    f" it has {', '.join(network.stages)}."
+                )
+            layers = len(getattr(network, "layers", ()))
+            if isinstance(change, tuple) and len(change) != layers:
+                raise ValueError(
+                    f"{what} has {len(change)} for the stage {name}, whose network has {layers} layers."
+                )
+    return found
+
+
+def _edited(name: str, stage: Array, edit: Array | Callable[[Array], Array]) -> Array:
+    """Return what a function makes of a stage, or an array in its place; both must be of its kind."""
+    found = jnp.asarray(edit(stage) if callable(edit) else edit)
+    if found.shape != stage.shape or found.dtype != stage.dtype:
+        raise ValueError(
+            f"edit must keep the stage {name} {stage.dtype}{stage.shape}, got {found.dtype}{found.shape}."
+        )
+    return found
+
+
+def _of_layer(stage: Any, i: int) -> Any:
+    """Return what is for layer i: of a tuple the i-th, else what is for all layers."""
+    return stage[i] if isinstance(stage, tuple) else stage
 
 
 def check_inputs(

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from wave_jax.networks.configs import TransformerConfig
 from wave_jax.networks.layers import Embedding, LayerNorm, Linear, attend, dropout, embed, fold
-from wave_jax.networks.trace import Network, Trace, check_inputs, nudged
+from wave_jax.networks.trace import Network, Trace, changes, check_inputs
 from wave_jax.numerics import masked, masked_mean
 
 __all__ = ["Transformer", "TransformerConfig"]
@@ -71,6 +71,7 @@ class Transformer(Network):
         segments: Int[Array, "*batch n"] | None = None,
         key: PRNGKeyArray | None = None,
         nudge: Trace | None = None,
+        edit: Trace | None = None,
     ) -> Trace:
         """Return the stages w, h and logits.
 
@@ -80,15 +81,16 @@ class Transformer(Network):
           segments: the sentence of each token; not used.
           key: key of dropout; without one there is none.
           nudge: what is added to the stages, shaped like the trace.
+          edit: functions of a stage, or arrays in its place.
         """
         check_inputs(ids, mask, segments, self.v)
-        nudge = nudge or Trace()
-        w = nudged(masked(embed(self.embedding, self.positions, self.config.positions, ids), mask), nudge.w)
+        at = changes(self, nudge, edit)
+        w = at("w", masked(embed(self.embedding, self.positions, self.config.positions, ids), mask))
         rate = self.config.dropout
         x = dropout(w, rate, fold(key, 0))
         for i, layer in enumerate(self.layers):
             x = layer(x, mask, fold(key, 2 + i))
         x = self.norm(x)
         h = x[..., 0, :] if self.config.pool == "cls" else masked_mean(x, mask)
-        h = nudged(dropout(h, rate, fold(key, 1)), nudge.h)
-        return Trace(w=w, h=h, logits=nudged(self.classifier(h), nudge.logits))
+        h = at("h", dropout(h, rate, fold(key, 1)))
+        return Trace(w=w, h=h, logits=at("logits", self.classifier(h)))

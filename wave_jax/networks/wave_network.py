@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from wave_jax import wave
 from wave_jax.networks.configs import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig
 from wave_jax.networks.layers import Embedding, LayerNorm, Linear, dropout, embed, fold, places
-from wave_jax.networks.trace import Network, Trace, check_inputs, nudged
+from wave_jax.networks.trace import Changes, Network, Trace, changes, check_inputs
 from wave_jax.numerics import masked_mean
 
 __all__ = ["PAPER_INTERFERENCE", "PAPER_MODULATION", "WaveConfig", "WaveNetwork"]
@@ -29,6 +29,22 @@ class Table(NamedTuple):
     places: Array | None
 
 
+def _width(config: WaveConfig) -> int:
+    """Return how many numbers a token is read out as; a function may have any multiple of d."""
+    token = jax.ShapeDtypeStruct((1, config.d), jnp.complex64)
+    found = jax.eval_shape(
+        lambda Z: wave.read_out(wave.combine(Z, Z, config.combine), config.read_out), token
+    )
+    rows, width = found.shape if len(found.shape) == 2 else (0, 0)
+    real = jnp.issubdtype(found.dtype, jnp.floating)
+    if rows != 1 or width < 1 or width % config.d or not real:
+        raise ValueError(
+            f"combine and read_out must make real floating numbers of shape (n, k·{config.d}) of two waves"
+            f" (n, {config.d}), got {found.dtype}{found.shape} for n = 1."
+        )
+    return width
+
+
 class WaveLayer(nnx.Module):
     """Two variants, their waves combined, read-out, feed forward and norm."""
 
@@ -37,7 +53,7 @@ class WaveLayer(nnx.Module):
         self.config = config
         self.variant1 = Linear(d, d, parts=parts, rngs=rngs)
         self.variant2 = Linear(d, d, parts=parts, rngs=rngs)
-        self.feed_forward = Linear(2 * d if config.read_out == "real_imag" else d, d, parts=parts, rngs=rngs)
+        self.feed_forward = Linear(_width(config), d, parts=parts, rngs=rngs)
         self.norm = LayerNorm(d, eps=1e-6, parts=parts)
 
     def __call__(
@@ -62,21 +78,21 @@ class WaveLayer(nnx.Module):
         """Apply feed forward, activation and norm to what was read out."""
         return self.norm(ACTIVATIONS[self.config.activation](self.feed_forward(x)))
 
-    def trace(self, w: Array, mask: Array, segments: Array | None, nudge: Trace) -> tuple[Trace, Array]:
+    def trace(self, w: Array, mask: Array, segments: Array | None, at: Changes) -> tuple[Trace, Array]:
         """Compute the same step by step, and return every stage with the output.
 
         Args:
           w: token vectors.
           mask: True at tokens.
           segments: the sentence of each token, at sentence level.
-          nudge: what is added to the stages on the way.
+          at: what is done to the stages on the way.
         """
-        w1 = nudged(self.variant1(w), nudge.w1)
-        w2 = nudged(self.variant2(w), nudge.w2)
-        Z1 = nudged(wave.encode(w1, mask, segments), nudge.Z1)
-        Z2 = nudged(wave.encode(w2, mask), nudge.Z2)
-        Z = nudged(wave.COMBINE[self.config.combine](Z1, Z2), nudge.Z)
-        x = nudged(wave.read_out(Z, self.config.read_out), nudge.x)
+        w1 = at("w1", self.variant1(w))
+        w2 = at("w2", self.variant2(w))
+        Z1 = at("Z1", wave.encode(w1, mask, segments))
+        Z2 = at("Z2", wave.encode(w2, mask))
+        Z = at("Z", wave.combine(Z1, Z2, self.config.combine))
+        x = at("x", wave.read_out(Z, self.config.read_out))
         return Trace(w1=w1, w2=w2, Z1=Z1, Z2=Z2, Z=Z, x=x), self.output(x)
 
 
@@ -85,6 +101,8 @@ class WaveNetwork(Network):
 
     Without positions it is a function of the multiset of tokens behind [CLS]: word order is not seen.
     """
+
+    stages = Trace._fields
 
     def __init__(self, config: WaveConfig, v: int, c: int, rngs: nnx.Rngs):
         self.config = config
@@ -147,6 +165,7 @@ class WaveNetwork(Network):
         segments: Int[Array, "*batch n"] | None = None,
         key: PRNGKeyArray | None = None,
         nudge: Trace | None = None,
+        edit: Trace | None = None,
     ) -> Trace:
         """Return every named stage, for all tokens.
 
@@ -158,19 +177,20 @@ class WaveNetwork(Network):
           segments: the sentence of each token, at sentence level.
           key: key of dropout; without one there is none.
           nudge: what is added to the stages, shaped like the trace.
+          edit: functions of a stage, or arrays in its place.
         """
         self._check(ids, mask, segments)
-        nudge = nudge or Trace()
-        w = first = nudged(self.embed(ids), nudge.w)
+        at = changes(self, nudge, edit)
+        w = first = at("w", self.embed(ids))
         stages = []
         for i, layer in enumerate(self.layers):
-            stage, output = layer.trace(w, mask, self._sentences(segments), _of_layer(nudge, i))
+            stage, output = layer.trace(w, mask, self._sentences(segments), at.of_layer(i))
             stages.append(stage)
             if self._only_cls(i):  # so that dropout draws the numbers of the short way
                 w, output = w[..., :1, :], output[..., :1, :]
             w = self._join(w, output, key, i)
-        h = nudged(self._pool(w, mask), nudge.h)
-        logits = nudged(self.answer(h), nudge.logits)
+        h = at("h", self._pool(w, mask))
+        logits = at("logits", self.answer(h))
         inner = stages[0] if len(stages) == 1 else Trace(*zip(*stages, strict=True))
         return inner._replace(w=first, h=h, logits=logits)
 
@@ -208,8 +228,3 @@ class WaveNetwork(Network):
 
     def _pool(self, w: Array, mask: Array) -> Array:
         return w[..., 0, :] if self.config.pool == "cls" else masked_mean(w, mask)
-
-
-def _of_layer(nudge: Trace, i: int) -> Trace:
-    """Return the nudges of layer i: with several layers each stage is a tuple."""
-    return Trace(*(stage[i] if isinstance(stage, tuple) else stage for stage in nudge))

@@ -53,6 +53,9 @@ class Settings:
 
     def save(self, file: Path) -> None:
         """Write config.json. It ends with a digest of itself, so that a change is noticed."""
+        for name, value in vars(self.network).items():
+            plain = not callable(value)
+            check_setting(f"network.{name}", value, plain, "a name, as config.json holds no function")
         write_whole(file, sealed({"format": _FORMAT, **_to_json(self)}))
 
     @classmethod

@@ -24,7 +24,7 @@ from wave_jax.disk import write_whole
 from wave_jax.errors import check_setting
 from wave_jax.networks.layers import sinusoidal
 from wave_jax.networks.trace import Network
-from wave_jax.networks.wave_network import WaveNetwork
+from wave_jax.networks.wave_network import WaveLayer, WaveNetwork
 from wave_jax.runs.folder import parameter_digest
 from wave_jax.runs.trained import Trained
 from wave_jax.serving import file, page
@@ -118,6 +118,12 @@ def _checked(trained: Trained) -> WaveNetwork:
         raise ValueError(
             f"Only a Wave Network of one layer at input level folds into a file, not {network.config}:"
             " keep its run folder, or use `export.stablehlo`."
+        )
+    config, own = network.config, type(network) is not WaveNetwork or type(network.layers[0]) is not WaveLayer
+    if own or callable(config.combine) or callable(config.read_out):
+        raise ValueError(
+            "A file holds the formulas of this library alone, not a combine, read_out, layer or network of"
+            " one's own: use `export.stablehlo`."
         )
     c, v, places = network.classifier.out_features, network.v, network.positions
     names = len(classes) == c and all(isinstance(name, str) for name in classes)

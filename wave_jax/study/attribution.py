@@ -124,7 +124,7 @@ def _without_each(
         s = wave.encode(tokens, others).imag
         return jax.lax.complex(jnp.broadcast_to(tokens[:, :1], s.shape), s)
 
-    Z = wave.COMBINE[network.config.combine](at_cls(layer.variant1), at_cls(layer.variant2))
+    Z = wave.combine(at_cls(layer.variant1), at_cls(layer.variant2), network.config.combine)
     return network.answer(layer.output(wave.read_out(Z, network.config.read_out)))
 
 
