@@ -27,7 +27,18 @@ IMPORTS = {
     "runs": {"data", "disk", "errors", "networks", "study", "training"},
     "serving": {"choices", "data", "disk", "errors", "networks", "runs", "training"},
     "classifier": {"data", "errors", "networks", "runs", "serving", "study", "training"},
-    "cli": {"data", "disk", "errors", "networks", "runs", "serving", "study", "tables", "training"},
+    "cli": {
+        "choices",
+        "data",
+        "disk",
+        "errors",
+        "networks",
+        "runs",
+        "serving",
+        "study",
+        "tables",
+        "training",
+    },
 }
 SOURCES = [path for name in ("wave_jax", "experiments", "benchmarks") for path in (ROOT / name).rglob("*.py")]
 

@@ -21,6 +21,18 @@ LENGTHS = st.lists(st.integers(2, 70), min_size=1, max_size=60)
 # --- token arrays
 
 
+def test_a_few_texts_are_one_batch():
+    batch = batches.of_texts(TEXTS[:3], LABELS[:3], TOKENIZER, 8, segments=True)
+    want = batches.gather(
+        batches.tokenize(TEXTS[:3], LABELS[:3], TOKENIZER, 8, segments=True), np.arange(3), 8
+    )
+    assert batch.ids.shape[1] == max(batch.mask.sum(axis=1)) == 8
+    assert same(jax.device_get(batch), want)
+    assert batches.of_texts(["a cat"], None, TOKENIZER).labels.tolist() == [-1]
+    with pytest.raises(ValueError, match="one text at least"):
+        batches.of_texts([], [], TOKENIZER)
+
+
 def test_tokenize_is_the_tokenizer_with_labels():
     tokens = batches.tokenize(TEXTS, LABELS, TOKENIZER, 8, segments=True)
     plain = TOKENIZER.encode(TEXTS, 8, segments=True)

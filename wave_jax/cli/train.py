@@ -8,10 +8,13 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import UnionType
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec
 
+from wave_jax.choices import Function
 from wave_jax.cli.info import in_short
 from wave_jax.networks.kinds import Kind
 from wave_jax.runs import presets
@@ -21,6 +24,7 @@ from wave_jax.runs.presets import PRESETS, Preset
 __all__ = ["Train", "parse"]
 
 _FLAGS = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands)
+_NAMES = ConstructorRegistry()
 _ABOUT = """\
 Train a network on labelled texts and write a run folder.
   wave-jax train --data planted --out runs/first
@@ -38,6 +42,22 @@ _PresetName = Annotated[
 _Model = Annotated[
     Kind, tyro.conf.arg(help="Wave Network, or a baseline of its size; bert needs --weights FOLDER.")
 ]
+
+
+@_NAMES.primitive_rule
+def _by_name(info: Any) -> PrimitiveConstructorSpec | None:
+    """Offer the names of a setting that in Python may hold a function too."""
+    if get_origin(info.type) is not UnionType or Function not in get_args(info.type):
+        return None
+    names = get_args(get_args(info.type)[0])
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=f"{{{','.join(names)}}}",
+        instance_from_str=lambda given: given[0],
+        is_instance=lambda value: value in names,
+        str_from_instance=lambda value: [value],
+        choices=names,
+    )
 
 
 @dataclass(frozen=True)
@@ -145,16 +165,17 @@ def parse(arguments: Sequence[str]) -> Train:
         raise SystemExit(2) from None
     short = help and not long
     command = _Short if short else Train
-    return tyro.cli(
-        command,
-        prog="wave-jax train",
-        args=[*given, *["--help"] * help],
-        default=command(
-            tyro.MISSING, tyro.MISSING, first.preset, first.model, settings, arguments=tuple(arguments)
-        ),
-        description=_ABOUT + _SETTINGS.format(listed=_listed(settings)) * short,
-        config=_FLAGS,
-    )
+    with _NAMES:
+        return tyro.cli(
+            command,
+            prog="wave-jax train",
+            args=[*given, *["--help"] * help],
+            default=command(
+                tyro.MISSING, tyro.MISSING, first.preset, first.model, settings, arguments=tuple(arguments)
+            ),
+            description=_ABOUT + _SETTINGS.format(listed=_listed(settings)) * short,
+            config=_FLAGS,
+        )
 
 
 def _listed(settings: Preset) -> str:

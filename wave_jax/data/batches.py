@@ -17,7 +17,7 @@ from jaxtyping import Int
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.disk import cached, key_of
 
-__all__ = ["Batch", "TokenArrays", "gather", "to_device", "tokenize", "train_tokenizer"]
+__all__ = ["Batch", "TokenArrays", "gather", "of_texts", "to_device", "tokenize", "train_tokenizer"]
 
 Array = np.ndarray | jax.Array
 
@@ -167,3 +167,30 @@ def gather(tokens: TokenArrays, rows: Int[Array, " b"], n: int) -> Batch:
     if tokens.segments is None:
         return Batch(ids, mask, labels)
     return Batch(ids, mask, labels, xp.where(mask, tokens.segments[at], 0).astype(xp.int32))
+
+
+def of_texts(
+    texts: Sequence[str],
+    labels: Sequence[int] | np.ndarray | None,
+    tokenizer: Tokenizer,
+    max_length: int = 128,
+    segments: bool = False,
+) -> Batch:
+    """Make one batch of a few texts, on the device, as long as the longest of them.
+
+    Args:
+      texts: the texts.
+      labels: number of each text's class; None where it is not known.
+      tokenizer: the tokenizer of the network.
+      max_length: tokens of a text that are kept, [CLS] and [SEP] included.
+      segments: whether to number the sentences.
+
+    >>> tokenizer = Tokenizer.train(["a cat", "a dog"] * 2, v=40)
+    >>> of_texts(["a cat", "a"], [1, 0], tokenizer).mask.astype(int)
+    Array([[1, 1, 1, 1],
+           [1, 1, 1, 0]], dtype=int32)
+    """
+    if not len(texts):
+        raise ValueError("A batch needs one text at least.")
+    tokens = tokenize(texts, labels, tokenizer, max_length, segments=segments)
+    return jax.tree.map(jnp.asarray, gather(tokens, np.arange(len(texts)), int(tokens.lengths.max())))

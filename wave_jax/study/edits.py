@@ -21,7 +21,7 @@ PLAIN = wave.Polar(1.0, 0.0)
 
 
 def scaled(
-    magnitude: float = 1.0, phase: float = 1.0, around: wave.Polar = PLAIN
+    magnitude: float | Array = 1.0, phase: float | Array = 1.0, around: wave.Polar = PLAIN
 ) -> Callable[[Array], Array]:
     """Return the edit that scales how far ln |Z| and α are from a reference; at 0 the reference is left.
 
