@@ -40,13 +40,13 @@ class LessLayer(WaveLayer):
     def __call__(
         self, w: Array, mask: Array, segments: Array | None, rows: tuple[int, ...] | None, table: Any = None
     ) -> Array:
-        less, combine = self.config.less, wave.COMBINE[self.config.combine]
+        less, combine = self.config.less, self.config.combine
         if less == "wave":
             return self.output(masked_mean(w, mask)[..., None, :])
         Z1 = wave.encode(self.variant1(w), mask, rows=rows)
         if less == "second map":
-            return self.output(wave.read_out(combine(Z1, Z1), self.config.read_out))
-        return self.output(combine(Z1, wave.encode(self.variant2(w), mask, rows=rows)).imag)
+            return self.output(wave.read_out(wave.combine(Z1, Z1, combine), self.config.read_out))
+        return self.output(wave.combine(Z1, wave.encode(self.variant2(w), mask, rows=rows), combine).imag)
 
     def trace(self, w: Array, mask: Array, segments: Array | None, at: Any) -> Any:
         raise NotImplementedError("A network that lacks something is called, not traced.")
