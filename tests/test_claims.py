@@ -168,20 +168,27 @@ def test_parameters_with_the_embeddings_and_without():
     assert found(64, 16_000, 2_000_000).verdict == "not yet measured"
 
 
-def test_savings_are_those_of_the_whole_step():
-    def found(temporary, ms):
+def test_savings_are_those_of_the_whole_step_and_of_the_whole_process():
+    def found(temporary, ms, peak=800):
         forms = {"Wave, the table's rows as in training": (100, temporary, ms), "BERT base": (400, 8800, 100)}
         names = ("parameters MB", "temporary MB", "ms")
         rows = [
             {"form": f, "device": "a CPU", **dict(zip(names, of, strict=True))} for f, of in forms.items()
         ]
         rows = [{name: str(value) for name, value in row.items()} for row in rows]
-        return verdicts.savings(rows, rows)
+        process = [
+            {"network": network, "peak MB": str(peak), "ms a step": str(each)}
+            for network, peak, each in (("Wave", peak, ms), ("BERT base", 4000, 100))
+        ]
+        return verdicts.savings(rows, rows, process)
 
-    assert found(700, 5).ours == "memory -90.0 %, time -95.0 %"
+    assert found(700, 5).ours == (
+        "memory of a step -90.0 %, time of a step -95.0 %, "
+        "memory of a process -80.0 %, time of its steps -95.0 %"
+    )
     assert found(700, 5).verdict == "holds"
-    assert found(700, 20).verdict == "mixed"
-    assert found(7000, 20).verdict == "does not hold"
+    assert found(700, 5, peak=1000).why.startswith("3 of 4")  # a step saves it, a process does not
+    assert found(7000, 20, peak=1000).verdict == "does not hold"
 
 
 def test_a_network_has_converged_if_the_second_half_of_the_batches_adds_little():

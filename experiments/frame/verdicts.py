@@ -192,19 +192,24 @@ def parameters(rows: Rows) -> Finding:
     return Finding(ours, "d = 768", verdict, tally, f"{millions[1]:.2f} million with the embeddings")
 
 
-def savings(memory: Rows, step: Rows) -> Finding:
-    """Judge a step against BERT's: memory of weights, moments and temporary arrays; and time."""
+def savings(memory: Rows, step: Rows, process: Rows) -> Finding:
+    """Judge a step against BERT's, by weights, moments and temporary arrays; and a whole process."""
     forms = "Wave, the table's rows as in training", "BERT base"
     (wave, bert), times = ([chosen(rows, {"form": form})[0] for form in forms] for rows in (memory, step))
     ours, theirs = (3 * float(row["parameters MB"]) + float(row["temporary MB"]) for row in (wave, bert))
     saved = {
-        "memory": 100 * (1 - ours / theirs),
-        "time": 100 * (1 - float(times[0]["ms"]) / float(times[1]["ms"])),
+        "memory of a step": 100 * (1 - ours / theirs),
+        "time of a step": 100 * (1 - float(times[0]["ms"]) / float(times[1]["ms"])),
     }
-    answers = {name: "more" if saved[name] >= SAVED[name] else "less" for name in saved}
-    of = f"weights, Adam and temporary arrays of a step of 64 texts of 128 tokens, {step[0]['device']}"
-    ours = [f"{name} -{value:.1f} %" for name, value in saved.items()]
-    return judged(", ".join(ours), of, answers, short=ours[0])
+    whole, base = (chosen(process, {"network": network})[0] for network in ("Wave", "BERT base"))
+    for name, column in (("memory of a process", "peak MB"), ("time of its steps", "ms a step")):
+        saved[name] = 100 * (1 - float(whole[column]) / float(base[column]))
+    answers = {
+        name: "more" if value >= SAVED[name.partition(" ")[0]] else "less" for name, value in saved.items()
+    }
+    of = f"training on 64 texts of 128 tokens, {step[0]['device']}"
+    shown = [f"{name} -{value:.1f} %" for name, value in saved.items()]
+    return judged(", ".join(shown), of, answers, short=shown[0])
 
 
 def converges(rows: Rows) -> Finding:
