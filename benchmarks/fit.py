@@ -57,6 +57,7 @@ def main(folder: str, before: str | None = None) -> None:
         }
         for commit, second in zip(commits, seconds, strict=True)
     ]
+    steps_alone(prepared)  # compiles
     notes = (
         f"Median of {len(found[0])} epochs. Python and data take {1 - steps_alone(prepared) / seconds[0]:.0%}"
         f" of an epoch. Load average {os.getloadavg()[0]:.1f}."
