@@ -28,6 +28,7 @@ from wave_jax.data.batches import TokenArrays
 from wave_jax.data.plan import Plan
 from wave_jax.runs import presets, run
 from wave_jax.training import schedule
+from wave_jax.training.adam import with_table
 from wave_jax.training.config import TrainConfig
 from wave_jax.training.step import NOTHING, TOGETHER, Program, Work, init, train_block
 
@@ -59,16 +60,27 @@ def printed(tokens: TokenArrays, n: int, rate: float) -> Form:
     return Form(start, block, block.lower)
 
 
-def ours(tokens: TokenArrays, n: int, config: TrainConfig, most: int | None) -> Form:
-    """Return steps as `fit` takes them, with room for so many distinct tokens."""
+def ours(tokens: TokenArrays, n: int, config: TrainConfig, most: int | None, times: int = 1) -> Form:
+    """Return steps as `fit` takes them.
+
+    Args:
+      tokens: the texts.
+      n: length they are padded to.
+      config: how to train.
+      most: room for distinct tokens.
+      times: how much larger to make the vocabulary; the texts read nothing of what is added.
+    """
     program = Program(n, schedule.of_a_step(config), rows=most)
     paces = schedule.paces(config, STEPS * (BLOCKS + 1))
 
     def arguments(state: Any, rows: np.ndarray) -> tuple[Any, ...]:
         return state, NOTHING, tokens, Work.of(rows, paces, int(state.step), SEED)
 
+    def start(network: Any) -> Any:
+        return init(with_table(network, jnp.tile(network.embedding[...], (times, 1))))
+
     return Form(
-        init,
+        start,
         lambda state, rows: train_block.jitted(*arguments(state, rows), program=program),
         lambda state, rows: train_block.jitted.lower(*arguments(state, rows), program=program),
     )
@@ -86,6 +98,7 @@ def main(folder: str, before: str | None = None) -> None:
         "as printed, `optax.adam`": printed(tokens, n, config.rate),
         "every token mapped": ours(tokens, n, config, None),
         "`fit`: distinct tokens mapped": ours(tokens, n, config, room),
+        "`fit`, a table of four times the rows": ours(tokens, n, config, room, times=4),
     }
     table = measured(forms, prepared.network, rows)
     read = np.mean([train.lengths[row].sum() for row in rows])
