@@ -24,6 +24,7 @@ _FLAGS = (
     *("--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--remote-debugging-pipe", "--hide-scrollbars"),
     *("--disable-dev-shm-usage", "--disable-extensions", "--font-render-hinting=none"),
+    "--no-sandbox",  # containers have none, and the pages are our own
 )
 
 
@@ -41,7 +42,6 @@ class Browser:
         self._read, theirs_out = os.pipe()
         # The browser reads commands from file descriptor 3 and writes answers to 4.
         command = [str(chromium()), *_FLAGS, f"--user-data-dir={self._profile.name}"]
-        command += ["--no-sandbox"] if os.geteuid() == 0 else []  # root has none
         shell = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'
         self._process = subprocess.Popen(
             ["bash", "-c", shell, "bash", *command, "about:blank"],
@@ -68,7 +68,7 @@ class Browser:
         message |= {} if session is None else {"sessionId": session}
         os.write(self._write, json.dumps(message).encode() + b"\0")
         while True:
-            answer = self._next(60)
+            answer = self._next(300)
             if answer.get("id") == self._count:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']}")
@@ -131,7 +131,7 @@ class Tab:
         """Call a function of the page with values that JSON can hold."""
         return self.run(f"({function})({', '.join(map(json.dumps, values))})")
 
-    def until(self, condition: str, seconds: float = 30) -> None:
+    def until(self, condition: str, seconds: float = 120) -> None:
         """Wait until a condition of the page holds."""
         end = time.monotonic() + seconds
         while not self.run(condition):

@@ -148,7 +148,7 @@ def test_scripts_are_typed_and_linted(command):
 
 
 def test_what_the_rules_do_is_asked_of_the_library():
-    found = page.characters(Rules(looks=True))
+    found = page.characters(TOKENIZER.rules)
     ranges = {
         name: set(zip(found[name][::2], found[name][1::2], strict=True)) for name in ("spaced", "digits")
     }
@@ -238,6 +238,13 @@ def test_tokens_of_odd_texts_are_the_same_to_the_last_one(tokenizer, tab, tmp_pa
         agree(tab.ask("(texts) => other.logits(texts)", texts), network.logits(texts))
 
     law()
+
+
+@in_a_browser
+@pytest.mark.parametrize("text", ["good " * 200_000, "é" * 200_000, "&amp; cats"[::-1] * 10**5], ids=range(3))
+def test_a_megabyte_of_text(text, tab):
+    found = tab.ask("(text) => page.network.tokenizer.encode(text, page.network.max_length)", text)
+    assert found == TOKENIZER.encode([text], N).ids.tolist()
 
 
 @in_a_browser
@@ -482,7 +489,7 @@ def test_a_marked_word_is_marked_in_text_pictures_and_table(fresh):
 
 @in_a_browser
 @pytest.mark.parametrize(
-    "text", ["", " \n", "good " * 200_000, "شكرا not good", "\ud800 <script>"], ids=range(5)
+    "text", ["", " \n", "good " * 20_000, "شكرا not good", "\ud800 <script>"], ids=range(5)
 )
 def test_odd_texts_are_shown(text, fresh):
     fresh.ask("(text) => { document.getElementById('text').value = text; page.read() }", text)

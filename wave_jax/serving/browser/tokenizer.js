@@ -287,7 +287,9 @@ class Tokenizer {
  * @returns {[number, number]}
  */
 function span(chars) {
-  return [Math.min(...chars.map((one) => one.start)), Math.max(...chars.map((one) => one.end))];
+  let [first, last] = [Infinity, 0];
+  for (const { start, end } of chars) [first, last] = [Math.min(first, start), Math.max(last, end)];
+  return [first, last];
 }
 
 /** @param {string} char */
