@@ -140,8 +140,9 @@ class WaveNetwork(Network):
           key: key of dropout; without one there is none.
         """
         h = self._text(ids, mask, segments, key)
-        voice = jnp.arange(self.config.d) * self.config.voices // self.config.d
-        return jnp.stack([self.classifier(jnp.where(voice == k, h, 0)) for k in range(self.config.voices)])
+        voices = jnp.arange(self.config.voices).reshape(-1, *[1] * h.ndim)
+        own = jnp.arange(self.config.d) * self.config.voices // self.config.d == voices
+        return self.classifier(jnp.where(own, h, 0))
 
     def answer(self, h: Float[Array, "*batch d"]) -> Float[Array, "*batch c"]:
         """Return the logits of a text: the mean of its voices' logits."""

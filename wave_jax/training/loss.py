@@ -81,9 +81,9 @@ def score(network: Network, batch: Batch, key: PRNGKeyArray | None = None, smoot
     if key is None:
         return score_of_logits(network(*inputs), batch.labels, smoothing)
     voices = network.voices(*inputs, key)
-    losses = [score_of_logits(voice, batch.labels, smoothing).loss for voice in voices]
+    losses = jax.vmap(lambda voice: score_of_logits(voice, batch.labels, smoothing).loss)(voices)
     answer = score_of_logits(jnp.mean(voices, axis=0), batch.labels, smoothing)
-    return answer._replace(loss=sum(losses) / len(losses))
+    return answer._replace(loss=jnp.mean(losses))
 
 
 def loss(
