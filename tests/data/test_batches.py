@@ -176,6 +176,7 @@ def test_room_on_the_device_changes_the_shape_and_no_batch():
     )
     roomy, rows = batches.to_device(tokens, room=9), np.array([1, 0])
     assert roomy.ids.shape == roomy.segments.shape == (9,)
+    assert batches.to_device(split_of([9] * 100)).offsets.shape == (105,)
     for a, b in zip(batches.gather(roomy, rows, 4), batches.gather(tokens, rows, 4), strict=True):
         np.testing.assert_array_equal(a, b)
     assert batches.to_device(tokens, room=2).ids.shape == (5,)

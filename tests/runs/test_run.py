@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tiny import DATA, PRESET
 
+from wave_jax.data.tokens import rounded_up
 from wave_jax.errors import CheckpointError
 from wave_jax.runs import run
 from wave_jax.runs.condition import metrics_of
@@ -35,7 +36,7 @@ def without_time(records):
 
 
 def test_all_that_a_run_needs_comes_from_texts_and_preset(prepared):
-    assert prepared.settings.v == prepared.tokenizer.v <= 60
+    assert prepared.settings.v == rounded_up(prepared.tokenizer.v) <= 60
     assert (prepared.settings.classes, prepared.settings.max_length) == (("+", "-"), 16)
     assert prepared.settings.data == {"name": "texts", "digest": DATA.digest}
     assert (len(prepared.train.labels), len(prepared.valid.labels), prepared.steps) == (16, 4, 12)
@@ -95,7 +96,7 @@ def test_the_numbers_of_a_run(prepared, turns, tmp_path):
     assert "test_accuracy" not in metrics
     count = sum(leaf.size for leaf in jax.tree.leaves(network))
     assert metrics["parameters"] == count
-    assert metrics["parameters_without_embeddings"] == count - prepared.tokenizer.v * 4
+    assert metrics["parameters_without_embeddings"] == count - prepared.settings.v * 4
     assert (metrics["model"], metrics["preset"], metrics["seed"], metrics["steps"]) == ("wave", "tiny", 0, 12)
     assert (metrics["data"], metrics["data_digest"]) == ("texts", DATA.digest)
     assert metrics["texts_per_second"] == pytest.approx(48 / metrics["seconds"])

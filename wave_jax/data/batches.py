@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Int
 
 from wave_jax.data.tokenizer import Tokenizer
+from wave_jax.data.tokens import rounded_up
 from wave_jax.disk import cached, key_of
 
 __all__ = ["Batch", "TokenArrays", "gather", "of_texts", "to_device", "tokenize", "train_tokenizer"]
@@ -130,18 +131,23 @@ def train_tokenizer(
 def to_device(tokens: TokenArrays, room: int = 0) -> TokenArrays:
     """Put a whole split on the device, flat: `gather` then cuts batches there, inside of jit or a scan.
 
-    With `room` for so many tokens, all splits of fewer have one shape and share compiled programs.
+    Its arrays are rounded up, so that similar splits share compiled programs; with `room` for so many tokens,
+    all splits of fewer have one shape.
     """
     if len(tokens.ids) >= 2**31:
         raise ValueError(
             f"{len(tokens.ids):,} tokens are more than 32-bit offsets reach on the device:"
             " use shorter texts, or gather on the host."
         )
-    empty = max(0, room - len(tokens.ids))
-    ids = np.pad(tokens.ids, (0, empty))
-    segments = None if tokens.segments is None else np.pad(tokens.segments, (0, empty))
-    offsets, pad_id = np.asarray(tokens.offsets, np.int32), np.int32(tokens.pad_id)
-    roomy = tokens._replace(ids=ids, offsets=offsets, pad_id=pad_id, segments=segments)
+    size, texts = len(tokens.ids), len(tokens.labels)
+    empty, without = rounded_up(max(size, room)) - size, rounded_up(texts) - texts
+    roomy = TokenArrays(
+        ids=np.pad(tokens.ids, (0, empty)),
+        offsets=np.pad(np.asarray(tokens.offsets, np.int32), (0, without), "edge"),
+        labels=np.pad(tokens.labels, (0, without), constant_values=-1),
+        pad_id=np.asarray(tokens.pad_id, np.int32),
+        segments=None if tokens.segments is None else np.pad(tokens.segments, (0, empty)),
+    )
     return jax.tree.map(jnp.asarray, roomy)
 
 

@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Int
 
 from wave_jax.data.batches import Batch, TokenArrays, gather
-from wave_jax.data.tokens import numbers_within
+from wave_jax.data.tokens import numbers_within, rounded_up
 
-__all__ = ["Block", "Plan", "buckets", "distinct"]
+__all__ = ["Block", "Plan", "buckets", "coarse", "distinct"]
 
 
 class Block(NamedTuple):
@@ -158,6 +158,16 @@ def buckets(
         if cut[ends[-1]] >= 0:
             ends.append(int(cut[ends[-1]]))
     return tuple(multiple * end for end in reversed(ends))
+
+
+def coarse(lengths: Sequence[int], most: int | None = None, steps: int = 8) -> tuple[int, ...]:
+    """Round lengths up (`tokens.rounded_up`), but not beyond `most`, the positions that a network has.
+
+    >>> coarse((44, 93, 189)), coarse((44, 93, 189), most=190, steps=4)
+    ((44, 96, 192), (48, 96, 190))
+    """
+    rounded = (rounded_up(n, steps) for n in lengths)
+    return tuple(sorted({n if most is None else min(n, most) for n in rounded}))
 
 
 def distinct(tokens: TokenArrays, rows: Int[np.ndarray, "steps b"]) -> int:

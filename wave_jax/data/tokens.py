@@ -14,6 +14,7 @@ __all__ = [
     "joined",
     "numbered",
     "numbers_within",
+    "rounded_up",
     "with_ends",
 ]
 
@@ -91,6 +92,18 @@ def numbers_within(counts: np.ndarray) -> np.ndarray:
     [0, 1, 0, 1, 2]
     """
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def rounded_up(size: int, steps: int = 8) -> int:
+    """Round a size up by at most an eighth, so that arrays of similar sizes share compiled programs.
+
+    There are `steps` such sizes from one power of two to the next.
+
+    >>> [rounded_up(size) for size in (7, 100, 121, 49_000)], rounded_up(100, steps=4)
+    ([7, 104, 128, 49152], 112)
+    """
+    step = 2 ** max(0, (size - 1).bit_length() - steps.bit_length())
+    return -(-size // step) * step
 
 
 def numbered(counts: Iterable[list[int]]) -> np.ndarray:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from wave_jax.networks.layers import Embedding, Linear
 
-__all__ = ["Changes", "Network", "Trace", "changes", "check_inputs"]
+__all__ = ["Changes", "Network", "Trace", "changes", "check_inputs", "positions_of"]
 
 
 class Trace(NamedTuple):
@@ -156,6 +156,12 @@ def _edited(name: str, stage: Array, edit: Array | Callable[[Array], Array]) -> 
 def _of_layer(stage: Any, i: int) -> Any:
     """Return what is for layer i: of a tuple the i-th, else what is for all layers."""
     return stage[i] if isinstance(stage, tuple) else stage
+
+
+def positions_of(network: Network) -> int | None:
+    """Return the number of positions that a network has learned, the longest text; None if it reads any."""
+    table = getattr(network, "positions", None)
+    return None if table is None else table.shape[0]
 
 
 def check_inputs(

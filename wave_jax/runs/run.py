@@ -32,7 +32,7 @@ from wave_jax.networks.trace import Network
 from wave_jax.runs.condition import condition, occupied
 from wave_jax.runs.environment import device, versions
 from wave_jax.runs.folder import RunFolder, Settings, parameter_digest
-from wave_jax.runs.presets import Preset, max_length, within
+from wave_jax.runs.presets import Preset, max_length, rows_of, within
 from wave_jax.runs.trained import Trained
 from wave_jax.training import programs
 from wave_jax.training.evaluate import evaluate
@@ -101,7 +101,9 @@ def prepare(
     """
     programs.keep()
     tokenizer = _tokenizer(dataset, preset, cache)
-    v = tokenizer.v if preset.weights is None else BertConfig.read(preset.weights).vocab_size
+    v = rows_of(preset, tokenizer.v, len(dataset.classes))
+    if preset.weights is not None:
+        v = BertConfig.read(preset.weights).vocab_size
     settings = Settings(
         network=within(preset, v, len(dataset.classes)),
         training=preset.training,

@@ -10,9 +10,9 @@ import numpy as np
 from jax.sharding import Mesh
 
 from wave_jax.data import batches
-from wave_jax.data.batches import TokenArrays
-from wave_jax.data.plan import Plan, buckets
-from wave_jax.networks.trace import Network
+from wave_jax.data.batches import Batch, TokenArrays
+from wave_jax.data.plan import Plan, buckets, coarse
+from wave_jax.networks.trace import Network, positions_of
 from wave_jax.training import devices
 from wave_jax.training.compiled import few
 from wave_jax.training.loss import Score, score_of_logits
@@ -93,20 +93,25 @@ def _answers(
     devices.check_batch(batch, mesh)
     c = network.classifier.out_features
     logits, losses = np.zeros((len(tokens.labels), c), np.float32), np.zeros(len(tokens.labels), np.float32)
-    on_device = devices.place(batches.to_device(tokens), mesh)
-    shapes = buckets(tokens.lengths, most=1 + min(5, len(tokens.labels) // 1024), worth=0.05)
-    for n, rows in Plan.of_all(tokens, batch, shapes):
-        answers = _run(network, on_device, rows, n, mesh)
-        real = rows >= 0
-        logits[rows[real]], losses[rows[real]] = (np.asarray(answer)[real] for answer in answers)
+    made = []
+    for n, rows in Plan.of_all(tokens, batch, _lengths(network, tokens)):
+        for row in rows:
+            there = devices.place(batches.gather(tokens, row, n), mesh)
+            made.append((row, _of_batch(network, there, mesh)))
+    for row, answers in made:  # after the last is on its way
+        real = row >= 0
+        logits[row[real]], losses[row[real]] = (np.asarray(answer)[real] for answer in answers)
     return logits, losses
 
 
-@few(64, static_argnames=("n", "mesh"))
-def _run(network: Network, tokens: TokenArrays, rows: Any, n: int, mesh: Mesh | None) -> Any:
-    def one(row):
-        batch = devices.shard(batches.gather(tokens, row, n), mesh)
-        logits = network(batch.ids, batch.mask, batch.segments)
-        return logits, jax.vmap(score_of_logits)(logits, batch.labels).loss
+def _lengths(network: Network, tokens: TokenArrays) -> tuple[int, ...]:
+    """Choose the lengths to pad to, of few that all splits share."""
+    shapes = buckets(tokens.lengths, most=1 + min(5, len(tokens.labels) // 1024), worth=0.05)
+    return coarse(shapes, positions_of(network), steps=4)
 
-    return devices.constrain(jax.lax.map(one, rows), mesh)
+
+@few(64, static_argnames=("mesh",))
+def _of_batch(network: Network, batch: Batch, mesh: Mesh | None) -> Any:
+    batch = devices.shard(batch, mesh)
+    logits = network(batch.ids, batch.mask, batch.segments)
+    return devices.constrain((logits, jax.vmap(score_of_logits)(logits, batch.labels).loss), mesh)

@@ -24,7 +24,7 @@ from wave_jax.data import batches
 from wave_jax.data.batches import Batch, TokenArrays
 from wave_jax.data.plan import Plan, distinct
 from wave_jax.errors import check_setting
-from wave_jax.networks.trace import Network
+from wave_jax.networks.trace import Network, positions_of
 from wave_jax.training import adam, devices, programs
 from wave_jax.training.config import TrainConfig
 from wave_jax.training.evaluate import evaluate
@@ -97,6 +97,7 @@ class _Course:
     every: int
     mesh: Mesh | None
     shard_tables: bool
+    positions: int | None
     optimizer: optax.GradientTransformation | None = None
     loss: Callable[[Network, Batch], Array] | None = None
 
@@ -113,7 +114,7 @@ class _Course:
     @cached_property
     def shapes(self) -> tuple[int, ...]:
         """The lengths that texts are padded to."""
-        return lengths(self.train, self.config)
+        return lengths(self.train, self.config, self.positions)
 
     @cached_property
     def most(self) -> dict[int, int]:
@@ -206,7 +207,8 @@ def fit(
     devices.check_batch(config.batch, mesh)
     programs.keep()
     state = jax.tree.map(jnp.copy, start) if isinstance(start, TrainState) else init(start, optimizer)
-    course = _Course(train, config, valid, every, mesh, shard_tables, optimizer, loss)
+    places = positions_of(state.parameters)
+    course = _Course(train, config, valid, every, mesh, shard_tables, places, optimizer, loss)
     return _fit(devices.place(course.taken_up(state), mesh, shard_tables), course)
 
 

@@ -1,5 +1,6 @@
 """What the settings do along a run: to the rate, the weights, and the tokens of each epoch."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,8 @@ from flax import nnx
 from jaxtyping import Array
 
 from wave_jax.data.batches import TokenArrays
-from wave_jax.data.plan import Plan, buckets, distinct
+from wave_jax.data.plan import Plan, buckets, coarse, distinct
+from wave_jax.data.tokens import rounded_up
 from wave_jax.networks.layers import Embedding
 from wave_jax.networks.trace import Network
 from wave_jax.training import adam
@@ -108,15 +110,25 @@ def _dense(segments: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return (number - np.repeat(number[offsets[:-1]], sizes)).astype(segments.dtype)
 
 
-def lengths(train: TokenArrays, config: TrainConfig) -> tuple[int, ...]:
+def lengths(train: TokenArrays, config: TrainConfig, positions: int | None = None) -> tuple[int, ...]:
     """Choose the lengths to pad to: those of one epoch, and the longest text's; the same in every epoch.
 
-    A length costs a program. Few batches are padded to few lengths: to one below 64 batches an epoch.
+    A length costs a program. Few batches are padded to few lengths: to one below 64 batches an epoch. The
+    whole longest text's is hardly ever needed: the one before it covers what dropping leaves of that text.
+
+    Args:
+      train: the texts.
+      config: the settings.
+      positions: number of positions that the network has learned; None if it reads any.
     """
-    some = drop_tokens(train, share_dropped(train, config), seed=0, epoch=0)
-    longest = buckets(train.lengths, most=1)
+    longest, share = int(train.lengths.max()), share_dropped(train, config)
     most = min(config.lengths, max(1, len(train.labels) // config.batch // _BATCHES_FOR_A_LENGTH))
-    return longest if most == 1 else tuple(sorted({*buckets(some.lengths, most=most), *longest}))
+    if most == 1:
+        return coarse((longest,), positions)
+    some = drop_tokens(train, share, seed=0, epoch=0).lengths
+    left = longest * (1 - share) + 4 * math.sqrt(longest * share * (1 - share))
+    *shorter, last = buckets(some, most=most)
+    return coarse((*shorter, max(last, min(longest, math.ceil(left))), longest), positions)
 
 
 def most_distinct(train: TokenArrays, config: TrainConfig, shapes: Sequence[int]) -> dict[int, int]:
@@ -129,4 +141,4 @@ def most_distinct(train: TokenArrays, config: TrainConfig, shapes: Sequence[int]
     most: dict[int, int] = {}
     for n, rows in Plan.of_epoch(tokens, config.batch, config.seed, 0, shapes, together=16):
         most[n] = max(most.get(n, 0), distinct(tokens, rows))
-    return {n: -(-count * 21 // 1280) * 64 for n, count in most.items()}
+    return {n: rounded_up(-(-count * 21 // 20)) for n, count in most.items()}
