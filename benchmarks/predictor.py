@@ -6,8 +6,9 @@ FOLDER holds train.csv and test.csv (see docs/datasets.md). Trains SMALL for two
 every dtype; accuracy and changed answers are those on the validation split. Each file is measured in
 processes that load no JAX: `start` is one that imports, loads, answers one text and ends, the median of
 seven. The test texts are tokenized and answered by a predictor just loaded, which meets every word for the
-first time, and then by the same again; two threads meet them for the first time. Medians of five. Writes
-benchmarks/results/predictor.md.
+first time, and then by the same again; two threads meet them for the first time. Where fastText is installed
+(`pip install fasttext-numpy2-wheel`), it answers the same texts in turn with them, prepared beforehand.
+Medians of five. Writes benchmarks/results/predictor.md.
 """
 
 import json
@@ -19,9 +20,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from experiments.frame import peer
 from wave_jax.data import datasets
 from wave_jax.serving import predictor
 
@@ -40,9 +43,11 @@ def start(file: str) -> float:
     return clocked(subprocess.check_call, [sys.executable, "-c", ANSWER, file])[1]
 
 
-def measure(file: str, folder: str) -> dict[str, float]:
+def measure(file: str, folder: str, model: str) -> dict[str, float]:
     """Measure texts per second, in a process without JAX."""
     texts = datasets.load(folder).test.texts
+    peers = peer.loaded(model) if Path(model).exists() else None
+    words = [peer.words(text) + "\n" for text in texts]
     seconds: dict[str, list[float]] = {}
     for _ in range(5):
         answers = predictor.load(file)
@@ -54,17 +59,21 @@ def measure(file: str, folder: str) -> dict[str, float]:
         for when, network in (("first", predictor.load(file)), ("again", answers)):
             seconds.setdefault(f"both, {when}", []).append(clocked(network.predict, texts)[1])
         seconds.setdefault("two threads", []).append(clocked(predictor.load(file, 2).predict, texts)[1])
+        if peers is not None:
+            seconds.setdefault("fastText", []).append(clocked(peer.answers, peers, words)[1])
     assert "jax" not in sys.modules
     return {name: len(texts) / statistics.median(values) for name, values in seconds.items()}
 
 
 def exported(folder: str, out: Path) -> dict[str, Any]:
-    """Export the network trained on the folder, in every dtype."""
+    """Export the network trained on the folder, in every dtype, and save fastText's model."""
     from wave_jax.runs import presets, run
     from wave_jax.serving import export
 
-    small = presets.preset("small")
-    prepared = run.prepare(datasets.load(folder), replace(small, training=replace(small.training, epochs=2)))
+    dataset, small = datasets.load(folder), presets.preset("small")
+    if find_spec("fasttext"):
+        peer.trained(dataset.train, peer.SETTINGS)[0].save_model(str(out / "fastText"))
+    prepared = run.prepare(dataset, replace(small, training=replace(small.training, epochs=2)))
     *_, last = run.train(prepared)
     return {
         dtype: export.save(
@@ -82,7 +91,15 @@ def main(folder: str) -> None:
         files, rows = exported(folder, Path(out)), []
         for dtype, written in files.items():
             file = str(Path(out) / dtype)
-            command = [sys.executable, "-m", "benchmarks.predictor", "--rates", file, folder]
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.predictor",
+                "--rates",
+                file,
+                folder,
+                f"{out}/fastText",
+            ]
             rates = json.loads(subprocess.check_output(command))
             rows.append(
                 {

@@ -17,8 +17,6 @@ once per run. Beside it:
 A stopped run goes on where it was; fastText, where it comes to be installed later, is added then.
 """
 
-import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -27,9 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.frame import compare, contenders, corpora, grid, loops, page
+from experiments.frame import compare, contenders, corpora, grid, loops, page, peer
 from wave_jax.data.datasets import Dataset
-from wave_jax.data.splits import Split
 from wave_jax.runs import presets, run
 from wave_jax.runs.presets import Preset
 from wave_jax.study import plot_style, plots, statistics
@@ -64,7 +61,6 @@ VARIANTS: dict[str, Callable[[Preset], Preset]] = {
     "best epoch": training(keep="best"),
 }
 DRAWN = ("SMALL", "without the wave", "without pairs", "without stems", "one voice", "48 numbers", "fastText")
-FASTTEXT = {"wordNgrams": 2, "lr": 0.5, "epoch": 5, "thread": 2}
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,7 @@ def main(config: Config, out: Path) -> None:
     texts = {dataset.digest: dataset for dataset in loaded}
     models: dict[str, Any] = {name: VARIANTS[name](small) for name in config.variants}
     if find_spec("fasttext"):
-        models["fastText"] = FASTTEXT
+        models["fastText"] = peer.SETTINGS
     keys = [
         {"data": dataset.name, "digest": dataset.digest, "test digest": dataset.test.digest}
         | {"model": name, "seed": seed, "settings": with_seed(settings, seed, config.epochs)}
@@ -138,34 +134,13 @@ def judge(dataset: Dataset, key: grid.Key) -> dict[str, Any]:
 
 
 def of_fasttext(dataset: Dataset, settings: dict[str, Any]) -> dict[str, Any]:
-    import fasttext  # pyright: ignore[reportMissingImports]
-
-    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
-        file.writelines(
-            f"__label__{label} {words(text)}\n"
-            for text, label in zip(dataset.train.texts, dataset.train.labels, strict=True)
-        )
-        file.flush()
-        start = time.perf_counter()
-        model = fasttext.train_supervised(file.name, **settings, verbose=0)
-        seconds = time.perf_counter() - start
-
-    def accuracy(split: Split) -> float:
-        answers = model.f.multilinePredict([words(text) + "\n" for text in split.texts], 1, 0.0, "strict")[0]
-        return float(np.mean([f"__label__{y}" == a[0] for y, a in zip(split.labels, answers, strict=True)]))
-
+    model, seconds = peer.trained(dataset.train, settings)
     return {
-        "valid_accuracy": accuracy(dataset.valid),
-        "test_accuracy": accuracy(dataset.test),
+        "valid_accuracy": peer.accuracy(model, dataset.valid),
+        "test_accuracy": peer.accuracy(model, dataset.test),
         "parameters": np.prod(model.get_input_matrix().shape) + np.prod(model.get_output_matrix().shape),
         "seconds": seconds,
     }
-
-
-def words(text: str) -> str:
-    """Prepare a text as fastText's authors do theirs: lower case, punctuation apart, on one line."""
-    apart = "".join(f" {char} " if not (char.isalnum() or char.isspace()) else char for char in text.lower())
-    return " ".join(apart.split())
 
 
 # --- tables -------------------------------------------------------------------------------------------------

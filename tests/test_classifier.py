@@ -197,6 +197,22 @@ def test_in_a_grid_search():
     assert search.predict(["rise", "fall"]).tolist() == ["up", "down"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["", " \n", "{} unknown{}", "a b c d " * 16_384],
+    ids=["empty", "blank", "unknown", "65,536 tokens"],
+)
+def test_texts_of_which_nothing_is_learned_train_all_the_same(text):
+    texts = [text.replace("{}", str(i)) for i in range(48)]
+    classifier = WaveClassifier(**{**TINY, "epochs": 1}).fit(texts, LABELS)
+    assert set(classifier.predict(texts[:2])) <= {"up", "down"}
+
+
+def test_a_vocabulary_of_pieces_needs_a_character():
+    with pytest.raises(ValueError, match="No character occurs 2 times in the texts: nothing to train on"):
+        WaveClassifier(**TINY, whole_words=False).fit([""] * 48, LABELS)
+
+
 def test_it_needs_no_scikit_learn():
     code = "import sys, wave_jax as wj; wj.WaveClassifier().get_params(); print('sklearn' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -69,6 +69,8 @@ def place(tmp_path_factory):
     for part in ("train", "test"):
         (folder / "texts").mkdir(exist_ok=True)
         (folder / "texts" / f"{part}.csv").write_text("label,text\n" + "\n".join(rows) + "\n")
+    (folder / "blank").mkdir()
+    (folder / "blank" / "train.csv").write_text("label,text\n" + "\n".join(["up,", "down,"] * 20) + "\n")
     return folder
 
 
@@ -231,6 +233,10 @@ def test_explain_shows_words_and_writes_a_page(trained, place, capsys, monkeypat
             "none/config.json is missing",
         ),
         (["evaluate", "runs/a", "--data", "planted"], "holds other texts than those of the run"),
+        (
+            ["train", *["--data", "blank", "--out", "c", "--no-whole-words", "--stems", "0"]],
+            "No character occurs 2 times",
+        ),
         (["demo", "--out", "texts"], "texts is there already"),
     ],
 )
