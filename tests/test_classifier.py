@@ -131,6 +131,43 @@ def test_labels_of_every_kind_come_back_as_they_were(kind, fitted, tmp_path, mon
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("library", "make"), [("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "table")]
+)
+def test_columns_of_every_library_are_texts_and_labels(library, make, fitted):
+    table = getattr(pytest.importorskip(library), make)({"text": TEXTS, "label": LABELS})
+    assert fitted.score(table["text"], table["label"]) == 1
+    with (
+        unchecked(),
+        pytest.raises(TypeError, match=r"got a table of text, label: give one, as table\['text'\]"),
+    ):
+        fitted.predict(table)
+
+
+def test_a_missing_label_of_pandas_is_named(fitted):
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match=r"labels\[1\] is <NA>, which is not even itself"):
+        fitted.score(["a", "b"], pandas.Series(["x", None], dtype="string"))
+
+
+def test_validation_texts_are_ones_own_or_none(fitted):
+    given = WaveClassifier(**TINY).fit(
+        TEXTS, LABELS, valid=(["rise", "fall", "rise"], ["up", "down", "down"])
+    )
+    assert given.metrics["valid_accuracy"] == pytest.approx(2 / 3)
+    without = WaveClassifier(**TINY | {"valid": 0.0}).fit(TEXTS, LABELS)
+    assert "valid_accuracy" not in without.metrics
+    assert all(record.valid is None for record in without.history)
+    assert without.score(TEXTS, LABELS) == 1
+    assert without.history[-1].step == 12 * 6  # all 48 texts, 8 at a time
+    with pytest.raises(ValueError, match="valid has the label 'flat', which no training text has"):
+        WaveClassifier(**TINY).fit(TEXTS, LABELS, valid=(["x"], ["flat"]))
+    with pytest.raises(ValueError, match="There are 1 texts but 2 labels"):
+        WaveClassifier(**TINY).fit(TEXTS, LABELS, valid=(["x"], ["up", "down"]))
+    with unchecked(), pytest.raises(ValueError, match=r"valid must be a share of the texts, got 'x\.csv'"):
+        WaveClassifier(**TINY | {"valid": "x.csv"}).fit(TEXTS, LABELS)
+
+
 def test_a_saved_classifier_is_a_run_folder_that_answers_the_same(fitted, tmp_path):
     fitted.save(tmp_path / "run")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -111,12 +111,24 @@ class WaveClassifier:
 
     # --- texts and labels ---
 
-    def fit(self, texts: Iterable[Any], labels: Iterable[Any]) -> "WaveClassifier":
-        """Train on these texts; the same texts, labels and settings give the same network, bit for bit."""
-        preset, plain, given = self._preset(), label_column.as_list(texts), label_column.checked(labels)
-        if len(plain) != len(given):
-            raise ValueError(f"There are {len(plain)} texts but {len(given)} labels.")
-        _check_texts(plain)
+    def fit(
+        self,
+        texts: Iterable[Any],
+        labels: Iterable[Any],
+        *,
+        valid: tuple[Iterable[Any], Iterable[Any]] | None = None,
+    ) -> "WaveClassifier":
+        """Train on these texts; the same texts, labels and settings give the same network, bit for bit.
+
+        Texts and labels may be lists, arrays, or columns of pandas, polars, pyarrow or `datasets`.
+
+        Args:
+          texts: training texts.
+          labels: their labels.
+          valid: (texts, labels) for validation; without them a share of the training texts is held out, the
+            setting `valid`, or none if it is 0.
+        """
+        preset, (plain, given) = self._preset(), _columns(texts, labels)
         classes = label_column.distinct(given)
         if len(classes) < 2:
             raise ValueError(f"fit needs texts of at least 2 classes, got {len(classes)}: {classes!r:.60}.")
@@ -124,9 +136,10 @@ class WaveClassifier:
         dataset = Dataset.from_texts(
             plain,
             [number[label] for label in given],
+            valid=None if valid is None else _numbered(valid, number),
             classes=[str(i) for i in range(len(classes))],
             seed=preset.training.seed,
-            share=preset.valid,
+            share=_share(preset.valid),
         )
         prepared, history = run.prepare(dataset, preset), []
         network = prepared.network
@@ -225,6 +238,33 @@ class WaveClassifier:
     def _numbers(self) -> dict[Any, int]:
         """Return the number of each label."""
         return {label: i for i, label in enumerate(self.classes_.tolist())}
+
+
+def _columns(texts: Iterable[Any], labels: Iterable[Any]) -> tuple[list[str], list[Any]]:
+    """Return texts and labels as lists of one length."""
+    plain, given = label_column.as_list(texts), label_column.checked(labels)
+    if len(plain) != len(given):
+        raise ValueError(f"There are {len(plain)} texts but {len(given)} labels.")
+    _check_texts(plain)
+    return plain, given
+
+
+def _numbered(valid: tuple[Iterable[Any], Iterable[Any]], number: dict[Any, int]) -> tuple[Any, Any]:
+    """Return validation texts with the numbers of their labels."""
+    texts, labels = _columns(*valid)
+    new = next((label for label in labels if label not in number), None)
+    if new is not None:
+        raise ValueError(f"valid has the label {new!r:.60}, which no training text has: leave its texts out.")
+    return texts, [number[label] for label in labels]
+
+
+def _share(valid: Any) -> float:
+    """Return the setting `valid` as a share; a file is for the command line alone."""
+    if isinstance(valid, bool) or not isinstance(valid, int | float):
+        raise ValueError(
+            f"valid must be a share of the texts, got {valid!r}: give texts to fit(..., valid=)."
+        )
+    return float(valid)
 
 
 def _check_texts(texts: list[Any]) -> None:

@@ -1,6 +1,7 @@
 """The corpora of an experiment, and what rows say of them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from experiments.frame.contenders import Networks
@@ -10,7 +11,7 @@ from wave_jax.data.datasets import Dataset
 __all__ = ["load", "setting", "table"]
 
 
-def load(data: Sequence[str], valid: float = 0.2, size: int | None = None) -> list[Dataset]:
+def load(data: Sequence[str], valid: float | Path = 0.2, size: int | None = None) -> list[Dataset]:
     """Load the data sets of a setting `data`, or else the planted corpus with `size` texts."""
     return [
         datasets.load(name, valid=valid, size=size if name == "planted" else None)

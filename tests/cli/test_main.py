@@ -160,6 +160,89 @@ def test_evaluate_and_info(trained, place, capsys, monkeypatch):
     assert max(map(len, shown.splitlines())) <= 80
 
 
+def test_a_run_is_measured_on_other_labelled_texts(trained, place, capsys, monkeypatch):
+    monkeypatch.chdir(place)
+    Path("new.csv").write_text("id,kind,words\n1,up,gain rise up\n2,up,fall loss\n3,down,fall loss down\n")
+    columns = ["--text-column", "words", "--label-column", "kind"]
+    assert main(["evaluate", "runs/a", "--data", "new.csv", *columns, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["data"], found["texts"]["texts"]) == ("new.csv", 3)
+    assert found["texts"]["accuracy"] == pytest.approx(2 / 3)
+    flat = found["texts"]["classes"]["flat"]
+    assert (flat["recall"], flat["texts"]) == (None, 0)
+    assert main(["evaluate", "runs/a", "--data", "new.csv", *columns]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("new.csv: 66.67 % of 3 texts, loss ")
+    assert re.search(r"flat +[\d.]+ +0\n", shown)
+
+
+def test_predict_keeps_the_columns_of_a_table(trained, place, capsys, monkeypatch):
+    monkeypatch.chdir(place)
+    Path("some.csv").write_text('id,label,text\n7,x,"gain rise, up"\n8,y,fall loss down\n')
+    assert main(["predict", "runs/a", "some.csv"]) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["prediction", "probability", "id", "label", "text"]
+    assert [line[:1] + line[2:] for line in lines[1:]] == [
+        ["up", "7", "x", "gain rise, up"],
+        ["down", "8", "y", "fall loss down"],
+    ]
+    assert main(["predict", "runs/a", "some.csv", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["id"], row["label"], row["prediction"]) for row in rows] == [
+        ("7", "x", "up"),
+        ("8", "y", "down"),
+    ]
+
+
+def test_a_single_file_trains_without_validation_texts_and_exports(place, capsys, monkeypatch, caplog):
+    monkeypatch.chdir(place)
+    rows = [json.dumps({"Kind": label, "Body": words, "id": i}) for i in range(8) for label, words in TEXTS]
+    Path("one.jsonl").write_text("\n".join(rows) + "\n")
+    options = ["train", "--data", "one.jsonl", "--out", "runs/one", "--valid", "0", "--epochs", "2", *TINY]
+    assert main([*options, "--label-column", "kind"]) == 0
+    shown = capsys.readouterr()
+    assert "24 texts of one.jsonl, 0 more for validation" in shown.out
+    assert "one.jsonl: texts are in column 'Body', labels in column 'Kind'." in caplog.text
+    assert "valid" not in json.loads(Path("runs/one/metrics.json").read_text())
+    assert main(["export", "runs/one", "--out", "one.wave"]) == 0
+    assert "no validation texts to measure the cost" in capsys.readouterr().out
+    assert main(["info", "runs/one"]) == 0
+    assert main(["evaluate", "runs/one"]) == 1
+    assert "one.jsonl has no validation texts: evaluate on a file (--data FILE)" in capsys.readouterr().err
+
+
+def test_a_file_of_validation_texts_validates(place, capsys, monkeypatch):
+    monkeypatch.chdir(place)
+    Path("mine.tsv").write_text("label\ttext\nup\tgain\ndown\tfall\n")
+    options = [
+        "train",
+        "--data",
+        "texts",
+        "--out",
+        "runs/mine",
+        "--valid",
+        "mine.tsv",
+        "--epochs",
+        "1",
+        *TINY,
+    ]
+    assert main(options) == 0
+    assert "75 texts of texts, 2 more for validation" in capsys.readouterr().out
+    assert main(["evaluate", "runs/mine", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["valid"]["texts"] == 2
+
+
+def test_a_bad_test_split_is_refused_before_training(place, capsys, monkeypatch):
+    monkeypatch.chdir(place)
+    Path("bad").mkdir()
+    for part, label in (("train", "up"), ("test", "away")):
+        rows = [f"{label if i else 'down'},text {i}" for i in range(4)]
+        Path("bad", f"{part}.csv").write_text("\n".join(["label,text", *rows, "down,z"]) + "\n")
+    assert main(["train", "--data", "bad", "--out", "runs/bad", "--test", *TINY]) == 1
+    assert "test.csv, line 3: label 'away' is outside the 2 classes" in capsys.readouterr().err
+    assert not Path("runs/bad").exists()
+
+
 def test_predict_answers_line_by_line_while_lines_come(trained, place):
     process = subprocess.Popen(
         command("predict", "runs/a"), cwd=place, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -227,7 +310,7 @@ def test_explain_shows_words_and_writes_a_page(trained, place, capsys, monkeypat
         (["predict", "runs/a", "--threads", "2"], "threads must be 1 for a run folder"),
         (["predict", "runs/a", "no.txt"], "no.txt: No such file or directory."),
         (["predict", "texts/train.csv"], "no export of wave_jax wrote it"),
-        (["train", "--data", "nowhere", "--out", "c"], "is neither a folder of CSV files nor one of"),
+        (["train", "--data", "nowhere", "--out", "c"], "is neither a file or a folder of texts nor one of"),
         (
             ["train", *["--data", "texts", "--out", "c", "--model", "bert", "--weights", "none"]],
             "none/config.json is missing",

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wave_jax.data import csv_files, datasets
+from wave_jax.data import columns, csv_files, datasets
 from wave_jax.data.datasets import Dataset
+from wave_jax.data.rows import class_names
 from wave_jax.errors import DataError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
@@ -87,14 +88,14 @@ def test_threads_read_long_fields_side_by_side(tmp_path):
     path = folder(tmp_path / "x", train="label,text\n" + f"0,{'x' * 200_000}\n" * 20)
     limit = csv.field_size_limit()
     with ThreadPoolExecutor(4) as pool:
-        for rows in pool.map(csv_files.read_csv, [path / "train.csv"] * 8):
+        for rows in pool.map(columns.read, [path / "train.csv"] * 8):
             assert len(rows.texts) == 20
     assert csv.field_size_limit() == limit
 
 
 def test_many_names_of_classes_are_read_at_once():
     names = [str(i) for i in range(200_000)]  # quadratic, this takes minutes
-    assert csv_files.class_names(names, "labels.txt")[-1] == "199999"
+    assert class_names(names, "labels.txt")[-1] == "199999"
 
 
 def test_class_names_come_from_labels_txt_or_from_the_rows(tmp_path):
@@ -128,15 +129,8 @@ def test_class_names_come_from_labels_txt_or_from_the_rows(tmp_path):
         ),
         ({"train": GOOD + "-1,e\n", "labels_txt": "n\ny\n"}, r"line 6: label '-1' is outside .*correct it"),
         ({"train": "0,a,b\n1,c,d\n", "labels_txt": "n\ny\n"}, r"line 1: label '0' is outside .*\(1, 2\)"),
-        (
-            {"train": "label,text\n1,a\n2,b\n"},
-            r"train\.csv: no row has label 0 but one has 2: .* count from 0",
-        ),
+        ({"train": "1,a,b\n3,c,d\n"}, r"train\.csv: no row has label 2 but one has 3: .* count from 1"),
         ({"train": GOOD, "labels_txt": "n\ny\nz\n"}, r"train\.csv: no row of class 'z': add rows"),
-        (
-            {"train": GOOD, "dev": "label,text\n1,a\n"},
-            r"dev\.csv: no row of class '0': add rows of it, or make",
-        ),
         (
             {"train": GOOD, "dev": "label,text\n2,a\n"},
             r"dev\.csv, line 2: label '2' is outside the 2 classes",
@@ -153,9 +147,11 @@ def test_class_names_come_from_labels_txt_or_from_the_rows(tmp_path):
         ({"train": ""}, r"train\.csv, line 1: the file is empty: give a header `label,text` and rows"),
         ({"train": "label,text\n"}, r"train\.csv, line 2: there is a header but no row: add rows below it"),
         (
-            {"train": "class,title\n0,a\n"},
-            r"train\.csv, line 1: columns 'class, title': begin with the header",
+            {"train": "kind,name,id\n0,a,1\n"},
+            r"train\.csv, line 1: none of the columns kind, name, id is known to hold texts: name it",
         ),
+        ({"train": GOOD + ",e\n"}, r"train\.csv, line 6: the label is empty: give the row a label, or"),
+        ({"train": "label,text,Text\n0,a,b\n"}, r"Two columns are named 'text': rename one of label, text"),
         (
             {"train": 'label,text\n0,"a\n1,b\n'},
             r"line 2: not comma-separated values \(unexpected end of data\)",
@@ -177,7 +173,7 @@ def test_class_names_come_from_labels_txt_or_from_the_rows(tmp_path):
             r"line \d+: the file is damaged or cut",
         ),
         ({"train_csv_gz": GOOD.encode()}, r"train\.csv\.gz, line 1: the file is damaged or cut short"),
-        ({"test": GOOD}, r"holds neither train\.csv nor train\.csv\.gz: put the training texts there"),
+        ({"test": GOOD}, r"holds no training texts: put them there as train\.csv \(or"),
         ({"train": "label,text\n0,a\n1,b\n"}, r"No class has two texts, so none can go to validation"),
         ({"train": "label,text\na,x\n,y\na,z\nb,x\nb,y\n"}, r"train\.csv, line 3: the label is empty: give"),
         ({"train": GOOD + GOOD}, r"train\.csv, line 6: the header is repeated: remove this line"),

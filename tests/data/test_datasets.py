@@ -65,14 +65,50 @@ def test_digests_are_of_the_content(tmp_path):
 @pytest.mark.parametrize("name", ["agnews", "no/such/folder", ""])
 def test_an_unknown_name_lists_the_known_ones(name):
     with pytest.raises(
-        DataError, match="neither a folder of CSV files nor one of ag_news, imdb, dbpedia, planted"
+        DataError, match="neither a file or a folder of texts nor one of ag_news, imdb, dbpedia, planted"
     ):
         datasets.load(name)
 
 
-def test_a_file_is_no_folder(tmp_path):
-    with pytest.raises(DataError, match=r"train\.csv' is neither a folder"):
-        datasets.load(folder(tmp_path / "x", train=GOOD) / "train.csv")
+def test_one_file_is_split_by_the_rule_and_has_no_test(tmp_path):
+    path = folder(tmp_path / "x", train=GOOD)
+    data, whole = datasets.load(path / "train.csv"), datasets.load(path)
+    assert (data.name, data.digest, data.has_test) == ("train.csv", whole.digest, False)
+    with pytest.raises(DataError, match=r"train\.csv has no test split"):
+        _ = data.test
+
+
+def test_validation_texts_come_from_a_file_or_are_left_out(tmp_path):
+    path = folder(tmp_path / "x", train=GOOD, dev="label,text\n0,unused\n", other="label,text\n1,v\n")
+    data = datasets.load(path, valid=path / "other.csv")
+    assert (data.valid.texts, data.valid.labels.tolist(), len(data.train)) == (("v",), [1], 4)
+    data = datasets.load(path / "train.csv", valid=0.0)
+    assert (len(data.valid), len(data.train)) == (0, 4)
+
+
+@pytest.mark.parametrize("name", ["valid", "validation"])
+def test_other_names_of_the_validation_file_are_read(tmp_path, name):
+    path = folder(tmp_path / "x", train=GOOD, **{name: "label,text\n1,v\n"})
+    assert datasets.load(path).valid.texts == ("v",)
+    with pytest.raises(DataError, match=rf"holds both dev\.csv and {name}\.csv: remove one of them"):
+        datasets.load(folder(path, dev=GOOD))
+
+
+def test_a_split_may_lack_a_class_but_train_may_not(tmp_path):
+    path = folder(tmp_path / "x", train=GOOD, dev="label,text\n1,v\n", test="label,text\n0,t\n")
+    data = datasets.load(path)
+    assert (data.valid.labels.tolist(), data.test.labels.tolist()) == ([1], [0])
+    (path / "labels.txt").write_text("0\n1\n2\n")
+    with pytest.raises(DataError, match=r"train\.csv: no row of class '2': add rows of it"):
+        datasets.load(path)
+
+
+def test_new_labelled_texts_are_read_with_the_classes_of_a_run(tmp_path):
+    path = folder(tmp_path / "x", new="id,Class,Sentence\n7,b,x\n8,b,y\n") / "new.csv"
+    split = datasets.labelled(path, ["a", "b"])
+    assert (split.texts, split.labels.tolist()) == (("x", "y"), [1, 1])
+    with pytest.raises(DataError, match=r"new\.csv, line 2: label 'b' is outside the 2 classes \(a, c\)"):
+        datasets.labelled(path, ["a", "c"])
 
 
 # Memory
@@ -98,17 +134,16 @@ def test_labels_in_memory_are_integers_or_names():
         (["a", "\ud800"], [0, 0], {}, "train, text 1 is no text that UTF-8 can hold: give decoded strings"),
         (["a", "b"], [0.0, 1.0], {}, r"train, label 0 is 0\.0: give integers from 0 or names of classes"),
         (["a", "b"], [True, False], {}, "train, label 0 is True"),
-        (["a", "b"], [0, 2], {}, r"train split: no row has label 1 but one has 2"),
+        (["a", "b"], [0, ""], {}, r"train, label 1 is ''"),
         (["a", "b"], [0, "x"], {}, "train, row 1: label 'x' beside '0'"),
-        (["a", "b"], [0, -1], {}, "train, row 1: label '-1' beside '0'"),
         (["a", "b"], [0, 3], {"classes": ["n", "y"]}, "train, row 1: label '3' is outside the 2 classes"),
         (["a", "b"], [0, 1], {"classes": ["n", "n"]}, "classes, line 2: class 'n' is empty or a duplicate"),
-        (["a", "b"], [0, 1], {"valid": (["c"], [0])}, "valid split: no row of class '1'"),
+        (["a", "b"], [0, 1], {"valid": (["c"], [2])}, "valid, row 0: label '2' is outside the 2 classes"),
         (
             ["a", "b"],
             [0, 0],
             {"share": 1.0},
-            r"share of validation texts must lie between 0 and 1, not be 1\.0",
+            r"share of validation texts must be 0 or lie between 0 and 1, not be 1\.0",
         ),
     ],
 )

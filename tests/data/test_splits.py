@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wave_jax.data.csv_files import Rows
+from wave_jax.data.rows import Rows
 from wave_jax.data.splits import Split, hold_out, infer_classes, split_of
 from wave_jax.errors import DataError
 
@@ -12,9 +12,14 @@ def rows_of(values):
     return Rows([f"text {i}" for i in range(len(values))], values, lambda row: f"row {row}", "rows")
 
 
-def test_classes_are_the_sorted_names_or_all_integers():
+def test_classes_are_the_sorted_names_and_integers_by_their_size():
     assert infer_classes(rows_of(["b", "a", "b"])) == ("a", "b")
     assert infer_classes(rows_of(["1", "0", "2"])) == ("0", "1", "2")
+    assert infer_classes(rows_of(["10", "2", "-1"])) == ("-1", "2", "10")
+    assert split_of(rows_of(["10", "-1"]), ("-1", "10"), True).labels.tolist() == [1, 0]
+    assert infer_classes(rows_of(["2", "1"])._replace(first=1)) == ("1", "2")
+    with pytest.raises(DataError, match="rows: no row has label 2 but one has 3: without a header"):
+        infer_classes(rows_of(["1", "3"])._replace(first=1))
     with pytest.raises(DataError, match="row 1: label 'a' beside '1'"):
         infer_classes(rows_of(["1", "a"]))
 
@@ -33,3 +38,9 @@ def test_the_held_out_share_does_not_depend_on_the_order():
     for one, other in zip(first, second, strict=True):
         assert sorted(one.texts) == sorted(other.texts)
     assert len(first[1]) == 10
+
+
+def test_a_share_of_0_holds_nothing_out():
+    split = Split(("a", "b"), np.array([0, 1], np.int32))
+    train, valid = hold_out(split, 0.0)
+    assert (train.digest, len(valid)) == (split.digest, 0)

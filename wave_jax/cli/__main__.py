@@ -8,7 +8,7 @@ import json as _json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,6 @@ from typing import Annotated, Any
 
 import tyro
 
-from wave_jax.errors import check_setting
 from wave_jax.serving.file import Dtype
 from wave_jax.study.explanation import Method
 
@@ -56,15 +55,22 @@ class Evaluate:
     test: bool = False
     """Read the test split too; by default only the validation texts."""
     data: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None
-    """Where the texts are now, if they have moved since training."""
+    """File of other labelled texts to measure on; or where the run's texts are now, if they have moved."""
+    text_column: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None
+    """Column of the texts in that file; by default found by its name."""
+    label_column: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None
+    """Column of the labels in that file; by default found by its name."""
     json: bool = False
     """Print JSON."""
 
     def __call__(self) -> None:
         from wave_jax.cli import report
+        from wave_jax.data.rows import Columns
         from wave_jax.runs.folder import RunFolder
 
-        found = report.evaluation(RunFolder.open(self.run), test=self.test, place=self.data)
+        columns = Columns(self.text_column, self.label_column)
+        folder = RunFolder.open(self.run)
+        found = report.evaluation(folder, test=self.test, place=self.data, columns=columns)
         print(_json.dumps(found, indent=1) if self.json else report.evaluation_text(found))
 
 
@@ -72,29 +78,38 @@ class Evaluate:
 class Predict:
     """Print label, probability and text of each line, as tab-separated values.
 
-    Answers come as lines come, in constant memory. A tab becomes a space."""
+    Answers come as lines come, in constant memory. A tab becomes a space.
+
+    Of a table (CSV, TSV, JSON lines, Parquet) all columns are written again."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of a run, or a file written by `wave-jax export`."""
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="[FILE]")] = Path("-")
-    """File with one text per line; - is standard input."""
+    """A table, or a file with one text per line; - is standard input."""
+    text_column: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None
+    """Column of the texts in a table; by default found by its name."""
+    top: Annotated[int, tyro.conf.arg(metavar="K")] = 1
+    """Number of labels, the likeliest first."""
+    threshold: Annotated[float, tyro.conf.arg(metavar="P")] = 0.0
+    """Least probability of a label; cells of others stay empty."""
+    probabilities: bool = False
+    """Print the probability of each class too."""
     json: bool = False
     """Print JSON lines."""
     threads: int = 1
     """Blocks of texts that an exported file answers side by side; 1 for a run folder."""
 
     def __call__(self) -> None:
-        write = _json_line if self.json else _tab_separated
-        source = sys.stdin.buffer if str(self.file) == "-" else self.file.open("rb")
-        with source:
-            answers = _answers(self.run, self.threads)
-            for texts in _lines(source.fileno()):
-                found = answers.predict_proba(texts)
-                best = found.argmax(axis=-1).tolist()
-                sys.stdout.writelines(
-                    write(answers.classes[k], float(shares[k]), text)
-                    for k, shares, text in zip(best, found, texts, strict=True)
-                )
+        from wave_jax.cli import predict
+
+        with predict.opened(self.file, self.text_column) as (names, blocks):
+            answers = predict.answering(self.run, self.threads)
+            form = predict.Form(
+                answers.classes, names, self.json, self.top, self.threshold, self.probabilities
+            )
+            sys.stdout.write(form.header())
+            for rows in blocks:
+                sys.stdout.writelines(form.lines(rows, answers.predict_proba([text for text, _ in rows])))
                 sys.stdout.flush()
 
 
@@ -159,47 +174,6 @@ class Info:
         print(_json.dumps(found, indent=1) if self.json else info_text(found))
 
 
-# --- texts in, answers out ----------------------------------------------------------------------------------
-
-
-def _answers(run: Path, threads: int) -> Any:
-    """Return what answers from a run folder or an exported file: it has `classes` and `predict_proba`."""
-    if run.is_file():
-        from wave_jax.serving import predictor
-
-        return predictor.load(run, threads)
-    check_setting("threads", threads, threads == 1, "1 for a run folder, which XLA answers with all cores")
-    from wave_jax.runs.folder import RunFolder
-    from wave_jax.serving.live import Answers
-
-    return Answers(RunFolder.open(run).trained())
-
-
-def _lines(source: int, most: int = 2**20) -> Iterator[list[str]]:
-    """Yield the lines of a file as they come: as many together as are there."""
-    rest = b""
-    while part := os.read(source, most):
-        *lines, rest = (rest + part).split(b"\n")
-        if lines:
-            yield [_text(line) for line in lines]
-    if rest:
-        yield [_text(rest)]
-
-
-def _text(line: bytes) -> str:
-    return line.removesuffix(b"\r").decode("utf-8", "replace")
-
-
-def _tab_separated(label: str, share: float, text: str) -> str:
-    cells = (" ".join(cell.replace("\t", " ").splitlines()) for cell in (label, text))
-    label, text = cells
-    return f"{label}\t{share:.4f}\t{text}\n"
-
-
-def _json_line(label: str, share: float, text: str) -> str:
-    return _json.dumps({"label": label, "probability": share, "text": text}, ensure_ascii=False) + "\n"
-
-
 # --- the door -----------------------------------------------------------------------------------------------
 
 _LIGHT = {"evaluate": Evaluate, "predict": Predict, "explain": Explain, "export": Export, "info": Info}
@@ -210,6 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     logging.basicConfig(format="wave-jax: %(message)s", level=logging.WARNING)
+    logging.getLogger("wave_jax.data.columns").setLevel(logging.INFO)  # it says which columns it found
     try:
         code = _run([argument for argument in given if argument != "--debug"])
         sys.stdout.flush()

@@ -68,9 +68,9 @@ def in_short(metrics: Mapping[str, Any]) -> str:
     'valid 91.66 %, trained in 62 s, 12,346 texts/s'
     """
     known = [name for name in ("valid", "test") if f"{name}_accuracy" in metrics]
-    accuracies = ", ".join(f"{name} {percent(metrics[f'{name}_accuracy'])}" for name in known)
+    accuracies = [f"{name} {percent(metrics[f'{name}_accuracy'])}" for name in known]
     rate = f"{metrics['texts_per_second']:,.0f} texts/s"
-    return f"{accuracies}, trained in {metrics['seconds']:.0f} s, {rate}"
+    return ", ".join([*accuracies, f"trained in {metrics['seconds']:.0f} s", rate])
 
 
 def percent(share: float) -> str:

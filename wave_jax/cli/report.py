@@ -10,9 +10,14 @@ import numpy as np
 
 from wave_jax import tables
 from wave_jax.cli.info import in_short, listed, percent
+from wave_jax.data import datasets
+from wave_jax.data.rows import FIND, Columns
+from wave_jax.data.splits import Split
 from wave_jax.disk import write_whole
+from wave_jax.errors import CheckpointError, DataError
 from wave_jax.runs import run
 from wave_jax.runs.folder import RunFolder
+from wave_jax.runs.settings import Settings
 from wave_jax.serving import export
 from wave_jax.study import explain
 from wave_jax.training.evaluate import Evaluation
@@ -30,13 +35,45 @@ __all__ = [
 # --- evaluate -----------------------------------------------------------------------------------------------
 
 
-def evaluation(folder: RunFolder, *, test: bool = False, place: str | None = None) -> dict[str, Any]:
-    """Evaluate the network kept on the validation texts, and on the test split if it is asked for."""
+def evaluation(
+    folder: RunFolder, *, test: bool = False, place: str | None = None, columns: Columns = FIND
+) -> dict[str, Any]:
+    """Evaluate the network kept on the validation texts, and on the test split if it is asked for.
+
+    Args:
+      folder: the run.
+      test: whether to read the test split too.
+      place: where the texts are now, if they moved; or a file of other labelled texts to evaluate on.
+      columns: names of the columns of such a file.
+    """
+    name, splits = _splits(folder.settings, test, place, columns)
     trained = folder.trained()
-    dataset = run.texts_of(folder.settings, place)
+    found = {part: _numbers(trained.evaluate(split), trained.classes) for part, split in splits.items()}
+    return {"run": str(folder.path), "data": name, **found}
+
+
+def _splits(
+    settings: Settings, test: bool, place: str | None, columns: Columns
+) -> tuple[str, dict[str, Split]]:
+    """Return the name of the texts to evaluate on, and their splits."""
+    if place is not None and Path(place).is_file() and not _moved(settings, place):
+        split = datasets.labelled(
+            place, settings.classes, text_column=columns.text, label_column=columns.label
+        )
+        return Path(place).name, {"texts": split}
+    dataset = run.texts_of(settings, place)
     splits = {"valid": dataset.valid, **({"test": dataset.test} if test else {})}
-    found = {name: _numbers(trained.evaluate(split), trained.classes) for name, split in splits.items()}
-    return {"run": str(folder.path), "data": dataset.name, **found}
+    if not any(map(len, splits.values())):
+        raise DataError(f"{dataset.name} has no validation texts: evaluate on a file (--data FILE).")
+    return dataset.name, {part: split for part, split in splits.items() if len(split)}
+
+
+def _moved(settings: Settings, place: str) -> bool:
+    """Return whether a file holds the texts that the run was trained on."""
+    try:
+        return bool(run.texts_of(settings, place))
+    except (CheckpointError, DataError):
+        return False
 
 
 def _numbers(found: Evaluation, classes: Sequence[str]) -> dict[str, Any]:
@@ -63,10 +100,11 @@ def _known(share: float) -> float | None:
 def evaluation_text(found: Mapping[str, Any]) -> str:
     """Write an evaluation for a terminal."""
     parts = []
-    for name in ("valid", "test"):
+    for name in ("valid", "test", "texts"):
         if name in found:
             split = found[name]
-            head = f"{found['data']}, {name}: {percent(split['accuracy'])} of {split['texts']:,} texts"
+            where = found["data"] if name == "texts" else f"{found['data']}, {name}"
+            head = f"{where}: {percent(split['accuracy'])} of {split['texts']:,} texts"
             parts.append(f"{head}, loss {split['loss']:.3f}\n\n{tables.plain(_class_rows(split))}")
     return "\n\n".join(parts)
 
@@ -108,12 +146,14 @@ def exported(folder: RunFolder, file: Path, dtype: export.Dtype, place: str | No
       place: where the texts are now, if they moved.
     """
     trained = folder.trained()
-    valid = trained.tokens(run.texts_of(folder.settings, place).valid)
-    found = export.save(file, trained, dtype=dtype, valid=valid)
-    assert found.loss is not None
+    valid = run.texts_of(folder.settings, place).valid
+    found = export.save(file, trained, dtype=dtype, valid=trained.tokens(valid) if len(valid) else None)
+    size = f"{file}: {found.size / 1e6:,.2f} MB in {dtype}"
+    if found.loss is None:
+        return f"{size}\nThere are no validation texts to measure the cost of rounding on."
     before, after, texts = found.loss.before, found.loss.after, found.loss.texts
     return (
-        f"{file}: {found.size / 1e6:,.2f} MB in {dtype}\n"
+        f"{size}\n"
         f"valid {percent(before)} before, {percent(after)} after, over {texts:,} texts;"
         f" {percent(found.loss.changed)} of the answers changed"
     )

@@ -74,7 +74,7 @@ class Train:
     """All options of the command."""
 
     data: Annotated[str, tyro.conf.arg(metavar="DATA")]
-    """Name of a corpus, or a folder with train.csv."""
+    """Name of a corpus, a file of labelled texts, or a folder with train.csv."""
     out: Annotated[Path, tyro.conf.arg(metavar="RUN")]
     """Run folder to write."""
     preset: _PresetName  # pyright: ignore[reportInvalidTypeForm]
@@ -82,6 +82,10 @@ class Train:
     settings: Preset
     test: bool = False
     """Measure on the test split too, at the end."""
+    text_column: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None
+    """Column of the texts; by default found by its name."""
+    label_column: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None
+    """Column of the labels; by default found by its name."""
     resume: bool = False
     """Resume a run that was stopped; start it if there is none."""
     arguments: tyro.conf.Suppress[tuple[str, ...]] = ()
@@ -114,10 +118,18 @@ class Train:
         """Return the `Dataset`, and the arguments of `datasets.load` that find it again."""
         from wave_jax.data import datasets
 
-        origin = {**datasets.origin_of(self.data), "valid": self.settings.valid}
+        valid = self.settings.valid
+        named = {"text_column": self.text_column, "label_column": self.label_column}
+        origin = {
+            **datasets.origin_of(self.data),
+            "valid": str(valid.absolute()) if isinstance(valid, Path) else valid,
+            **{option: name for option, name in named.items() if name is not None},
+        }
         dataset = datasets.load(**origin)
         if self.test and not dataset.has_test:
             raise datasets.DataError(f"{dataset.name} has no test split: leave out --test, or add test.csv.")
+        if self.test:
+            _ = dataset.test  # what is wrong with it is better said now than after the training
         return dataset, origin
 
     def _is_finished(self) -> bool:

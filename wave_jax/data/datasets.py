@@ -1,4 +1,4 @@
-"""Texts and labels from a name, a folder of CSV files or memory, as one `Dataset`.
+"""Texts and labels from a name, a file, a folder of files or memory, as one `Dataset`.
 
 A `Dataset` has its train and validation splits at hand; the test split is read, checked and hashed
 by nobody until somebody asks for `dataset.test`.
@@ -14,16 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from wave_jax.data import csv_files, planted, published
-from wave_jax.data.csv_files import Rows
+from wave_jax.data import columns, folders, planted, published
+from wave_jax.data.labels import as_list
+from wave_jax.data.rows import Columns, Rows, class_names
 from wave_jax.data.splits import Split, hold_out, infer_classes, split_of
 from wave_jax.errors import DataError
 
-__all__ = ["NAMES", "Dataset", "load", "origin_of"]
+__all__ = ["NAMES", "Dataset", "labelled", "load", "origin_of"]
 
 NAMES = (*published.CORPORA, "planted")
 
-Column = Sequence[object] | np.ndarray  # of texts or labels in memory, checked one by one
+Column = Any  # of texts or labels in memory: a list, an array, a column of a table; checked one by one
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -83,7 +84,7 @@ class Dataset:
           valid: (texts, labels) for validation; without them `hold_out` takes a share of the training texts.
           classes: names of the classes; the labels' own if not given.
           seed: seed of the held-out share.
-          share: share of the training texts that is held out.
+          share: share of the training texts that is held out; 0 trains on all of them.
 
         >>> Dataset.from_texts(["a", "b"], [1, 0], valid=(["c"], [0]), classes=["no", "yes"]).classes
         ('no', 'yes')
@@ -91,12 +92,12 @@ class Dataset:
         train = _in_memory("train", texts, labels)
         dev = valid and _in_memory("valid", *valid)
         read_test = test and partial(_in_memory, "test", *test)
-        names = None if classes is None else csv_files.class_names([str(c) for c in classes], "classes")
+        names = None if classes is None else class_names([str(c) for c in classes], "classes")
         return _dataset("texts", names, train, dev, read_test, share, seed)
 
 
 def origin_of(data: str) -> dict[str, Any]:
-    """Return the arguments of `load` for a name or a folder, from wherever they are used.
+    """Return the arguments of `load` for a name, a file or a folder, from wherever they are used.
 
     >>> origin_of("planted")
     {'name_or_folder': 'planted'}
@@ -108,34 +109,62 @@ def load(
     name_or_folder: str | os.PathLike[str],
     *,
     seed: int = 0,
-    valid: float = 0.2,
+    valid: float | str | os.PathLike[str] = 0.2,
+    text_column: str | None = None,
+    label_column: str | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     size: int | None = None,
 ) -> Dataset:
-    """Load a data set by its name (one of `NAMES`) or from a folder of CSV files.
+    """Load a data set by its name (one of `NAMES`), from a file, or from a folder of files.
 
     Args:
-      name_or_folder: the name, or the folder.
+      name_or_folder: the name, the file or the folder.
       seed: seed of the planted corpus, and of the held-out share.
-      valid: share of the training texts that is held out for validation if the source has no texts for it.
+      valid: share of the training texts that is held out for validation if the source has no texts for it,
+        or a file of validation texts; 0 trains on all texts.
+      text_column: name of the column of texts; found by its usual names if not given.
+      label_column: name of the column of labels; found by its usual names if not given.
       data_dir: folder of downloads; $WAVE_JAX_DATA or a cache folder if not given.
       size: number of planted training texts.
 
     >>> load("planted", size=100)
     Dataset('planted', 4 classes, train 100, valid 20)
     """
-    name = os.fspath(name_or_folder)
+    name, named = os.fspath(name_or_folder), Columns(text_column, label_column)
     if name == "planted":
         return _planted(seed, planted.SIZE if size is None else size)
     if size is not None:
         raise DataError(f"size={size} is for the planted corpus only: leave it out for {name!r}.")
+    dev = None if isinstance(valid, int | float) else columns.read(Path(valid), named)
+    share = valid if isinstance(valid, int | float) else 0.0
     if name in published.CORPORA:
         corpus = published.prepare(name, published.data_folder(data_dir))
         train, read_test = corpus.read("train"), partial(corpus.read, "test")
-        return _dataset(name, corpus.classes, train, None, read_test, valid, seed)
-    if not name or not Path(name).is_dir():
-        raise DataError(f"{name!r} is neither a folder of CSV files nor one of {', '.join(NAMES)}.")
-    return _from_folder(Path(name), valid, seed)
+        return _dataset(name, corpus.classes, train, dev, read_test, share, seed)
+    path = Path(name)
+    if name and path.is_file():
+        return _dataset(path.name, None, columns.read(path, named), dev, None, share, seed)
+    if not name or not path.is_dir():
+        raise DataError(f"{name!r} is neither a file or a folder of texts nor one of {', '.join(NAMES)}.")
+    return _from_folder(path, dev, named, share, seed)
+
+
+def labelled(
+    path: str | os.PathLike[str],
+    classes: Sequence[str],
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+) -> Split:
+    """Read the labelled texts of one file, whose labels are among these classes.
+
+    Args:
+      path: the file.
+      classes: names of the classes, in the order of their numbers.
+      text_column: name of the column of texts; found by its usual names if not given.
+      label_column: name of the column of labels; found by its usual names if not given.
+    """
+    return split_of(columns.read(Path(path), Columns(text_column, label_column)), tuple(classes), False)
 
 
 def _planted(seed: int, size: int) -> Dataset:
@@ -150,25 +179,27 @@ def _planted(seed: int, size: int) -> Dataset:
     return Dataset("planted", planted.CLASSES, draw("train"), draw("valid"), partial(draw, "test"))
 
 
-def _from_folder(folder: Path, share: float, seed: int) -> Dataset:
-    """Read the data set of a folder: train.csv and, if they exist, dev.csv, test.csv and class names."""
-    files = {part: csv_files.csv_file(folder, part) for part in ("train", "dev", "test")}
-    if files["train"] is None:
-        raise DataError(f"{folder} holds neither train.csv nor train.csv.gz: put the training texts there.")
-    train = csv_files.read_csv(files["train"])
-    dev = files["dev"] and csv_files.read_csv(files["dev"])
-    read_test = files["test"] and partial(csv_files.read_csv, files["test"])
-    return _dataset(
-        folder.resolve().name, csv_files.folder_classes(folder), train, dev, read_test, share, seed
-    )
+def _from_folder(folder: Path, dev: Rows | None, named: Columns, share: float, seed: int) -> Dataset:
+    """Read the data set of a folder: its training texts and, if they exist, the others and class names."""
+    files = {part: folders.split_files(folder, part) for part in folders.NAMES}
+    if not files["train"]:
+        raise DataError(
+            f"{folder} holds no training texts: put them there as train.csv (or .tsv, .jsonl, .parquet,"
+            " .txt), or name their file."
+        )
+    train = folders.read_split(files["train"], named)
+    if dev is None and files["valid"]:
+        dev = folders.read_split(files["valid"], named)
+    read_test = partial(folders.read_split, files["test"], named) if files["test"] else None
+    name, names = folder.resolve().name, folders.folder_classes(folder)
+    return _dataset(name, names, train, dev, read_test, share, seed)
 
 
 def _in_memory(part: str, texts: Column, labels: Column) -> Rows:
     """Check texts and labels of a caller one by one, and return them as rows."""
     if isinstance(texts, str) or len(texts) != len(labels) or len(texts) == 0:
         raise DataError(f"{part}: {len(texts)} texts and {len(labels)} labels; give lists of equal length.")
-    plain: list[Any] = texts.tolist() if isinstance(texts, np.ndarray) else list(texts)
-    values: list[Any] = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
+    plain, values = as_list(texts), as_list(labels)
     for row, (text, label) in enumerate(zip(plain, values, strict=True)):
         if not isinstance(text, str) or text.encode(errors="ignore").decode() != text:
             raise DataError(f"{part}, text {row} is no text that UTF-8 can hold: give decoded strings.")
@@ -190,12 +221,11 @@ def _dataset(
 ) -> Dataset:
     """Turn rows into splits; without given names the training labels say what classes there are."""
     classes = infer_classes(train) if names is None else names
-    complete = names is None  # a split without a class is a slip, unless the classes were listed
 
     def test() -> Split:
         assert read_test is not None
-        return split_of(read_test(), classes, complete)
+        return split_of(read_test(), classes, False)
 
     whole = split_of(train, classes, True)
-    parts = hold_out(whole, share, seed) if dev is None else (whole, split_of(dev, classes, complete))
+    parts = hold_out(whole, share, seed) if dev is None else (whole, split_of(dev, classes, False))
     return Dataset(name, classes, *parts, test if read_test else None)

@@ -19,7 +19,13 @@ def as_list(column: Iterable[Any]) -> list[Any]:
     """
     if isinstance(column, str | bytes):
         raise TypeError(f"A list is needed, got a single {type(column).__name__}: put it in a list.")
-    return column.tolist() if hasattr(column, "tolist") else list(column)  # pyright: ignore
+    if hasattr(column, "columns"):
+        names = ", ".join(map(str, getattr(column, "column_names", column.columns)))  # pyright: ignore
+        raise TypeError(f"A column is needed, got a table of {names:.80}: give one, as table['text'].")
+    for name in ("tolist", "to_pylist", "to_list"):  # of NumPy and pandas, of pyarrow, of polars
+        if hasattr(column, name):
+            return getattr(column, name)()
+    return list(column)
 
 
 def checked(column: Iterable[Any]) -> list[Any]:
@@ -34,9 +40,16 @@ def checked(column: Iterable[Any]) -> list[Any]:
             hash(label)
         except TypeError:
             raise TypeError(f"labels[{i}] is {label!r:.60}, which is not hashable: give it a name.") from None
-        if label != label:
+        if not _equals_itself(label):
             raise ValueError(f"labels[{i}] is {label!r}, which is not even itself: leave its text out.")
     return labels
+
+
+def _equals_itself(label: Any) -> bool:
+    try:
+        return bool(label == label)
+    except TypeError:  # pandas.NA
+        return False
 
 
 def distinct(labels: Sequence[Any]) -> list[Any]:

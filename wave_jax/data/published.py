@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from wave_jax.data.csv_files import Rows
 from wave_jax.data.dbpedia import dbpedia_builder
+from wave_jax.data.rows import Rows
 from wave_jax.errors import DataError, one_line
 
 __all__ = ["CORPORA", "Corpus", "Prepared", "data_folder", "prepare"]

@@ -9,8 +9,8 @@ from functools import cached_property, partial
 import numpy as np
 from jaxtyping import Int32
 
-from wave_jax.data import csv_files, planted
-from wave_jax.data.csv_files import Rows
+from wave_jax.data import planted
+from wave_jax.data.rows import Rows, is_number
 from wave_jax.errors import DataError
 
 __all__ = ["Split", "hold_out", "infer_classes", "split_of"]
@@ -67,14 +67,16 @@ def hold_out(split: Split, share: float = 0.2, seed: int = 0) -> tuple[Split, Sp
 
     The hash is BLAKE2b of the text, keyed by the seed: the hold_out hangs neither on the order of the rows
     nor on the machine or a library's random numbers. A class of two texts or more has at least one on
-    either side; a single one stays in train.
+    either side; a single one stays in train. A share of 0 holds nothing out.
 
     >>> train, valid = hold_out(Split(tuple("abcde"), np.zeros(5, np.int32)))
     >>> len(train), len(valid)
     (4, 1)
     """
-    if not 0 < share < 1:
-        raise DataError(f"The share of validation texts must lie between 0 and 1, not be {share}.")
+    if not 0 <= share < 1:
+        raise DataError(f"The share of validation texts must be 0 or lie between 0 and 1, not be {share}.")
+    if share == 0:
+        return split, split.take([])
     keyed = partial(hashlib.blake2b, digest_size=8, key=f"valid {seed}".encode())
     numbers = [int.from_bytes(keyed(text.encode()).digest(), "big") for text in split.texts]
     order = np.argsort(np.array(numbers, np.uint64), kind="stable")
@@ -83,13 +85,19 @@ def hold_out(split: Split, share: float = 0.2, seed: int = 0) -> tuple[Split, Sp
         rows = order[split.labels[order] == label]
         held[rows[: min(max(1, round(share * len(rows))), len(rows) - 1)]] = True
     if not held.any():
-        raise DataError("No class has two texts, so none can go to validation: give more texts, or valid=.")
+        raise DataError(
+            "No class has two texts, so none can go to validation: give more texts, or train on all of"
+            " them (valid=0)."
+        )
     return split.take(np.flatnonzero(~held)), split.take(np.flatnonzero(held))
 
 
 def infer_classes(rows: Rows) -> tuple[str, ...]:
-    """Return the classes that the labels name: themselves, sorted, or all integers up to the largest."""
-    numbers = [csv_files.is_number(value) for value in rows.values]
+    """Return the classes that the labels name: themselves, sorted; integers by their size.
+
+    Without a header they are all integers from 1 up to the largest.
+    """
+    numbers = [is_number(value) for value in rows.values]
     if any(numbers) != all(numbers):
         odd = numbers.index(not numbers[0])
         raise DataError(
@@ -98,12 +106,14 @@ def infer_classes(rows: Rows) -> tuple[str, ...]:
         )
     if not all(numbers):
         return tuple(sorted(set(rows.values)))
-    found = {int(value) for value in rows.values}
+    found = sorted({int(value) for value in rows.values})
+    if not rows.first:
+        return tuple(map(str, found))
     gap = next(k for k in itertools.count(rows.first) if k not in found)
-    if gap <= max(found):
+    if gap <= found[-1]:
         raise DataError(
-            f"{rows.source}: no row has label {gap} but one has {max(found)}: integer labels count from"
-            f" {rows.first} without gaps; renumber them, or list names in labels.txt (classes= in memory)."
+            f"{rows.source}: no row has label {gap} but one has {found[-1]}: without a header, labels count"
+            f" from {rows.first} without gaps; renumber them, or begin with the header `label,text`."
         )
     return tuple(str(k) for k in range(rows.first, gap))
 
@@ -113,7 +123,7 @@ def split_of(rows: Rows, classes: tuple[str, ...], complete: bool) -> Split:
     numbers = {str(i + rows.first): i for i in range(len(classes))}
     names = {name: i for i, name in enumerate(classes)}
     # Without a header labels are integers; where a name looks like an integer, labels are names.
-    lookup = numbers if rows.first else names if any(map(csv_files.is_number, classes)) else numbers | names
+    lookup = numbers if rows.first else names if any(map(is_number, classes)) else numbers | names
     labels = np.array([lookup.get(value, -1) for value in rows.values], np.int32)
     if (labels < 0).any():
         row = int(np.argmax(labels < 0))

@@ -41,8 +41,9 @@ class Preset:
     """Rows for the pairs of neighbouring tokens that say most about the labels of the training texts."""
     parameters: int | None = None
     """Maximum number of parameters, tables included; with many rows the network is narrower than d."""
-    valid: float = 0.2
-    """Share of the training texts held out for validation, if the corpus has no validation texts."""
+    valid: float | Path = 0.2
+    """Share of the training texts held out for validation, if the corpus has no validation texts; or a file
+    of validation texts; 0 trains on all texts."""
     weights: Path | None = None
     """Folder of a BERT to start from, with its tokenizer: all of it for bert, its words for a Transformer."""
 

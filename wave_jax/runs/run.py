@@ -35,7 +35,7 @@ from wave_jax.runs.folder import RunFolder, Settings, parameter_digest
 from wave_jax.runs.presets import Preset, max_length, rows_of, within
 from wave_jax.runs.trained import Trained
 from wave_jax.training import programs
-from wave_jax.training.evaluate import evaluate
+from wave_jax.training.evaluate import Evaluation, evaluate
 from wave_jax.training.loop import NonFinite, Record, fit
 from wave_jax.training.step import TrainState
 
@@ -81,7 +81,10 @@ class Turn(NamedTuple):
     """Valid until the next turn, which uses it up."""
     record: Record
     kept: Any
-    """The network to keep so far (`TrainConfig.keep`), a copy of yours; None before the first validation."""
+    """The network to keep so far (`TrainConfig.keep`), a copy of yours; None before the first validation.
+
+    Without validation texts it is the last network.
+    """
 
 
 def prepare(
@@ -171,8 +174,9 @@ def train(
 ) -> Iterator[Turn]:
     """Train, and yield a turn after every `every` steps and at the end of each epoch.
 
-    With a folder the run goes on from the newest step saved there, and saves after every validation, after a
-    minute without one, and before a step that is not finite. To stop in between, `folder.save(turn.state)`.
+    With a folder the run goes on from the newest step saved there, and saves after every validation, at its
+    end, after a minute without saving, and before a step that is not finite. To stop in between,
+    `folder.save(turn.state)`.
 
     Args:
       prepared: what `prepare` made.
@@ -180,19 +184,21 @@ def train(
       every: steps from turn to turn.
       mesh: devices that batches are sharded over.
     """
-    start, kept, best = prepared.network, None, prepared.settings.training.keep == "best"
+    start, kept, valid = prepared.network, None, prepared.valid if len(prepared.valid.labels) else None
+    best = valid is not None and prepared.settings.training.keep == "best"
     if folder is not None:
         start = folder.resume() or start
         kept = None if folder.best is None else folder.network()
     saved = time.monotonic()
     config = prepared.settings.training
-    turns = fit(start, prepared.train, config, valid=prepared.valid, every=every, mesh=mesh)
+    turns = fit(start, prepared.train, config, valid=valid, every=every, mesh=mesh)
     for state, record in _saving_the_last(turns, folder):
-        if record.valid is not None and (not best or int(state.stale) == 0):
+        whole = record.valid is not None or (valid is None and record.step == prepared.steps)
+        if whole and (not best or int(state.stale) == 0):
             kept = jax.tree.map(jax.numpy.copy, state.network)
         if folder is not None:
             folder.append(record)
-            if record.valid is not None or time.monotonic() - saved > _SAVE_AFTER:
+            if whole or time.monotonic() - saved > _SAVE_AFTER:
                 folder.save(state, metric=record.valid.accuracy if best and record.valid else None)
                 saved = time.monotonic()
         yield Turn(state, record, kept)
@@ -249,16 +255,14 @@ def measure(
     """
     settings, count = prepared.settings, count_parameters(network)
     texts, seconds = _texts_and_seconds(records, len(prepared.train.labels), settings.training.batch)
-    valid = evaluate(network, prepared.valid)
     return {
         "model": settings.kind,
         "preset": preset,
         "seed": settings.training.seed,
         "data": settings.data["name"],
         "data_digest": settings.data["digest"],
-        "valid_accuracy": valid.score.correct / valid.score.count,
-        "valid_loss": float(valid.score.mean_loss),
-        **(_of_test(network, test, prepared) if test is not None else {}),
+        **_scores("valid", evaluate(network, prepared.valid)),
+        **({} if test is None else _scores("test", prepared.trained(network).evaluate(test))),
         "parameters": count.total,
         "parameters_without_embeddings": count.without_embeddings,
         "parameter_digest": parameter_digest(network),
@@ -271,9 +275,12 @@ def measure(
     }
 
 
-def _of_test(network: Network, test: Split, prepared: Prepared) -> dict[str, float]:
-    score = prepared.trained(network).evaluate(test).score
-    return {"test_accuracy": score.correct / score.count, "test_loss": float(score.mean_loss)}
+def _scores(split: str, found: Evaluation) -> dict[str, float]:
+    """Return the numbers of a split as metrics.json names them; none of a split without texts."""
+    if not found.score.count:
+        return {}
+    accuracy = found.score.correct / found.score.count
+    return {f"{split}_accuracy": accuracy, f"{split}_loss": float(found.score.mean_loss)}
 
 
 def _texts_and_seconds(records: Sequence[Record], size: int, batch: int) -> tuple[int, float]:
