@@ -184,7 +184,7 @@ def distinct(tokens: TokenArrays, rows: Int[np.ndarray, "steps b"]) -> int:
     ids = np.asarray(tokens.ids)[places]
     met = np.zeros((len(rows), int(ids.max(initial=0)) + 1), bool)
     met[np.repeat(step, sizes), ids] = True
-    return int(met.sum(axis=1).max(initial=0)) + 2
+    return max((int(np.count_nonzero(row)) for row in met), default=0) + 2
 
 
 def _shuffled(count: int, *key: int) -> np.ndarray:
