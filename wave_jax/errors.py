@@ -47,19 +47,31 @@ def check_setting(name: str, value: Any, valid: bool, allowed: str) -> None:
 
 
 def check_choices(settings: Any) -> None:
-    """Raise a ValueError if a field of a dataclass annotated `Literal[...]` holds none of its choices.
+    """Raise a ValueError if a field of a dataclass holds none of its choices, or a number of another type.
 
-    The annotation is the only place that lists the choices. Beside the `Literal` it may allow a function.
+    The annotation is the only place that lists the choices: a `Literal`, beside which it may allow a
+    function, or numbers and None.
     """
     for name, annotation in get_type_hints(type(settings)).items():
-        alternatives = (annotation,) if get_origin(annotation) is Literal else get_args(annotation)
-        for literal in alternatives:
-            if get_origin(literal) is Literal:
-                value, choices = getattr(settings, name), get_args(literal)
-                function = len(alternatives) > 1
-                *others, last = map(str, [*choices, *["a function"] * function])
-                allowed = f"{', '.join(others)} or {last}" if others else last
-                check_setting(name, value, value in choices or (function and callable(value)), allowed)
+        value, alternatives = getattr(settings, name), (annotation,)
+        if get_origin(annotation) is not Literal:
+            alternatives = get_args(annotation) or (annotation,)
+        if {*alternatives} <= _KINDS.keys():
+            fits = any(type(value) in _KINDS[kind][0] for kind in alternatives)
+            check_setting(name, value, fits, " or ".join(_KINDS[kind][1] for kind in alternatives))
+        for literal in (each for each in alternatives if get_origin(each) is Literal):
+            choices, function = get_args(literal), len(alternatives) > 1
+            *others, last = map(str, [*choices, *["a function"] * function])
+            allowed = f"{', '.join(others)} or {last}" if others else last
+            check_setting(name, value, value in choices or (function and callable(value)), allowed)
+
+
+_KINDS = {
+    int: ((int,), "a whole number"),
+    float: ((float, int), "a number"),
+    bool: ((bool,), "True or False"),
+    type(None): ((type(None),), "None"),
+}
 
 
 def first_few(items: Sequence[str]) -> str:

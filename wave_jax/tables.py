@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["csv", "markdown", "number", "plain"]
+__all__ = ["csv", "escaped", "markdown", "number", "plain", "printable"]
 
 Row = Mapping[str, object] | tuple  # a tuple with names
 
@@ -53,7 +53,7 @@ def markdown(rows: Sequence[Row]) -> str:
     """
     names, cells, right = _columns(rows)
     rules = ["---:" if r else "---" for r in right]
-    head, *body = [[_escaped(cell) for cell in line] for line in [names, *cells]]
+    head, *body = [[escaped(cell) for cell in line] for line in [names, *cells]]
     return "\n".join(f"| {' | '.join(line)} |" for line in [head, rules, *body] if line)
 
 
@@ -81,7 +81,7 @@ def plain(rows: Sequence[Row], width: int = 80) -> str:
     a bag of…     0.8000
     """
     names, cells, right = _columns(rows)
-    lines = [[_printable(cell) for cell in line] for line in [names, *cells]]
+    lines = [[printable(cell) for cell in line] for line in [names, *cells]]
     sizes = [max(_places(cell)[-1] for cell in column) for column in zip(*lines, strict=True)]
     texts = [size for size, r in zip(sizes, right, strict=True) if not r]
     room = width - 2 * (len(sizes) - 1) - (sum(sizes) - sum(texts))
@@ -112,11 +112,12 @@ def _native(value: Any) -> Any:
     return value.item() if getattr(value, "shape", None) == () else value
 
 
-def _escaped(cell: str) -> str:
+def escaped(cell: str) -> str:
+    """Put a text on one line of Markdown, where it shows as it is: nothing in it is a mark, but `code`."""
     return _MARKS.sub(lambda found: found[1] or f"\\{found[0]}", " ".join(cell.split()))
 
 
-def _printable(cell: str) -> str:
+def printable(cell: str) -> str:
     """Put a cell on one line, without anything that moves a terminal's cursor."""
     return "".join(c if c.isprintable() else "\ufffd" for c in " ".join(cell.split()))
 

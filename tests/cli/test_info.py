@@ -1,11 +1,13 @@
 """What a run folder contains, said without JAX."""
 
 import json
+import shutil
 
 import pytest
 from tiny import DATA, PRESET
 
 from wave_jax.cli import info
+from wave_jax.errors import CheckpointError
 from wave_jax.runs import run
 
 
@@ -29,3 +31,16 @@ def test_info_is_json_and_fits_a_terminal(folder):
     unfinished = info.info_text({**found, "metrics": None, "steps": []})
     assert "not finished" in unfinished
     assert "none" in unfinished
+
+
+def test_another_network_than_the_one_measured_is_not_shown_under_its_numbers(folder, tmp_path):
+    shutil.copytree(folder.path, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / str(folder.kept))
+    with pytest.raises(CheckpointError, match=r"does not hold the step that metrics\.json was measured on"):
+        info.info(tmp_path / "run")
+
+
+def test_names_do_not_steer_a_terminal(folder):
+    found = info.info(folder.path)
+    found["settings"]["classes"] = ["a\x1b[31m", "b"]
+    assert "\x1b" not in info.info_text(found)

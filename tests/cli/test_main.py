@@ -306,7 +306,7 @@ def test_explain_shows_words_and_writes_a_page(trained, place, capsys, monkeypat
     ("arguments", "message"),
     [
         (["evaluate", "nowhere"], "nowhere/config.json is missing: name the folder of a run."),
-        (["predict", "nowhere"], "nowhere"),
+        (["predict", "nowhere"], "nowhere does not exist: name the folder of a run, or a file that `export`"),
         (["predict", "runs/a", "--threads", "2"], "threads must be 1 for a run folder"),
         (["predict", "runs/a", "no.txt"], "no.txt: No such file or directory."),
         (["predict", "texts/train.csv"], "no export of wave_jax wrote it"),
@@ -339,6 +339,15 @@ def test_a_fault_of_the_program_says_so(capsys, monkeypatch):
     monkeypatch.setattr(__main__, "_run", lambda arguments: {}["x"])
     assert main([]) == 1
     assert "KeyError: 'x'\n--debug shows where" in capsys.readouterr().err
+
+
+def test_an_error_of_the_output_is_named(capsys, monkeypatch):
+    def full(arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(__main__, "_run", full)
+    assert main([]) == 1
+    assert capsys.readouterr().err == "wave-jax: the output: No space left on device.\n"
 
 
 def test_ctrl_c_elsewhere_is_no_traceback(capsys, monkeypatch):

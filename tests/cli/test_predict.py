@@ -1,6 +1,7 @@
 """Texts of `predict`: lines of any file, and tables whose columns all come back with their answers."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -102,3 +103,24 @@ def test_the_probability_of_each_class_on_request():
 def test_a_form_that_says_nothing_is_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         written(**settings)
+
+
+def test_lines_come_as_they_are_however_long():
+    read, write = os.pipe()
+    os.write(write, b"one\ntwo\r\n\n" + b"x" * 5000 + b"\nno end")
+    os.close(write)
+    lines = [line for some in predict._lines(read, most=7) for line in some]
+    assert lines == ["one", "two", "", "x" * 5000, "no end"]
+    os.close(read)
+
+
+def test_a_line_costs_its_length_alone(tmp_path):
+    (tmp_path / "long").write_bytes(b"x" * 2**26)  # quadratic, this takes a minute
+    with (tmp_path / "long").open("rb") as file:
+        lines = [line for some in predict._lines(file.fileno(), most=2**12) for line in some]
+    assert [len(line) for line in lines] == [2**26]
+
+
+def test_nothing_in_an_answer_steers_a_terminal():
+    line = predict._line(["a\x1b[31m", "b\x9b\x00c\td\r\ne\u2028f\x85"])
+    assert line == "a [31m\tb  c d e f \n"

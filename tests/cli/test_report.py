@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -39,6 +40,22 @@ def test_the_page_of_a_run_says_what_was_measured(folder):
     assert metrics["parameter_digest"] in page
     assert page.count("\n| 1 | 4 |") == 1
     assert (folder.path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_hostile_names_are_text_in_the_report(folder, tmp_path):
+    named = type(folder)(tmp_path / "# <svg onload=alert(1)>", folder.settings)
+    metrics = {**metrics_of(folder.path), "data": "<img src=x>\n# more"}
+    page = report._page(named, metrics, [])
+    assert not re.search(r"(?<!\\)<(svg|img)", page)
+    assert "\n# more" not in page
+
+
+def test_a_file_of_the_run_is_not_written_over(folder):
+    for name in ("config.json", "metrics.json", "../first/report.md"):
+        with pytest.raises(ValueError, match="is a file of the run itself: name another one"):
+            report.exported(folder, folder.path / name, "int8")
+        with pytest.raises(ValueError, match="is a file of the run itself: name another one"):
+            report.explanation(folder, "up", folder.path / name, None, "leave_one_out")
 
 
 def test_texts_in_memory_cannot_be_found_again(folder):

@@ -19,6 +19,28 @@ def test_json_round_trip(clean):
     assert ("wave_jax" in json.loads(content)) == clean
 
 
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("normalizer", "clean_text", 0.5),
+        ("normalizer", "strip_accents", 1),
+        ("normalizer", "lowercase", None),
+        ("model", "max_input_chars_per_word", True),
+        ("model", "max_input_chars_per_word", "9"),
+    ],
+)
+def test_rules_of_another_type_are_refused(part, name, value):
+    parts = json.loads(dump_json({token: row for row, token in enumerate(SPECIAL)}, Rules()))
+    parts[part][name] = value
+    with pytest.raises(ValueError, match=f"its rule {name} is {value!r}, which it cannot be"):
+        parse_json(json.dumps(parts))
+
+
+def test_deep_json_is_refused():
+    with pytest.raises(ValueError, match="RecursionError"):
+        parse_json("[" * 100_000)
+
+
 def test_lines():
     vocabulary, rules = parse_lines("[PAD]\r\n[UNK]\nlow\n\x85\n")
     assert vocabulary == {"[PAD]": 0, "[UNK]": 1, "low": 2, "\x85": 3}

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import jax
 import pytest
+from conftest import unchecked
 from flax import nnx
 
 import wave_jax
@@ -25,6 +26,15 @@ def test_baselines_are_of_the_wave_networks_size_reading_and_training(name, kind
     assert (other.training, other.v + other.pairs) == (wave.training, wave.v + wave.pairs)
     assert (other.network.d, max_length(other.network)) == (wave.network.d, max_length(wave.network))
     assert parameters(other.network, 99, 4).total > 99 * wave.network.d
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [({"pairs": -1}, "pairs must be at least 0"), ({"v": 1.5}, "v must be a whole number, got 1.5")],
+)
+def test_settings_of_rows_are_checked(setting, message):
+    with unchecked(), pytest.raises(ValueError, match=message):
+        replace(SMALL, **setting)
 
 
 def test_the_presets_are_those_of_the_papers_and_of_the_modules():

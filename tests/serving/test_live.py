@@ -34,3 +34,8 @@ def test_a_stream_of_texts_compiles_one_program_per_power_of_two():
         assert found.shape == (size, 2)
         np.testing.assert_allclose(found[:1], alone[: len(found)], rtol=1e-5)
     assert live._probabilities._cache_size() == 2  # of 16 tokens and of 40
+
+
+def test_a_single_text_is_no_list_of_letters():
+    with pytest.raises(TypeError, match="got a single one: put it in a list"):
+        Answers(run.prepare(DATA, PRESET).start).predict_proba("fall")

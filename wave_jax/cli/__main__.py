@@ -4,6 +4,7 @@ A command is a dataclass whose fields are its options. What it needs is imported
 exported file need no JAX.
 """
 
+import io
 import json as _json
 import logging
 import os
@@ -78,7 +79,7 @@ class Evaluate:
 class Predict:
     """Print label, probability and text of each line, as tab-separated values.
 
-    Answers come as lines come, in constant memory. A tab becomes a space.
+    Answers come as lines come, in constant memory. Tabs and control characters become spaces.
 
     Of a table (CSV, TSV, JSON lines, Parquet) all columns are written again."""
 
@@ -185,6 +186,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in given
     logging.basicConfig(format="wave-jax: %(message)s", level=logging.WARNING)
     logging.getLogger("wave_jax.data.columns").setLevel(logging.INFO)  # it says which columns it found
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of another encoding shows what it can
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run([argument for argument in given if argument != "--debug"])
         sys.stdout.flush()
@@ -239,8 +242,8 @@ def _command(name: str, arguments: list[str]) -> Any:
 
 def _sentence(error: Exception) -> str:
     """Return what a user reads: our errors are sentences, others get their kind."""
-    if isinstance(error, OSError):
-        return str(error) if error.filename is None else f"{error.filename}: {error.strerror}."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'the output'}: {error.strerror}."
     if isinstance(error, ValueError | FloatingPointError) or type(error).__module__.startswith("wave_jax"):
         return str(error)
     return f"{type(error).__name__}: {error}\n--debug shows where; this may be a fault of wave_jax."

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wave_jax import tables
 from wave_jax.runs import notes
 from wave_jax.runs.condition import measured_state, metrics_of
 from wave_jax.runs.settings import Settings
@@ -58,7 +59,8 @@ def listed(settings: Mapping[str, Any]) -> str:
 
 
 def _entry(name: str, text: str) -> str:
-    return textwrap.fill(f"{name:<13}{text}", 80, subsequent_indent=" " * 13, break_on_hyphens=False)
+    line = f"{name:<13}{tables.printable(text)}"
+    return textwrap.fill(line, 80, subsequent_indent=" " * 13, break_on_hyphens=False)
 
 
 def in_short(metrics: Mapping[str, Any]) -> str:

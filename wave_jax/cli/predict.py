@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from wave_jax.errors import DataError, check_setting
 
 __all__ = ["Form", "Source", "answering", "opened"]
 
+_CONTROLS = re.compile(r"\r\n|[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # they would steer a terminal
 _TOGETHER = 1024  # rows of a table
 _ANSWER = ("prediction", "probability")  # columns that a table gets
 
@@ -37,6 +39,8 @@ def answering(run: Path, threads: int) -> Any:
         from wave_jax.serving import predictor
 
         return predictor.load(run, threads)
+    if not run.exists():
+        raise ValueError(f"{run} does not exist: name the folder of a run, or a file that `export` wrote.")
     check_setting("threads", threads, threads == 1, "1 for a run folder, which XLA answers with all cores")
     from wave_jax.runs.folder import RunFolder
     from wave_jax.serving.live import Answers
@@ -58,6 +62,8 @@ def opened(file: Path, text_column: str | None = None) -> Iterator[Source]:
         raise DataError(
             f"{file} is read line by line and has no column {text_column!r}: leave --text-column out."
         )
+    if str(file) == "-" and sys.stdin is None:
+        raise ValueError("Standard input is closed: name a file with one text per line.")
     with sys.stdin.buffer if str(file) == "-" else file.open("rb") as source:
         yield Source((), _of_lines(source))
 
@@ -90,12 +96,14 @@ def _blocks(rows: Iterator[Any]) -> Iterator[list[Any]]:
 
 def _lines(source: int, most: int = 2**20) -> Iterator[list[str]]:
     """Yield the lines of a file as they come: as many together as are there."""
-    rest = b""
+    begun: list[bytes] = []  # parts of a line without its end: joined once, however many there are
     while part := os.read(source, most):
-        *lines, rest = (rest + part).split(b"\n")
+        first, *lines = part.split(b"\n")
+        begun.append(first)
         if lines:
-            yield [_text(line) for line in lines]
-    if rest:
+            yield [_text(line) for line in (b"".join(begun), *lines[:-1])]
+            begun = [lines[-1]]
+    if rest := b"".join(begun):
         yield [_text(rest)]
 
 
@@ -167,10 +175,10 @@ class Form:
 
 
 def _line(fields: Sequence[Any]) -> str:
-    """Write fields, without tabs and line separators in them, as tab-separated values.
+    """Write fields, without tabs, line separators and controls in them, as tab-separated values.
 
     >>> _line(["a\\tb\\nc", None, 1])
     'a b c\\t\\t1\\n'
     """
-    cells = ("" if field is None else str(field).replace("\t", " ") for field in fields)
-    return "\t".join(" ".join(cell.splitlines()) for cell in cells) + "\n"
+    cells = ("" if field is None else _CONTROLS.sub(" ", str(field)) for field in fields)
+    return "\t".join(cells) + "\n"

@@ -126,6 +126,7 @@ def explanation(folder: RunFolder, text: str, page: Path, label: str | None, met
       label: the class to explain; the likeliest one if not given.
       method: how to score.
     """
+    _check_own(folder, page)
     found = folder.trained().explain(text, label, method)
     write_whole(page, found.page().encode())
     words = [  # [CLS] and [SEP] have no characters
@@ -145,6 +146,7 @@ def exported(folder: RunFolder, file: Path, dtype: export.Dtype, place: str | No
       dtype: what most numbers are rounded to.
       place: where the texts are now, if they moved.
     """
+    _check_own(folder, file)
     trained = folder.trained()
     valid = run.texts_of(folder.settings, place).valid
     found = export.save(file, trained, dtype=dtype, valid=trained.tokens(valid) if len(valid) else None)
@@ -157,6 +159,13 @@ def exported(folder: RunFolder, file: Path, dtype: export.Dtype, place: str | No
         f"valid {percent(before)} before, {percent(after)} after, over {texts:,} texts;"
         f" {percent(found.loss.changed)} of the answers changed"
     )
+
+
+def _check_own(folder: RunFolder, file: Path) -> None:
+    """Raise a ValueError if a file that is to be written is one of the run's own."""
+    own = "config.json tokenizer.json records.jsonl metrics.json report.md accuracy.png .lock"
+    if file.name in own.split() and file.resolve().parent == folder.path.resolve():
+        raise ValueError(f"{file} is a file of the run itself: name another one (--out).")
 
 
 # --- report.md ----------------------------------------------------------------------------------------------
@@ -192,8 +201,8 @@ def _page(folder: RunFolder, metrics: Mapping[str, Any], validated: Sequence[Rec
     settings = {"network": folder.settings.network, "training": folder.settings.training}
     return "\n\n".join(
         [
-            f"# {folder.path.resolve().name}",
-            f"{metrics['model']} on {metrics['data']}: {in_short(metrics)}.",
+            f"# {tables.escaped(folder.path.resolve().name)}",
+            f"{metrics['model']} on {tables.escaped(metrics['data'])}: {in_short(metrics)}.",
             "![accuracy over steps](accuracy.png)",
             tables.markdown(epochs),
             "The line of an epoch speaks of its last steps; training counts dropout and dropped tokens.",

@@ -71,6 +71,10 @@ def parse_json(content: str) -> tuple[dict[str, int], Rules, np.ndarray]:
         raise ValueError(f"it adds tokens outside of WordPiece, which are not read: {', '.join(added[:4])}.")
     known = {field.name for field in fields(Rules)}
     rules = {name: value for name, value in settings.items() if name in known}
+    for name, value in rules.items():
+        fits = type(value) is (int if name == "max_input_chars_per_word" else bool)
+        if not fits and not (name == "strip_accents" and value is None):
+            raise ValueError(f"its rule {name} is {value!r:.40}, which it cannot be.")
     return vocabulary, Rules(**rules), pairs
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wave_jax.data.tokens import rounded_up
-from wave_jax.errors import check_setting
+from wave_jax.errors import check_choices, check_setting
 from wave_jax.networks.configs import (
     PAPER_INTERFERENCE,
     PAPER_MODULATION,
@@ -46,6 +46,11 @@ class Preset:
     of validation texts; 0 trains on all texts."""
     weights: Path | None = None
     """Folder of a BERT to start from, with its tokenizer: all of it for bert, its words for a Transformer."""
+
+    def __post_init__(self):
+        check_choices(self)
+        for name in ("stems", "pairs"):
+            check_setting(name, getattr(self, name), getattr(self, name) >= 0, "at least 0")
 
     def build(self, *, v: int, c: int, rngs: Any) -> Any:
         """Build the preset's network for v rows of vocabulary and c classes, narrowed to fit `parameters`.

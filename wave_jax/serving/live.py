@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 from wave_jax.data import batches
 from wave_jax.data.plan import Plan
 from wave_jax.data.splits import Split
+from wave_jax.data.tokens import check_texts
 from wave_jax.networks.trace import Network
 from wave_jax.runs.trained import Trained
 
@@ -30,6 +31,7 @@ class Answers:
 
     def predict_proba(self, texts: Sequence[str]) -> Float[np.ndarray, "texts c"]:
         """Return the probability of each class for each text."""
+        check_texts(texts)
         probabilities = np.empty((len(texts), len(self.classes)), np.float32)
         split = Split(tuple(texts), np.full(len(texts), -1, np.int32))
         tokens = self.trained.tokens(split)
