@@ -172,8 +172,8 @@ def test_a_run_is_measured_on_other_labelled_texts(trained, place, capsys, monke
     assert (flat["recall"], flat["texts"]) == (None, 0)
     assert main(["evaluate", "runs/a", "--data", "new.csv", *columns]) == 0
     shown = capsys.readouterr().out
-    assert shown.startswith("new.csv: 66.67 % of 3 texts, loss ")
-    assert re.search(r"flat +[\d.]+ +0\n", shown)
+    assert shown.startswith("new.csv: 66.67 % of 3 texts, macro-F1 ")
+    assert re.search(r"flat[ \d.]+ 0\n", shown)
 
 
 def test_predict_keeps_the_columns_of_a_table(trained, place, capsys, monkeypatch):

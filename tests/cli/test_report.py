@@ -19,7 +19,7 @@ def test_numbers_of_an_evaluation_are_json_and_undefined_ones_are_null():
     found = report._numbers(Evaluation(Score(2.0, 2, 3), np.array([[2, 0], [1, 0]])), ("a", "b"))
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert (found["accuracy"], found["texts"]) == (2 / 3, 3)
-    assert found["classes"]["b"] == {"precision": None, "recall": 0.0, "texts": 1}
+    assert found["classes"]["b"] == {"precision": None, "recall": 0.0, "f1": 0.0, "texts": 1}
     assert found["confusion"] == [[2, 0], [1, 0]]
 
 

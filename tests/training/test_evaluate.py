@@ -78,3 +78,15 @@ def test_a_label_beyond_the_classes_is_named():
 def test_no_texts_are_no_error():
     none = TokenArrays(np.zeros(0, np.uint16), np.zeros(1, np.int64), np.zeros(0, np.int32))
     assert evaluate(NETWORK, none).score == Score(0.0, 0, 0)
+
+
+def test_f1_of_classes_and_their_mean():
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(0)
+    labels, answers = rng.integers(0, 3, 50), rng.integers(0, 4, 50)
+    confusion = np.zeros((5, 5), np.int64)  # class 3 has no text, class 4 neither text nor answer
+    np.add.at(confusion, (labels, answers), 1)
+    found = Evaluation(Score(1.0, int(confusion.trace()), 50), confusion)
+    np.testing.assert_allclose(found.f1[:4], metrics.f1_score(labels, answers, average=None))
+    assert np.isnan(found.f1[4])
+    assert found.macro_f1 == pytest.approx(metrics.f1_score(labels, answers, average="macro"))

@@ -70,9 +70,15 @@ def in_short(metrics: Mapping[str, Any]) -> str:
     'valid 91.66 %, trained in 62 s, 12,346 texts/s'
     """
     known = [name for name in ("valid", "test") if f"{name}_accuracy" in metrics]
-    accuracies = [f"{name} {percent(metrics[f'{name}_accuracy'])}" for name in known]
+    accuracies = [f"{name} {percent(metrics[f'{name}_accuracy'])}{_f1(metrics, name)}" for name in known]
     rate = f"{metrics['texts_per_second']:,.0f} texts/s"
     return ", ".join([*accuracies, f"trained in {metrics['seconds']:.0f} s", rate])
+
+
+def _f1(metrics: Mapping[str, Any], split: str) -> str:
+    """Write macro-F1, which runs of earlier versions lack."""
+    name = f"{split}_macro_f1"
+    return f" (macro-F1 {percent(metrics[name])})" if name in metrics else ""
 
 
 def percent(share: float) -> str:

@@ -78,15 +78,16 @@ def _moved(settings: Settings, place: str) -> bool:
 
 def _numbers(found: Evaluation, classes: Sequence[str]) -> dict[str, Any]:
     """Return an evaluation as JSON holds it; what is not defined is null."""
-    columns = found.precision, found.recall, found.confusion.sum(axis=1)
+    columns = found.precision, found.recall, found.f1, found.confusion.sum(axis=1)
     by_class = {
-        name: {"precision": _known(p), "recall": _known(r), "texts": int(texts)}
-        for name, p, r, texts in zip(classes, *columns, strict=True)
+        name: {"precision": _known(p), "recall": _known(r), "f1": _known(f1), "texts": int(texts)}
+        for name, p, r, f1, texts in zip(classes, *columns, strict=True)
     }
     score = found.score
     return {
         "texts": int(score.count),
         "accuracy": score.correct / score.count,
+        "macro_f1": found.macro_f1,
         "loss": float(score.mean_loss),
         "classes": by_class,
         "confusion": found.confusion.tolist(),
@@ -105,6 +106,7 @@ def evaluation_text(found: Mapping[str, Any]) -> str:
             split = found[name]
             where = found["data"] if name == "texts" else f"{found['data']}, {name}"
             head = f"{where}: {percent(split['accuracy'])} of {split['texts']:,} texts"
+            head += f", macro-F1 {percent(split['macro_f1'])}"
             parts.append(f"{head}, loss {split['loss']:.3f}\n\n{tables.plain(_class_rows(split))}")
     return "\n\n".join(parts)
 

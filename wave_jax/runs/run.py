@@ -279,8 +279,8 @@ def _scores(split: str, found: Evaluation) -> dict[str, float]:
     """Return the numbers of a split as metrics.json names them; none of a split without texts."""
     if not found.score.count:
         return {}
-    accuracy = found.score.correct / found.score.count
-    return {f"{split}_accuracy": accuracy, f"{split}_loss": float(found.score.mean_loss)}
+    scores = found.score.correct / found.score.count, found.macro_f1, float(found.score.mean_loss)
+    return {f"{split}_{name}": x for name, x in zip(("accuracy", "macro_f1", "loss"), scores, strict=True)}
 
 
 def _texts_and_seconds(records: Sequence[Record], size: int, batch: int) -> tuple[int, float]:

@@ -3,6 +3,7 @@
 Nothing here chooses a split: the test split is read only where a caller hands it over.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -46,6 +47,22 @@ class Evaluation(NamedTuple):
         [0.5, 1.0]
         """
         return _share(self.confusion, axis=1)
+
+    @property
+    def f1(self) -> np.ndarray:
+        """Return F1 of each class, 2·right / (texts + answers); NaN for a class without both.
+
+        >>> Evaluation(Score(1.0, 3, 4), np.array([[1, 1], [0, 2]])).f1.round(3).tolist()
+        [0.667, 0.8]
+        """
+        total = self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
+        return np.where(total > 0, 2 * self.confusion.diagonal() / np.maximum(total, 1), np.nan)
+
+    @property
+    def macro_f1(self) -> float:
+        """Return the mean F1 of all classes with texts or answers: rare ones count like frequent ones."""
+        f1 = self.f1
+        return float(f1[~np.isnan(f1)].mean()) if len(f1[~np.isnan(f1)]) else math.nan
 
 
 def _share(confusion: np.ndarray, axis: int) -> np.ndarray:
