@@ -12,6 +12,7 @@ from wave_jax.data.splits import Split
 from wave_jax.data.tokens import check_texts
 from wave_jax.networks.trace import Network
 from wave_jax.runs.trained import Trained
+from wave_jax.training.compiled import few
 
 __all__ = ["Answers"]
 
@@ -43,7 +44,7 @@ class Answers:
         return probabilities
 
 
-@jax.jit
+@few(64)
 def _probabilities(
     network: Network, ids: Int[Array, "b n"], mask: Bool[Array, "b n"], segments: Int[Array, "b n"] | None
 ) -> Float[Array, "b c"]:

@@ -25,7 +25,7 @@ from wave_jax.data.batches import Batch, TokenArrays
 from wave_jax.data.plan import Plan, distinct
 from wave_jax.errors import check_setting
 from wave_jax.networks.trace import Network, positions_of
-from wave_jax.training import adam, devices, programs
+from wave_jax.training import adam, devices
 from wave_jax.training.config import TrainConfig
 from wave_jax.training.evaluate import evaluate
 from wave_jax.training.loss import Score
@@ -206,7 +206,6 @@ def fit(
     if not len(train.labels):
         raise ValueError("There are no texts to train on.")
     devices.check_batch(config.batch, mesh)
-    programs.keep()
     state = jax.tree.map(jnp.copy, start) if isinstance(start, TrainState) else init(start, optimizer)
     places = positions_of(state.parameters)
     course = _Course(train, config, valid, every, mesh, shard_tables, places, optimizer, loss)
