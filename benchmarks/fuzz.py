@@ -66,7 +66,7 @@ class Format(NamedTuple):
 
 def formats(folder: Path) -> dict[str, Format]:
     """Write a good file of each format."""
-    made = {**of_runs(folder), **of_corpora(folder)}
+    made = {**of_runs(folder), **of_corpora(folder), **of_weights(folder / "bert")}
     network = WAVE.build(v=60, c=2, rngs=nnx.Rngs(0))
     wave = folder / "a.wave"
     export.save(wave, Trained(network, TOKENIZER, ["cats", "dogs"], 16), dtype="int8")
@@ -114,19 +114,15 @@ def of_runs(folder: Path) -> dict[str, Format]:
 
 
 def of_corpora(folder: Path) -> dict[str, Format]:
-    """Write texts, tokenizers, a cache and weights."""
-    plain, zipped, bert, cache = (folder / name for name in ("plain", "zipped", "bert", "cache"))
-    for path in (plain, zipped, bert):
+    """Write texts, tokenizers and a cache."""
+    plain, zipped, cache = (folder / name for name in ("plain", "zipped", "cache"))
+    for path in (plain, zipped):
         path.mkdir()
     (plain / "train.csv").write_text(LINES)
     (plain / "labels.txt").write_text("cats\ndogs\n")
     (zipped / "train.csv.gz").write_bytes(gzip.compress(LINES.encode()))
     TOKENIZER.save(folder / "tokenizer.json")
     (folder / "vocab.txt").write_text("\n".join(TOKENIZER.tokens))
-    (bert / "config.json").write_text(
-        json.dumps({"vocab_size": 60, "hidden_size": 6, "num_attention_heads": 2})
-    )
-    save_file({"embeddings.word_embeddings.weight": np.ones((60, 6), np.float32)}, bert / "model.safetensors")
     cached(cache, "key", lambda: ARRAYS)
 
     def tokens() -> list[bytes]:
@@ -135,14 +131,11 @@ def of_corpora(folder: Path) -> dict[str, Format]:
     def texts(path: Path) -> Callable[[], Any]:
         return lambda: datasets.load(path).digest
 
-    def table() -> bytes:
-        return bert_weights.word_embeddings(bert).tobytes()
-
     def tokenizer(name: str) -> Callable[[], Any]:
         return lambda: Tokenizer.read(folder / name).digest
 
     error, refused = (DataError,), (ValueError, OSError)
-    weights, json_file = bert / "model.safetensors", folder / "tokenizer.json"
+    json_file = folder / "tokenizer.json"
     return {
         "train.csv": Format(plain / "train.csv", texts(plain), error, of_bytes, False),
         "labels.txt": Format(plain / "labels.txt", texts(plain), error, of_bytes, False),
@@ -154,8 +147,25 @@ def of_corpora(folder: Path) -> dict[str, Format]:
         ),
         "vocab.txt": Format(folder / "vocab.txt", tokenizer("vocab.txt"), refused, of_bytes, False),
         "cached tokens": Format(cache / "key.npz", tokens, (), of_bytes, True),
-        "a BERT's config.json": Format(bert / "config.json", table, refused, of_bytes, False),
-        "a BERT's config.json, crafted": Format(bert / "config.json", table, refused, crafted_json, False),
+    }
+
+
+def of_weights(bert: Path) -> dict[str, Format]:
+    """Write the weights of a BERT."""
+    bert.mkdir()
+    (bert / "config.json").write_text(
+        json.dumps({"vocab_size": 60, "hidden_size": 6, "num_attention_heads": 2})
+    )
+    save_file({"embeddings.word_embeddings.weight": np.ones((60, 6), np.float32)}, bert / "model.safetensors")
+
+    def table() -> bytes:
+        return bert_weights.word_embeddings(bert).tobytes()
+
+    refused = (ValueError, OSError)
+    config, weights = bert / "config.json", bert / "model.safetensors"
+    return {
+        "a BERT's config.json": Format(config, table, refused, of_bytes, False),
+        "a BERT's config.json, crafted": Format(config, table, refused, crafted_json, False),
         "a BERT's model.safetensors": Format(weights, table, refused, of_bytes, False),
     }
 
