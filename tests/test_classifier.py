@@ -240,14 +240,14 @@ def test_in_a_grid_search():
     ids=["empty", "blank", "unknown", "65,536 tokens"],
 )
 def test_texts_of_which_nothing_is_learned_train_all_the_same(text):
-    texts = [text.replace("{}", str(i)) for i in range(48)]
-    classifier = WaveClassifier(**{**TINY, "epochs": 1}).fit(texts, LABELS)
+    texts = [text.replace("{}", str(i)) for i in range(10)]
+    classifier = WaveClassifier(**{**TINY, "epochs": 1}).fit(texts, LABELS[:10])
     assert set(classifier.predict(texts[:2])) <= {"up", "down"}
 
 
 def test_a_vocabulary_of_pieces_needs_a_character():
     with pytest.raises(ValueError, match="No character occurs 2 times in the texts: nothing to train on"):
-        WaveClassifier(**TINY, whole_words=False).fit([""] * 48, LABELS)
+        WaveClassifier(**TINY, whole_words=False, stems=0).fit([""] * 48, LABELS)
 
 
 def test_it_needs_no_scikit_learn():
@@ -289,7 +289,7 @@ def test_bad_settings():
         WaveClassifier("large").fit(TEXTS, LABELS)
     with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
         WaveClassifier(epochs=0).fit(TEXTS, LABELS)
-    with pytest.raises(DataError, match="share of validation texts must lie between 0 and 1"):
+    with pytest.raises(DataError, match="share of validation texts must be 0 or lie between 0 and 1"):
         WaveClassifier(valid=1.5).fit(TEXTS, LABELS)
 
 

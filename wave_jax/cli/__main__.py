@@ -98,7 +98,7 @@ class Predict:
     json: bool = False
     """Print JSON lines."""
     threads: int = 1
-    """Blocks of texts that an exported file answers side by side; 1 for a run folder."""
+    """Blocks of texts that an exported file answers side by side."""
 
     def __call__(self) -> None:
         from wave_jax.cli import predict
