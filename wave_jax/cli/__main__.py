@@ -79,7 +79,7 @@ class Evaluate:
 class Predict:
     """Print label, probability and text of each line, as tab-separated values.
 
-    Answers come as lines come, in constant memory. Tabs and control characters become spaces.
+    Answers come as lines come, in constant memory; tabs and controls become spaces.
 
     Of a table (CSV, TSV, JSON lines, Parquet) all columns are written again."""
 
