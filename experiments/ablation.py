@@ -36,7 +36,7 @@ from wave_jax.training import evaluate
 
 ABOUT = """\
 Accuracy in per cent of the network kept (SMALL's: the last), mean and 95 % interval over {seeds}
-seeds, after {epochs} epochs (SMALL: {of}) of {texts} training texts. *Difference*: from the base, which has
+seeds, after {epochs} epochs of {texts} training texts. *Difference*: from the base, which has
 no change, with the same seed, on the same test texts, in points of per cent. *Only it* and *only base* are
 test texts that one of them alone answers right, mean over seeds; p is of McNemar's exact test on them, the
 median over seeds. A verdict needs a difference larger than its interval, thus two seeds or more, and
@@ -111,7 +111,7 @@ PRESETS = {
 # --- networks that lack something ---------------------------------------------------------------------------
 
 
-def preset(base: str, change: Change, seed: int, epochs: int | None) -> Preset:
+def preset(base: str, change: Change, seed: int, epochs: int | None, train: Split) -> Preset:
     """Return SMALL with one change, from modulation or interference."""
     small = presets.preset("small", "bag" if "bag" in change else "wave")
     network, settings = (
@@ -121,7 +121,7 @@ def preset(base: str, change: Change, seed: int, epochs: int | None) -> Preset:
     if "bag" not in change:
         kind: Any = LessConfig if "less" in change else WaveConfig
         network = kind(**(vars(network) | {"combine": BASES[base]} | settings))
-    return contenders.with_seed(replace(small, network=network), seed, epochs)
+    return contenders.with_seed(replace(small, network=network), seed, epochs, train)
 
 
 # --- texts --------------------------------------------------------------------------------------------------
@@ -161,15 +161,14 @@ def main(config: Config, out: Path) -> None:
     keys: list[dict[str, Any]] = [
         {"data": dataset.name, "digest": dataset.digest, "test digest": dataset.test.digest}
         | {"base": base, "change": name, "shuffled": "shuffled" in change, "seed": seed}
-        | {"preset": preset(base, change, seed, config.epochs)}
+        | {"preset": preset(base, change, seed, config.epochs, dataset.train)}
         for dataset in loaded
         for (base, name), change in points.items()
         for seed in range(config.seeds)
     ]
     with tempfile.TemporaryDirectory() as cache:  # most runs have one tokenizer
         found = grid.cells(out, keys, lambda key: judge(texts[key["digest"]], key, cache))
-    epochs = {"epochs": config.epochs or small.training.epochs, "of": small.training.epochs}
-    about = ABOUT.format(seeds=config.seeds, texts=f"{config.texts:,}" if config.texts else "all", **epochs)
+    about = ABOUT.format(seeds=config.seeds, texts=config.texts or "all", epochs=config.epochs or "SMALL's")
     parts: dict[str, Any] = {"What is measured": about}
     for dataset in loaded:
         runs: Runs = {point: [] for point in points}
@@ -182,7 +181,8 @@ def main(config: Config, out: Path) -> None:
         parts[f"What each change does: {dataset.name}"] = figure(runs)
     parts["Data"] = corpora.table(loaded)
     rows = [
-        {**key, **cell, **corpora.setting(texts[key["digest"]], "small"), "epochs": epochs["epochs"]}
+        {**key, **cell, **corpora.setting(texts[key["digest"]], "small")}
+        | {"epochs": key["preset"].training.epochs}
         for key, cell in zip(keys, found, strict=True)
     ]
     names = ("data", "base", "change", "seed", "valid_accuracy", "test_accuracy", "parameters", "seconds")

@@ -139,7 +139,7 @@ def key_of(dataset: Dataset, seed: int, model: str, config: Config) -> dict[str,
         "test digest": dataset.test.digest,
         "model": model,
         "seed": seed,
-        "preset": contenders.with_seed(preset, seed, config.epochs),
+        "preset": contenders.with_seed(preset, seed, config.epochs, dataset.train),
     }
 
 

@@ -75,7 +75,7 @@ def main(config: Config, out: Path) -> None:
     keys: list[dict[str, Any]] = [
         {"data": dataset.name, "digest": dataset.digest, "test digest": dataset.test.digest}
         | {"model": name, "seed": seed, "rates": config.rates, "at": config.at, "texts": config.texts}
-        | {"preset": contenders.with_seed(preset, seed, config.epochs)}
+        | {"preset": contenders.with_seed(preset, seed, config.epochs, dataset.train)}
         for dataset in loaded
         for seed in range(config.seeds)
         for name, preset in models.items()

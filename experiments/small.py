@@ -12,11 +12,14 @@ once per run. Beside it:
   smoothing, the falling rate, the last epoch (the one of the best validation accuracy instead);
 - without the wave: |Z Z'| = G·G' for a read-out, which no phase reaches;
 - fastText with bigrams, where it is installed (`pip install fasttext-numpy2-wheel`; 2 million rows for
-  bigrams): five epochs at rate 0.5 on the same training texts, the validation texts left out as for all.
+  bigrams): five epochs at rate 0.5 on the same training texts, the validation texts left out as for all;
+  and the same quantized to the size of SMALL's exported file.
 
-A stopped run goes on where it was; fastText, where it comes to be installed later, is added then.
+What is compared with the papers comes first, then the variants. A stopped run goes on where it was; fastText,
+where it comes to be installed later, is added then. `--finished` writes the page of the runs that are there.
 """
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -27,14 +30,17 @@ import numpy as np
 
 from experiments.frame import compare, contenders, corpora, grid, loops, page, peer
 from wave_jax.data.datasets import Dataset
+from wave_jax.networks.layers import count_parameters
 from wave_jax.runs import presets, run
 from wave_jax.runs.presets import Preset
+from wave_jax.serving import export
 from wave_jax.study import plot_style, plots, statistics
 
 ABOUT = """\
 Accuracy in per cent, mean and 95 % interval over seeds. *Less* and *more*: than SMALL of the same seeds, by
 more than the 95 % interval of the difference; one of twenty such differences is significant by chance.
-*Parameters* count every row of every table. *Seconds* are those of training, compiling included."""
+*Parameters* count every row of every table. *File* is what is shipped, in megabytes: SMALL as int8, fastText
+quantized. *Seconds* are those of training, compiling included."""
 
 
 def network(**changes: Any) -> Callable[[Preset], Preset]:
@@ -61,6 +67,7 @@ VARIANTS: dict[str, Callable[[Preset], Preset]] = {
     "best epoch": training(keep="best"),
 }
 DRAWN = ("SMALL", "without the wave", "without pairs", "without stems", "one voice", "48 numbers", "fastText")
+FIRST = ("SMALL", "fastText", "fastText, quantized")  # with more seeds, and before all others
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ class Config:
     data: tuple[str, ...] = ()
     """Folders of texts, each with train.csv and test.csv; without one, the planted corpus."""
     seeds: int = 5
-    """Of SMALL and fastText; the cut between training and validation texts is the same for all."""
+    """Of SMALL and of fastText; the cut between training and validation texts is the same for all."""
     seeds_without: int = 3
     """Of its variants."""
     variants: tuple[str, ...] = tuple(VARIANTS)
@@ -77,6 +84,8 @@ class Config:
     """Another number of epochs than the preset's."""
     size: int | None = None
     """Planted training texts."""
+    finished: bool = False
+    """Train nothing: the page is of the runs in cells.jsonl."""
 
 
 PRESETS = {"full": Config(), "smoke": Config(seeds=2, seeds_without=1, epochs=1, size=60)}
@@ -88,14 +97,17 @@ def main(config: Config, out: Path) -> None:
     texts = {dataset.digest: dataset for dataset in loaded}
     models: dict[str, Any] = {name: VARIANTS[name](small) for name in config.variants}
     if find_spec("fasttext"):
-        models["fastText"] = peer.SETTINGS
+        models |= {"fastText": peer.SETTINGS, "fastText, quantized": peer.SETTINGS}
     keys = [
         {"data": dataset.name, "digest": dataset.digest, "test digest": dataset.test.digest}
-        | {"model": name, "seed": seed, "settings": with_seed(settings, seed, config.epochs)}
+        | {"model": name, "seed": seed, "settings": with_seed(settings, seed, config.epochs, dataset)}
+        for first in (True, False)
         for dataset in loaded
         for name, settings in models.items()
-        for seed in range(config.seeds if name in ("SMALL", "fastText") else config.seeds_without)
+        if (name in FIRST) == first
+        for seed in range(config.seeds if first else config.seeds_without)
     ]
+    keys = grid.finished(out, keys) if config.finished else keys
     found = grid.cells(out, keys, lambda key: judge(texts[key["digest"]], key))
     rows = [
         {"data": key["data"], "digest": key["digest"], **sizes(texts[key["digest"]])}
@@ -112,10 +124,10 @@ def main(config: Config, out: Path) -> None:
     page.write(out, "SMALL against fastText and without its parts", parts, {"runs": rows})
 
 
-def with_seed(settings: Any, seed: int, epochs: int | None) -> Any:
+def with_seed(settings: Any, seed: int, epochs: int | None, dataset: Dataset) -> Any:
     if not isinstance(settings, Preset):
         return settings | {"seed": seed}
-    return contenders.with_seed(settings, seed, epochs)
+    return contenders.with_seed(settings, seed, epochs, dataset.train)
 
 
 def sizes(dataset: Dataset) -> dict[str, int]:
@@ -124,22 +136,34 @@ def sizes(dataset: Dataset) -> dict[str, int]:
 
 def judge(dataset: Dataset, key: grid.Key) -> dict[str, Any]:
     """Train one network; return its numbers."""
-    if key["model"] == "fastText":
-        return of_fasttext(dataset, key["settings"])
-    prepared = run.prepare(dataset, key["settings"])
+    if key["model"].startswith("fastText"):
+        return of_fasttext(dataset, key["settings"], "quantized" in key["model"])
+    prepared = loops.prepared(dataset, key["settings"])
     records, network = loops.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
     metrics = run.measure(prepared, network, records, test=dataset.test)
     names = ("valid_accuracy", "test_accuracy", "parameters", "seconds")
-    return {name: metrics[name] for name in names}
+    found = {name: metrics[name] for name in names}
+    if key["model"] == "SMALL":
+        with tempfile.TemporaryDirectory() as folder:
+            trained = prepared.trained(network)
+            found["bytes"] = export.save(Path(folder) / "small.wave", trained, dtype="int8").size
+    return found
 
 
-def of_fasttext(dataset: Dataset, settings: dict[str, Any]) -> dict[str, Any]:
-    model, seconds = peer.trained(dataset.train, settings)
+def of_fasttext(dataset: Dataset, settings: dict[str, Any], quantized: bool) -> dict[str, Any]:
+    """Train fastText; quantized it takes a byte for each of SMALL's parameters, as SMALL's own file does."""
+    rows = None
+    if quantized:
+        small = loops.prepared(dataset, presets.preset("small")).network
+        rows = count_parameters(small).total // peer.ROW
+    model, seconds = peer.trained(dataset.train, settings, rows)
+    kept = model.get_input_matrix().shape[0] if rows is None else rows
     return {
         "valid_accuracy": peer.accuracy(model, dataset.valid),
         "test_accuracy": peer.accuracy(model, dataset.test),
-        "parameters": np.prod(model.get_input_matrix().shape) + np.prod(model.get_output_matrix().shape),
+        "parameters": (kept + len(model.labels)) * model.get_dimension(),
         "seconds": seconds,
+        **({"bytes": peer.size(model)} if quantized else {}),
     }
 
 
@@ -183,6 +207,7 @@ def accuracy_table(rows: Rows) -> Rows:
             "validation": compare.over_seeds([row["valid_accuracy"] for row in of], 100, digits=2),
             "seeds": len(of),
             "parameters": f"{of[0]['parameters']:,}",
+            "file, MB": f"{of[0]['bytes'] / 1e6:.1f}" if "bytes" in of[0] else "",
             "seconds": f"{np.median([row['seconds'] for row in of]):.0f}",
         }
         for (data, model), of in groups(rows).items()

@@ -9,9 +9,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from golden import make_bert
+from safetensors.numpy import save_file
 from tiny import BATCH, CONFIGS, build
 
 from experiments import __main__ as command
@@ -24,10 +27,25 @@ from experiments import (
     convergence,
     gradient_study,
     independence,
+    learning_curve,
     robustness,
     small,
 )
-from experiments.frame import compare, contenders, corpora, gradients, grid, page, results, verdicts
+from experiments.frame import (
+    compare,
+    contenders,
+    corpora,
+    gradients,
+    grid,
+    page,
+    peer,
+    results,
+    rivals,
+    verdicts,
+)
+from wave_jax.data.splits import Split
+from wave_jax.data.tokenizer import Tokenizer
+from wave_jax.networks import bert_weights
 from wave_jax.networks.layers import count_parameters
 from wave_jax.networks.trace import Trace
 from wave_jax.study import measures
@@ -108,8 +126,47 @@ def test_what_is_said_of_small_stands_in_its_results():
     assert set(rows) <= set(results)
 
 
+def test_learning_curve(tmp_path, monkeypatch):
+    page = run("learning_curve", tmp_path, monkeypatch)
+    rows = table(page, "Test accuracy: planted")
+    assert [row["texts"] for row in rows] == ["40", "72"]  # 60 to train and 12 to validate
+    points = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
+    of = [100 * float(p["test_accuracy"]) for p in points if (p["texts"], p["model"]) == ("72", "TF-IDF")]
+    assert rows[1]["TF-IDF"].split(" ±")[0] == f"{np.mean(of):.1f}"
+    assert {row["model"] for row in points} >= {"SMALL", "TF-IDF"}
+    assert len(list(tmp_path.glob("*.png"))) == 1
+
+
+def test_few_texts_are_among_many_and_none_is_of_the_test_split():
+    dataset = corpora.load((), 0.2, 50)[0]
+    few, many = (learning_curve.drawn(dataset, count, draw=1).texts for count in (7, 20))
+    assert many[:7] == few
+    assert len(learning_curve.labelled(dataset)) == len(dataset.train) + len(dataset.valid)
+    assert learning_curve.drawn(dataset, 7, draw=0).texts != few
+
+
+def bert_folder(folder):
+    tokenizer = Tokenizer.train(["a cat and a dog"] * 2, v=50)
+    (folder / "tokenizer.json").write_text(tokenizer.to_json())
+    (folder / "config.json").write_text(json.dumps(make_bert.CONFIG))
+    save_file(make_bert.weights(), folder / "model.safetensors")
+    return folder
+
+
+def test_vectors_are_the_mean_of_a_berts_last_tokens(tmp_path):
+    folder, texts = bert_folder(tmp_path), ("a cat", "a dog", "a cat and a dog")
+    bert = bert_weights.load(folder, 2, nnx.Rngs(0))
+    tokenizer, kept = Tokenizer.read(folder / "tokenizer.json"), {}
+    rival = rivals.vectors(Split(texts, np.array([0, 1, 0], np.int32)), folder, kept)
+    assert list(rival.answer(texts)) == [0, 1, 0]
+    for text in texts:
+        ids = tokenizer.encode([text], 256).ids[None].astype(np.int32)
+        tokens = np.asarray(bert.tokens(jnp.asarray(ids), jnp.ones(ids.shape, bool))[0], float)
+        np.testing.assert_allclose(kept[text], tokens.mean(axis=0), atol=1e-6)
+
+
 def test_what_fasttext_reads_is_one_line_of_words():
-    assert small.words("Oil\nfell, (again)!") == "oil fell , ( again ) !"
+    assert peer.words("Oil\nfell, (again)!") == "oil fell , ( again ) !"
 
 
 def test_all_passes_over_what_is_finished_with_the_same_settings(tmp_path, monkeypatch, capsys):
@@ -562,16 +619,19 @@ def test_a_network_that_lacks_something_is_the_formula_without_it(less, combine)
 
 
 def test_what_is_trained_for_an_ablation_is_small_with_one_change_and_nothing_twice():
+    train = Split(("",) * 6400, np.arange(6400, dtype=np.int32) % 2)
+    expected = contenders.with_seed(ablation.presets.preset("small"), 0, None, train)
+    assert expected.training == replace(ablation.presets.preset("small").training, epochs=6)
     points = {
-        (base, name): ablation.preset(base, change, 0, None)
+        (base, name): ablation.preset(base, change, 0, None, train)
         for table in ablation.TABLES.values()
         for base, changes in table.items()
         for name, change in {ablation.NONE: {}, **changes}.items()
         if name != "shuffled words"  # whose texts differ, and nothing else
     }
-    assert points["modulation", ablation.NONE] == ablation.presets.preset("small")
+    assert points["modulation", ablation.NONE] == expected
     assert len(set(points.values())) == len(points) == 28
-    assert {preset.training for preset in points.values()} == {ablation.presets.preset("small").training}
+    assert {preset.training for preset in points.values()} == {expected.training}
 
 
 def test_shuffled_texts_keep_their_words_and_labels_and_those_left_are_drawn_once(folder):

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from wave_jax.data.splits import Split
 from wave_jax.networks import bert_weights
 from wave_jax.networks.bert import BertConfig
 from wave_jax.networks.wave_network import WaveConfig
@@ -113,7 +114,10 @@ def fewer(name: str, preset: Preset, seeds: int) -> int:
     return seeds if is_wave(preset) or name == "bag" else min(seeds, FEWER)
 
 
-def with_seed(preset: Preset, seed: int, epochs: int | None) -> Preset:
-    """Return a preset trained with this seed, and for another number of epochs if one is given."""
-    training = replace(preset.training, seed=seed, epochs=epochs or preset.training.epochs)
-    return replace(preset, training=training)
+def with_seed(preset: Preset, seed: int, epochs: int | None, train: Split) -> Preset:
+    """Return a preset trained with this seed, for so many epochs if they are given.
+
+    Else they are as many as the preset has for these texts, as a number: a cell is known by it.
+    """
+    epochs = epochs or preset.training.epochs_for(train.labels)
+    return replace(preset, training=replace(preset.training, seed=seed, epochs=epochs))

@@ -39,7 +39,7 @@ def test_without_more_options_it_is_the_preset():
         ("--network.d 8 --training.epochs=3 --training.seed 7 --v=50", (8, 3, 7, 50)),
         ("--preset paper-modulation --seed 7", (768, 4, 7, 30_522)),
         ("--preset paper-interference --model transformer --d 24", (24, 4, 0, 30_522)),
-        ("--model bag --max_length 9", (96, 6, 0, 20_000)),
+        ("--model bag --max_length 9", (96, None, 0, 20_000)),
     ],
 )
 def test_single_settings_stand_on_top_of_a_preset(options, expected):
@@ -95,7 +95,7 @@ def test_the_help_fits_a_screen_and_lists_every_setting(capsys, monkeypatch):
         "--preset",
         "--resume",
         "--seed 0",
-        "--epochs 6",
+        "--epochs None",
         "--d 96",
         "--max-length",
     ):

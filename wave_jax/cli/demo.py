@@ -179,6 +179,7 @@ def _some(prepared: Prepared) -> Batch:
 def _learn_together(learners: Mapping[str, Learner]) -> None:
     """Train all epoch by epoch, at the same time; print a line of a table for each epoch."""
     print("epoch" + "".join(f"{name:>15}" for name in learners), flush=True)
+    assert TRAINING.epochs is not None
     total = sum(learner.prepared.steps for learner in learners.values())
     with (
         tqdm(total=total, unit=" steps", leave=False, disable=None, dynamic_ncols=True) as bar,

@@ -194,7 +194,7 @@ def _listed(settings: Preset) -> str:
     """List all settings as options, with their values.
 
     >>> print(_listed(presets.preset("small", "bag")).splitlines()[0])
-      --d 96 --dropout 0.3 --max-length 512 --epochs 6 --steps None --batch 64
+      --d 96 --dropout 0.3 --max-length 512 --epochs None --steps None --batch 64
     """
     tree = dataclasses.asdict(settings)
     values = tree.pop("network") | tree.pop("training") | tree

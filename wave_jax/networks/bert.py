@@ -99,12 +99,22 @@ class Bert(Network):
         at = changes(self, nudge, edit)
         config = self.config
         w = at("w", masked(self._embed(ids), mask))
-        x = dropout(self.norm(w), config.hidden_dropout_prob, fold(key, 0))
-        for i, layer in enumerate(self.layers):
-            x = layer(x, mask, fold(key, 2 + i))
+        x = self._encoded(w, mask, key)
         rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
         h = at("h", dropout(jnp.tanh(self.pooler(x[..., 0, :])), rate, fold(key, 1)))
         return Trace(w=w, h=h, logits=at("logits", self.classifier(h)))
+
+    def tokens(
+        self, ids: Int[Array, "*batch n"], mask: Bool[Array, "*batch n"]
+    ) -> Float[Array, "*batch n d"]:
+        """Return the tokens as they leave the last layer, without dropout."""
+        return self._encoded(masked(self._embed(ids), mask), mask, None)
+
+    def _encoded(self, w: Array, mask: Array, key: PRNGKeyArray | None) -> Array:
+        x = dropout(self.norm(w), self.config.hidden_dropout_prob, fold(key, 0))
+        for i, layer in enumerate(self.layers):
+            x = layer(x, mask, fold(key, 2 + i))
+        return x
 
     def _embed(self, ids: Array) -> Array:
         places = learned_positions(self.positions, ids.shape[-1], "max_position_embeddings")

@@ -69,7 +69,7 @@ _STEP = 8  # dimensions that `within` takes away at a time: SMALL's voice
 SMALL = Preset(
     WaveConfig(d=96, voice_width=8, dropout=0.3, max_length=512),
     TrainConfig(
-        epochs=6,
+        epochs=None,
         rate=3e-3,
         schedule="cosine",
         smoothing=0.1,

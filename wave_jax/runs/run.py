@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
@@ -71,7 +72,7 @@ class Prepared(NamedTuple):
     @property
     def steps(self) -> int:
         """Number of steps of the whole run."""
-        return self.settings.training.steps_for(len(self.train.labels))
+        return self.settings.training.steps_for(np.asarray(self.train.labels))
 
 
 class Turn(NamedTuple):

@@ -247,7 +247,7 @@ def accuracy_against_parameters(
     for i, (parameters, accuracy, half) in enumerate(models.values()):
         color, _, marker = LINES[i % len(LINES)]
         ax.errorbar(parameters, accuracy, half, fmt=marker, color=color, ms=7, capsize=3, elinewidth=1)
-    longest = max(map(len, models))  # names stand beside their points
+    longest = float(max(map(len, models)))  # names stand beside their points
     ax.set(xscale="log", xlim=room(np.array([x for x, _, _ in models.values()]), max(5.0, longest)))
     ax.set(xlabel="parameters", ylabel=as_written(label))
     ax.margins(y=0.12)

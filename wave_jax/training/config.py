@@ -1,20 +1,25 @@
 """How a network is trained: the settings of a run."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
 
 from wave_jax.errors import check_choices, check_setting
 
 __all__ = ["PAPER", "PAPER_BERT", "TrainConfig"]
+
+_LEAST_EPOCHS, _STEPS_FOR_A_CLASS = 6, 50  # chosen on folds of training texts: docs/small.md
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """The settings of a training run. Presets: PAPER, PAPER_BERT."""
 
-    epochs: int = 4
-    """How often each text is read."""
+    epochs: int | None = 4
+    """How often each text is read; None for as often as its corpus asks for (`epochs_for`)."""
     steps: int | None = None
     """Batches in all; if given, it overrides epochs."""
     batch: int = 64
@@ -50,7 +55,7 @@ class TrainConfig:
 
     def __post_init__(self):
         check_choices(self)
-        check_setting("epochs", self.epochs, self.epochs >= 1, "at least 1")
+        check_setting("epochs", self.epochs, self.epochs is None or self.epochs >= 1, "None or at least 1")
         check_setting("steps", self.steps, self.steps is None or self.steps >= 1, "None or at least 1")
         check_setting("batch", self.batch, self.batch >= 1, "at least 1")
         check_setting("rate", self.rate, 0 < self.rate < math.inf, "above 0 and finite")
@@ -67,13 +72,32 @@ class TrainConfig:
         check_setting("keep", self.keep, self.keep == "best" or not self.patience, "best, with patience")
         check_setting("seed", self.seed, 0 <= self.seed < 2**32, "in 0..2³²-1")
 
-    def steps_for(self, texts: int) -> int:
-        """Return the number of steps of a whole run over so many texts.
+    def epochs_for(self, labels: Sequence[int] | np.ndarray) -> int:
+        """Return how often a run reads each text: `epochs`, or if None max(6, ⌈50·c / ⌈texts / batch⌉⌉).
 
-        >>> PAPER.steps_for(100)
+        A network needs steps for every class, so a small corpus, or one of many classes, is read more often.
+
+        Args:
+          labels: numbers of the classes, one a training text.
+
+        >>> TrainConfig(epochs=None).epochs_for([0, 1] * 16_000), TrainConfig(epochs=None).epochs_for([0, 1])
+        (6, 100)
+        """
+        if self.epochs is not None:
+            return self.epochs
+        steps = _STEPS_FOR_A_CLASS * (int(np.max(labels, initial=0)) + 1)
+        return max(_LEAST_EPOCHS, -(-steps // self._per_epoch(labels)))
+
+    def steps_for(self, labels: Sequence[int] | np.ndarray) -> int:
+        """Return the number of steps of a whole run over texts with these labels.
+
+        >>> PAPER.steps_for([0, 1] * 50)
         8
         """
-        return self.steps or self.epochs * -(-texts // self.batch)
+        return self.steps or self.epochs_for(labels) * self._per_epoch(labels)
+
+    def _per_epoch(self, labels: Sequence[int] | np.ndarray) -> int:
+        return max(1, -(-len(labels) // self.batch))
 
 
 PAPER = TrainConfig()

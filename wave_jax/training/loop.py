@@ -106,10 +106,10 @@ class _Course:
         """Number of steps of an epoch."""
         return -(-len(self.train.labels) // self.config.batch)
 
-    @property
+    @cached_property
     def steps(self) -> int:
         """Number of steps of the whole run."""
-        return self.config.steps_for(len(self.train.labels))
+        return self.config.steps_for(np.asarray(self.train.labels))
 
     @cached_property
     def shapes(self) -> tuple[int, ...]:
