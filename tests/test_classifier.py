@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 from conftest import unchecked
@@ -166,6 +167,24 @@ def test_validation_texts_are_ones_own_or_none(fitted):
         WaveClassifier(**TINY).fit(TEXTS, LABELS, valid=(["x"], ["up", "down"]))
     with unchecked(), pytest.raises(ValueError, match=r"valid must be a share of the texts, got 'x\.csv'"):
         WaveClassifier(**TINY | {"valid": "x.csv"}).fit(TEXTS, LABELS)
+
+
+def test_equal_weights_change_nothing_and_weights_move_the_answer(fitted, tmp_path):
+    alike = WaveClassifier(**TINY).fit(TEXTS, LABELS, sample_weight=np.full(48, 7))
+    for one, other in zip(jax.tree.leaves(fitted.network), jax.tree.leaves(alike.network), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    labels = ["rare" if i % 6 == 0 else "often" for i in range(48)]
+    texts, share = ["same words"] * 48, {}
+    for rule in (None, "balanced", {"rare": 50}):
+        classifier = WaveClassifier(**TINY | {"valid": 0.0}, class_weight=rule).fit(texts, labels)
+        share[str(rule)] = classifier.predict_proba(["same words"])[0, 1]
+    assert share["None"] < 0.3 < share["balanced"] < 0.7 < share["{'rare': 50}"]
+    classifier.save(tmp_path / "run")
+    assert WaveClassifier.load(tmp_path / "run").get_params()["class_weight"] == {"rare": 50}
+    with pytest.raises(ValueError, match=r"class_weight has 'flat', which is none of the labels"):
+        WaveClassifier(**TINY, class_weight={"flat": 2}).fit(TEXTS, LABELS)
+    with pytest.raises(DataError, match=r"There are 48 texts but weights of shape \(2,\)"):
+        WaveClassifier(**TINY).fit(TEXTS, LABELS, [1, 2])
 
 
 def test_a_saved_classifier_is_a_run_folder_that_answers_the_same(fitted, tmp_path):

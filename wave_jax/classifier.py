@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 from wave_jax.data import labels as label_column
+from wave_jax.data import weights
 from wave_jax.data.datasets import Dataset
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.errors import CheckpointError
@@ -115,6 +116,7 @@ class WaveClassifier:
         self,
         texts: Iterable[Any],
         labels: Iterable[Any],
+        sample_weight: Any = None,
         *,
         valid: tuple[Iterable[Any], Iterable[Any]] | None = None,
     ) -> "WaveClassifier":
@@ -125,19 +127,22 @@ class WaveClassifier:
         Args:
           texts: training texts.
           labels: their labels.
+          sample_weight: how much each text counts in the loss; all alike if not given.
           valid: (texts, labels) for validation; without them a share of the training texts is held out, the
             setting `valid`, or none if it is 0.
         """
-        preset, (plain, given) = self._preset(), _columns(texts, labels)
+        plain, given = _columns(texts, labels)
         classes = label_column.distinct(given)
         if len(classes) < 2:
             raise ValueError(f"fit needs texts of at least 2 classes, got {len(classes)}: {classes!r:.60}.")
         number = {label: i for i, label in enumerate(classes)}
+        preset = self._preset(number)
         dataset = Dataset.from_texts(
             plain,
             [number[label] for label in given],
             valid=None if valid is None else _numbered(valid, number),
             classes=[str(i) for i in range(len(classes))],
+            weights=None if sample_weight is None else weights.checked(sample_weight, len(plain)),
             seed=preset.training.seed,
             share=_share(preset.valid),
         )
@@ -184,6 +189,8 @@ class WaveClassifier:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a run folder, which must not exist yet; `load` and the command line read it."""
         labels, params = self.classes_.tolist(), _plain(self.get_params())
+        if isinstance(by_label := params.get("class_weight"), dict):
+            params["class_weight"] = [[label_column.to_json(label), x] for label, x in by_label.items()]
         data = {**self.settings.data, "labels": [label_column.to_json(label) for label in labels]}
         names = [*map(str, labels)]
         names = names if len({*names}) == len(names) else [*map(repr, labels)]  # "1" and 1
@@ -212,7 +219,10 @@ class WaveClassifier:
             data = folder.settings.data
             if "labels" not in data or "classifier" not in data:
                 raise CheckpointError(f"{path} holds a run that no WaveClassifier saved: open it as a run.")
-            classifier = cls(**data["classifier"])
+            given = dict(data["classifier"])
+            if isinstance(pairs := given.get("class_weight"), list):
+                given["class_weight"] = {label_column.from_json(label): x for label, x in pairs}
+            classifier = cls(**given)
             classifier.network, classifier.tokenizer = folder.network(), folder.tokenizer()
             classifier.history, classifier.settings = folder.records(), folder.settings
             classifier.metrics = folder.metrics() or {}
@@ -222,9 +232,11 @@ class WaveClassifier:
 
     # --- inside ---
 
-    def _preset(self) -> Preset:
-        """Return the preset with the settings that were given."""
+    def _preset(self, number: dict[Any, int]) -> Preset:
+        """Return the preset with the settings that were given; classes are called by their numbers."""
         chosen, given = presets.preset(self.preset), _plain(self._given)
+        if isinstance(given.get("class_weight"), dict):
+            given["class_weight"] = _by_number(given["class_weight"], number)
         return replace(
             chosen,
             network=replace(chosen.network, **{k: x for k, x in given.items() if k in _NETWORK}),
@@ -256,6 +268,14 @@ def _numbered(valid: tuple[Iterable[Any], Iterable[Any]], number: dict[Any, int]
     if new is not None:
         raise ValueError(f"valid has the label {new!r:.60}, which no training text has: leave its texts out.")
     return texts, [number[label] for label in labels]
+
+
+def _by_number(weights: dict[Any, Any], number: dict[Any, int]) -> str | None:
+    """Return weights of labels as `TrainConfig.class_weight`, which knows classes by their numbers."""
+    new = next((label for label in weights if label not in number), None)
+    if new is not None:
+        raise ValueError(f"class_weight has {new!r:.60}, which is none of the labels {list(number)!r:.80}.")
+    return ",".join(f"{number[label]}={float(weight)}" for label, weight in weights.items()) or None
 
 
 def _share(valid: Any) -> float:

@@ -113,7 +113,8 @@ def test_every_text_needs_its_label():
 @settings(deadline=None)
 @given(LENGTHS, st.data())
 def test_gather(lengths, data):
-    tokens = split_of(lengths, segments=True)
+    weights = np.arange(len(lengths), dtype=np.float32) + 1
+    tokens = split_of(lengths, segments=True)._replace(weights=weights)
     rows = data.draw(st.lists(st.integers(-1, len(lengths) - 1), min_size=1, max_size=6))
     n = max(lengths) + data.draw(st.integers(0, 3))
     batch = batches.gather(tokens, np.array(rows), n)
@@ -125,7 +126,8 @@ def test_gather(lengths, data):
         assert not batch.segments[k, length:].any()
         assert batch.segments[k, :length].tolist() == [(j + 1) // 4 for j in range(length)]
         assert batch.labels[k] == (-1 if row < 0 else row % 3)
-    assert [array.dtype for array in batch] == [np.int32, bool, np.int32, np.int32]
+        assert batch.weights[k] == (0 if row < 0 else row + 1)
+    assert [array.dtype for array in batch] == [np.int32, bool, np.int32, np.int32, np.float32]
 
 
 @pytest.mark.parametrize("segments", [False, True])

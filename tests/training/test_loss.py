@@ -65,3 +65,11 @@ def test_score_and_loss_of_a_network():
     assert loss(network, BATCH, smoothing=0.1) == pytest.approx(
         float(score_of_logits(logits, BATCH.labels, 0.1).mean_loss)
     )
+
+
+def test_each_loss_counts_by_its_weight():
+    logits, labels = jnp.array([[1.0, 2.0], [0.5, -1.0], [3.0, 3.0]]), jnp.array([0, 1, -1])
+    alone = [float(score_of_logits(logits[i : i + 1], labels[i : i + 1], 0.1).loss) for i in range(2)]
+    found = score_of_logits(logits, labels, 0.1, jnp.array([0.5, 3.0, 9.0]))
+    assert float(found.loss) == pytest.approx(0.5 * alone[0] + 3 * alone[1], rel=1e-6)
+    assert (int(found.count), int(found.correct)) == (2, 0)

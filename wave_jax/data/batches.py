@@ -31,6 +31,7 @@ class TokenArrays(NamedTuple):
     labels: Array  # (texts,) int32; -1 for a text without a label
     pad_id: int | Array = 0
     segments: Array | None = None  # (total,) uint16: the sentence of each token
+    weights: Array | None = None  # (texts,) float32: how much each text counts in the loss
 
     @property
     def lengths(self) -> Int[np.ndarray, " texts"]:
@@ -45,6 +46,7 @@ class Batch(NamedTuple):
     mask: Any  # (b, n) bool: True at tokens, False at padding
     labels: Any  # (b,) int32
     segments: Any = None  # (b, n) int32: the sentence of each token, from 0; or None
+    weights: Any = None  # (b,) float32: how much each text counts in the loss; or None
 
 
 # --- from texts to arrays -----------------------------------------------------------------------------------
@@ -147,6 +149,7 @@ def to_device(tokens: TokenArrays, room: int = 0) -> TokenArrays:
         labels=np.pad(tokens.labels, (0, without), constant_values=-1),
         pad_id=np.asarray(tokens.pad_id, np.int32),
         segments=None if tokens.segments is None else np.pad(tokens.segments, (0, empty)),
+        weights=None if tokens.weights is None else np.pad(tokens.weights, (0, without)),
     )
     return jax.tree.map(jnp.asarray, roomy)
 
@@ -170,9 +173,10 @@ def gather(tokens: TokenArrays, rows: Int[Array, " b"], n: int) -> Batch:
     at = start[:, None] + xp.where(mask, place, 0)
     labels = xp.where(rows < 0, -1, tokens.labels[row]).astype(xp.int32)
     ids = xp.where(mask, tokens.ids[at], tokens.pad_id).astype(xp.int32)
-    if tokens.segments is None:
-        return Batch(ids, mask, labels)
-    return Batch(ids, mask, labels, xp.where(mask, tokens.segments[at], 0).astype(xp.int32))
+    numbers, counts = tokens.segments, tokens.weights
+    segments = None if numbers is None else xp.where(mask, numbers[at], 0).astype(xp.int32)
+    weights = None if counts is None else xp.where(rows < 0, 0, counts[row]).astype(xp.float32)
+    return Batch(ids, mask, labels, segments, weights)
 
 
 def of_texts(

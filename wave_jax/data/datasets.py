@@ -72,6 +72,7 @@ class Dataset:
         test: tuple[Column, Column] | None = None,
         valid: tuple[Column, Column] | None = None,
         classes: Sequence[str] | None = None,
+        weights: np.ndarray | None = None,
         seed: int = 0,
         share: float = 0.2,
     ) -> "Dataset":
@@ -83,13 +84,14 @@ class Dataset:
           test: (texts, labels) of the test split.
           valid: (texts, labels) for validation; without them `hold_out` takes a share of the training texts.
           classes: names of the classes; the labels' own if not given.
+          weights: how much each training text counts in the loss (`weights.checked`); all alike if not given.
           seed: seed of the held-out share.
           share: share of the training texts that is held out; 0 trains on all of them.
 
         >>> Dataset.from_texts(["a", "b"], [1, 0], valid=(["c"], [0]), classes=["no", "yes"]).classes
         ('no', 'yes')
         """
-        train = _in_memory("train", texts, labels)
+        train = _in_memory("train", texts, labels)._replace(weights=weights)
         dev = valid and _in_memory("valid", *valid)
         read_test = test and partial(_in_memory, "test", *test)
         names = None if classes is None else class_names([str(c) for c in classes], "classes")

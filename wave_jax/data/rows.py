@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from wave_jax.errors import DataError
 
 __all__ = ["FIND", "Columns", "Rows", "class_names", "is_number", "joined_rows"]
@@ -29,6 +31,8 @@ class Rows(NamedTuple):
     first: int = 0  # the smallest integer label; 1 in a file without header
     columns: Columns = FIND
     """The columns that were read, if the rows came from a table."""
+    weights: np.ndarray | None = None
+    """How much each text counts in the loss; all alike if not given."""
 
 
 def joined_rows(parts: Sequence[Rows]) -> Rows:

@@ -20,8 +20,9 @@ __all__ = ["Split", "hold_out", "infer_classes", "split_of"]
 class Split:
     """Texts with their labels, which are numbers of classes.
 
-    A planted split also knows `topics`, the labels before its label noise, and `evidence`: for every
-    text the (start, end) character spans of the words that carry the topic.
+    `weights` says how much each text counts in the loss. A planted split also knows `topics`, the labels
+    before its label noise, and `evidence`: for every text the (start, end) character spans of the words that
+    carry the topic.
 
     >>> Split(("good", "bad"), np.array([1, 0], np.int32))
     Split(2 texts)
@@ -31,6 +32,7 @@ class Split:
     labels: Int32[np.ndarray, " n"]
     topics: Int32[np.ndarray, " n"] | None = None
     evidence: planted.Spans | None = None
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -40,11 +42,13 @@ class Split:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over labels and texts, in their order."""
+        """SHA-256 over labels, texts and weights, in their order."""
         sha = hashlib.sha256(self.labels.astype("<i4").tobytes())
         for text in self.texts:
             raw = text.encode()
             sha.update(len(raw).to_bytes(8, "little") + raw)
+        if self.weights is not None:
+            sha.update(self.weights.astype("<f8").tobytes())
         return sha.hexdigest()
 
     def take(self, rows: Sequence[int] | np.ndarray) -> "Split":
@@ -59,6 +63,7 @@ class Split:
             self.labels[at],
             None if self.topics is None else self.topics[at],
             None if self.evidence is None else tuple(self.evidence[i] for i in at),
+            None if self.weights is None else self.weights[at],
         )
 
 
@@ -138,4 +143,4 @@ def split_of(rows: Rows, classes: tuple[str, ...], complete: bool) -> Split:
             f"{rows.source}: no row of class {classes[absent[0]]!r}: add rows of it, or make the classes of"
             " all splits and of labels.txt (classes= in memory) equal."
         )
-    return Split(tuple(rows.texts), labels)
+    return Split(tuple(rows.texts), labels, weights=rows.weights)

@@ -21,7 +21,7 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from wave_jax.data import batches, datasets
+from wave_jax.data import batches, datasets, weights
 from wave_jax.data.datasets import Dataset
 from wave_jax.data.splits import Split
 from wave_jax.data.tokenizer import Tokenizer
@@ -82,10 +82,7 @@ class Turn(NamedTuple):
     """Valid until the next turn, which uses it up."""
     record: Record
     kept: Any
-    """The network to keep so far (`TrainConfig.keep`), a copy of yours; None before the first validation.
-
-    Without validation texts it is the last network.
-    """
+    """The network to keep so far (`TrainConfig.keep`), a copy of yours; None before the first validation."""
 
 
 def prepare(
@@ -118,7 +115,9 @@ def prepare(
         data={"name": dataset.name, "digest": dataset.digest, **({"origin": dict(origin)} if origin else {})},
     )
     start = Trained.of(settings, _start(settings, preset), tokenizer)
-    return Prepared(settings, start, start.tokens(dataset.train, cache), start.tokens(dataset.valid, cache))
+    counts = weights.of_texts(dataset.train, dataset.classes, preset.training.class_weight)
+    train = start.tokens(dataset.train, cache)._replace(weights=counts)
+    return Prepared(settings, start, train, start.tokens(dataset.valid, cache))
 
 
 def _tokenizer(dataset: Dataset, preset: Preset, cache: str | os.PathLike[str] | None) -> Tokenizer:

@@ -45,11 +45,21 @@ class Score(NamedTuple):
 
 
 def score_of_logits(
-    logits: Float[Array, "*batch c"], labels: Int[Array, "*batch"], smoothing: Real[Array, ""] | float = 0.0
+    logits: Float[Array, "*batch c"],
+    labels: Int[Array, "*batch"],
+    smoothing: Real[Array, ""] | float = 0.0,
+    weights: Float[Array, "*batch"] | None = None,
 ) -> Score:
     """Score logits by their cross entropy -Σ_k q_k·log p_k.
 
-    The target is q = (1 - smoothing)·onehot(label) + smoothing / c.
+    The target is q = (1 - smoothing)·onehot(label) + smoothing / c. With weights, each text's loss counts by
+    its own.
+
+    Args:
+      logits: the logits.
+      labels: number of each text's class; -1 for filler.
+      smoothing: share of the target that is spread over all classes.
+      weights: how much each loss counts.
 
     >>> score_of_logits(jnp.zeros((1, 2)), jnp.array([0])).mean_loss.round(3)
     Array(0.693, dtype=float32)
@@ -58,6 +68,7 @@ def score_of_logits(
     log_p = jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)))
     of_label = jnp.take_along_axis(log_p, jnp.maximum(labels, 0)[..., None], axis=-1)[..., 0]
     losses = -(1 - smoothing) * of_label - smoothing * jnp.mean(log_p, axis=-1)
+    losses = losses if weights is None else weights * losses
     return Score(
         loss=jnp.sum(jnp.where(real, losses, jnp.zeros_like(losses))),
         correct=jnp.sum(real & (jnp.argmax(logits, axis=-1) == labels), dtype=jnp.int32),
@@ -79,9 +90,11 @@ def score(network: Network, batch: Batch, key: PRNGKeyArray | None = None, smoot
     """
     inputs = batch.ids, batch.mask, batch.segments
     if key is None:
-        return score_of_logits(network(*inputs), batch.labels, smoothing)
+        return score_of_logits(network(*inputs), batch.labels, smoothing, batch.weights)
     voices = network.voices(*inputs, key)
-    losses = jax.vmap(lambda voice: score_of_logits(voice, batch.labels, smoothing).loss)(voices)
+    losses = jax.vmap(lambda voice: score_of_logits(voice, batch.labels, smoothing, batch.weights).loss)(
+        voices
+    )
     answer = score_of_logits(jnp.mean(voices, axis=0), batch.labels, smoothing)
     return answer._replace(loss=jnp.mean(losses))
 
