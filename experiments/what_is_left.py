@@ -32,10 +32,11 @@ from wave_jax.study import plots
 from wave_jax.study.edits import central, scaled
 
 ABOUT = """\
-Test accuracy in per cent, mean and 95 % interval over seeds. The waves Z1 and Z2 of a trained SMALL are edited
-as it answers: the share is what is left of the difference from the reference, in ln |Z| (*magnitude*), in α
-(*phase*) or in both. The reference is the mean wave at [CLS] over training texts, or 1 (magnitude 1, phase 0).
-*Without it from the start* is a network whose waves have magnitude 1, or phase 0, in training and test."""
+Test accuracy in per cent, mean and 95 % interval over seeds. The waves Z1 and Z2 of a trained SMALL are
+edited as it answers: the share is what is left of the difference from the reference, in ln |Z| (*magnitude*),
+in α (*phase*) or in both. The reference is the mean wave at [CLS] over training texts, or 1 (magnitude 1,
+phase 0). *Without it from the start* is a network whose waves have magnitude 1, or phase 0, in training and
+test."""
 SWAPPED = """\
 Z1 is of one text and Z2 of another with another label. How often is the answer the label of the text of Z1,
 how often that of Z2?"""

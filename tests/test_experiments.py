@@ -30,6 +30,7 @@ from experiments import (
     learning_curve,
     robustness,
     small,
+    what_is_left,
 )
 from experiments.frame import (
     compare,
@@ -43,12 +44,14 @@ from experiments.frame import (
     rivals,
     verdicts,
 )
+from wave_jax import wave
 from wave_jax.data.splits import Split
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.networks import bert_weights
 from wave_jax.networks.layers import count_parameters
 from wave_jax.networks.trace import Trace
 from wave_jax.study import measures
+from wave_jax.study.edits import scaled
 
 
 def run(name, out, monkeypatch, *settings):
@@ -667,3 +670,36 @@ def test_what_carries_the_accuracy_is_what_costs_some_where_it_is_taken_away():
     assert "carried by the order of words; not significantly by the phase." in lines[3]
     one = {point: of[:1] for point, of in found.items()}
     assert ablation.verdict(one) == "Cannot be judged: one seed has no interval."
+
+
+def test_what_is_left(tmp_path, monkeypatch):
+    page = run("what_is_left", tmp_path, monkeypatch)
+    rows = table(page, "What is left: planted")
+    assert [row["scaled away"] for row in rows[::2]] == [*what_is_left.PARTS]
+    assert len({row["1"] for row in rows}) == 1  # a share of 1 leaves all, whatever the reference
+    points = list(csv.DictReader((tmp_path / "accuracy.csv").read_text().splitlines()))
+    assert len(points) == 2 + 2 * len(rows)  # the two networks, and two shares of each row
+    assert len(list(tmp_path.glob("*.png"))) == 1
+
+
+def test_waves_of_another_text_and_waves_at_their_mean():
+    """At the mean wave every text gets one answer; with both waves of another text, that text's."""
+    network = build(CONFIGS["modulation"])
+    other = jax.tree.map(lambda x: x[::-1], BATCH)
+    usual = {name: wave.Polar(np.ones(6, np.float32), np.ones(6, np.float32)) for name in ("Z1", "Z2")}
+    nothing = (jax.numpy.zeros(()), jax.numpy.zeros(()))
+    assert len(set(what_is_left.answer(network, BATCH, nothing, usual).tolist())) == 1
+    all_of_it = (jax.numpy.ones(()), jax.numpy.ones(()))
+    plain = network(*BATCH[:2]).argmax(axis=-1)
+    np.testing.assert_array_equal(what_is_left.answer(network, BATCH, all_of_it, usual), plain)
+    both = network.trace(*other[:2])
+    mixed = wave.modulate(network.trace(*BATCH[:2]).Z1, both.Z2)
+    want = network.trace(*BATCH[:2], edit=Trace(Z=mixed)).logits.argmax(axis=-1)
+    np.testing.assert_array_equal(what_is_left.mixed(network, BATCH, other), want)
+
+
+def test_what_never_had_a_part_answers_as_if_it_were_scaled_away():
+    for without, edit in (("magnitude", scaled(magnitude=0.0)), ("phase", scaled(phase=0.0))):
+        never = build(replace(CONFIGS["modulation"], combine=what_is_left.WITHOUT[without]))
+        edited = build(CONFIGS["modulation"]).trace(*BATCH[:2], edit=Trace(Z1=edit, Z2=edit)).logits
+        np.testing.assert_allclose(never(*BATCH[:2]), edited, rtol=1e-4, atol=1e-5)

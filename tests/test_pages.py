@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ["questions.md"]
+PAGES = ["extending.md", "questions.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -7,7 +7,8 @@ import pytest
 from conftest import unchecked
 from tiny import BATCH, CONFIGS, build, in_float64
 
-from wave_jax.networks.trace import Trace
+from wave_jax.networks.trace import Network, Trace
+from wave_jax.networks.wave_network import WaveLayer
 from wave_jax.study import gradients
 from wave_jax.training.loss import loss, score_of_logits
 
@@ -167,3 +168,18 @@ def test_what_no_stage_can_become_is_refused(model):
 
 def test_what_a_network_says_that_its_trace_holds_is_there(model):
     assert {name for name, stage in traced(model)._asdict().items() if stage is not None} == set(model.stages)
+
+
+def test_a_call_of_ones_own_with_the_trace_of_another_is_refused():
+    for parent, methods, says in [
+        (WaveLayer, {"__call__": lambda self: 0}, "Own has its own __call__ and inherits trace"),
+        (WaveLayer, {"trace": lambda self: 0}, "Own has its own trace and inherits __call__"),
+        (type(build(CONFIGS["bag"])), {"__call__": lambda self: 0}, "its own __call__ and inherits trace"),
+    ]:
+        with pytest.raises(TypeError, match=says):
+            type("Own", (parent,), methods)
+        both = dict.fromkeys(("__call__", "trace"), lambda self: 0)
+        assert issubclass(type("Own", (parent,), both), parent)
+    assert issubclass(
+        type("Own", (Network,), {"trace": lambda self: 0}), Network
+    )  # its call is the trace's end

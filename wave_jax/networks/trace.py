@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from wave_jax.networks.layers import Embedding, Linear
 
-__all__ = ["Changes", "Network", "Trace", "changes", "check_inputs", "positions_of"]
+__all__ = ["Changes", "Network", "Trace", "changes", "check_both", "check_inputs", "positions_of"]
 
 
 class Trace(NamedTuple):
@@ -46,6 +46,11 @@ class Network(nnx.Module):
     v: int  # rows of vocabulary
     embedding: Embedding
     classifier: Linear
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        if cls.__call__ is not Network.__call__:
+            check_both(cls)
 
     def __call__(
         self,
@@ -105,6 +110,20 @@ class Network(nnx.Module):
           edit: functions of a stage, or arrays in its place.
         """
         raise NotImplementedError
+
+
+def check_both(cls: type) -> None:
+    """Raise a TypeError for a class with a call or a trace of its own and the other one inherited.
+
+    The call answers and the trace is differentiated: one of them would be that of another network.
+    """
+    own = [name for name in ("__call__", "trace") if name in vars(cls)]
+    if len(own) == 1:
+        other = "trace" if own == ["__call__"] else "__call__"
+        raise TypeError(
+            f"{cls.__name__} has its own {own[0]} and inherits {other}, which computes something else:"
+            " define both, since the call answers and the trace is differentiated."
+        )
 
 
 class Changes(NamedTuple):

@@ -3,7 +3,7 @@
 ids -> w -> w1, w2 -> Z1, Z2 -> Z -> x -> feed forward, norm -> pool -> h -> logits
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from wave_jax import wave
 from wave_jax.networks.configs import PAPER_INTERFERENCE, PAPER_MODULATION, WaveConfig
 from wave_jax.networks.layers import Embedding, LayerNorm, Linear, dropout, embed, fold, places
-from wave_jax.networks.trace import Changes, Network, Trace, changes, check_inputs
+from wave_jax.networks.trace import Changes, Network, Trace, changes, check_both, check_inputs
 from wave_jax.numerics import masked_mean
 
 __all__ = ["PAPER_INTERFERENCE", "PAPER_MODULATION", "WaveConfig", "WaveNetwork"]
@@ -46,7 +46,14 @@ def _width(config: WaveConfig) -> int:
 
 
 class WaveLayer(nnx.Module):
-    """Two variants, their waves combined, read-out, feed forward and norm."""
+    """Two variants, their waves combined, read-out, feed forward and norm.
+
+    A layer of one's own has both `__call__` and `trace`, or neither and another `output`.
+    """
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        check_both(cls)
 
     def __init__(self, config: WaveConfig, rngs: nnx.Rngs):
         d, parts = config.d, config.voices

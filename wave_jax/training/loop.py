@@ -26,6 +26,7 @@ from wave_jax.data.plan import Plan, distinct
 from wave_jax.errors import check_setting
 from wave_jax.networks.trace import Network, positions_of
 from wave_jax.training import adam, devices
+from wave_jax.training.checks import check_loss, check_state
 from wave_jax.training.config import TrainConfig
 from wave_jax.training.evaluate import evaluate
 from wave_jax.training.loss import Score
@@ -207,6 +208,9 @@ def fit(
         raise ValueError("There are no texts to train on.")
     devices.check_batch(config.batch, mesh)
     state = jax.tree.map(jnp.copy, start) if isinstance(start, TrainState) else init(start, optimizer)
+    check_state(state.optimizer, jax.eval_shape(lambda: init(state.parameters, optimizer).optimizer))
+    if loss is not None:
+        check_loss(loss, state.network, train)
     places = positions_of(state.parameters)
     course = _Course(train, config, valid, every, mesh, shard_tables, places, optimizer, loss)
     return _fit(devices.place(course.taken_up(state), mesh, shard_tables), course)
