@@ -43,17 +43,23 @@ def main(args: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments", description="Answer one question, or all.")
     parser.add_argument("name", choices=[*NAMES, "claims", "all"], help="the question: its module asks it")
     parser.add_argument("--preset", choices=("smoke", "full"), default="full")
-    parser.add_argument("--out", type=Path, help="folder of the answer, else experiments/results/NAME")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder of the answer, else experiments/results/NAME, or runs/experiments/NAME of smoke",
+    )
     chosen, settings = parser.parse_known_args(args)
+    # What is tried out never takes the place of results.
+    root = HERE / "results" if chosen.preset == "full" else Path("runs", "experiments")
     if chosen.name == "all":
-        everything(tyro.cli(Everything, args=settings), chosen.preset, chosen.out or HERE / "results")
+        everything(tyro.cli(Everything, args=settings), chosen.preset, chosen.out or root)
         return
     if chosen.name == "claims":
         claims.write(chosen.out or HERE / "results")
         return
     experiment = import_module(f"experiments.{chosen.name}")
     config = tyro.cli(experiment.Config, default=experiment.PRESETS[chosen.preset], args=settings)
-    answer(experiment, config, chosen.out or HERE / "results" / folder(chosen.name, config))
+    answer(experiment, config, chosen.out or root / folder(chosen.name, config))
 
 
 def folder(name: str, config: Any) -> str:

@@ -703,3 +703,12 @@ def test_what_never_had_a_part_answers_as_if_it_were_scaled_away():
         never = build(replace(CONFIGS["modulation"], combine=what_is_left.WITHOUT[without]))
         edited = build(CONFIGS["modulation"]).trace(*BATCH[:2], edit=Trace(Z1=edit, Z2=edit)).logits
         np.testing.assert_allclose(never(*BATCH[:2]), edited, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_tried_out_never_takes_the_place_of_results(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "answer", lambda experiment, config, out: written.append(out))
+    for preset in ("smoke", "full"):
+        command.main(["gradient_study", "--preset", preset, "--networks", "small"])
+    assert written == [Path("runs/experiments/gradient_study"), command.HERE / "results" / "gradient_study"]
