@@ -30,7 +30,7 @@ def measured(command: Sequence[str], **variables: str) -> dict[str, float]:
     with open(os.devnull, "w") as nowhere:
         child = os.posix_spawn(
             command[0],
-            command,
+            list(command),
             os.environ | variables,
             file_actions=[(os.POSIX_SPAWN_DUP2, nowhere.fileno(), 1)],
         )

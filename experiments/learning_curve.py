@@ -100,6 +100,7 @@ def counts_of(dataset: Dataset, counts: Sequence[int]) -> list[int]:
 def models_of(config: Config, train: Split, draw: int) -> dict[str, Any]:
     """Return who is compared on these texts, each with its settings."""
     small = presets.preset("small")
+    assert isinstance(small.valid, float)
     models: dict[str, Any] = {
         "SMALL": contenders.with_seed(small, draw, config.epochs, hold_out(train, small.valid, draw)[0]),
         "TF-IDF": "logistic regression",

@@ -192,7 +192,7 @@ def main(config: Config, out: Path) -> None:
     keys: list[dict[str, Any]] = [
         {"data": dataset.name, "digest": dataset.digest, "test digest": dataset.test.digest}
         | {"without": without, "seed": seed, "shares": config.shares}
-        | {"preset": contenders.with_seed(small, seed, config.epochs)}
+        | {"preset": contenders.with_seed(small, seed, config.epochs, dataset.train)}
         for dataset in loaded
         for seed in range(config.seeds)
         for without in config.without
