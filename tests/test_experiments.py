@@ -266,6 +266,10 @@ def test_a_stopped_experiment_goes_on_with_the_cells_that_are_left(tmp_path, cap
     assert asked == [0, 1, 2, 2]
     assert grid.cells(tmp_path, keys()[::-1], find) == found[::-1]  # all are there
     assert len(asked) == 4
+    grid.cells(
+        tmp_path, [key | {"later": None} for key in keys()], find
+    )  # a setting that is new, and not set
+    assert len(asked) == 4
     grid.cells(tmp_path, keys(epochs=7), find)  # other settings, other cells
     assert asked[4:] == [0, 1, 2]
 

@@ -26,23 +26,24 @@ def cells(out: Path, keys: Sequence[Key], find: Callable[[Key], Mapping[str, Any
 
     A cell is kept with its origin: the report may be written elsewhere. A key holds all that its cell follows
     from: data and their digest, model, seed, and settings, which may be dataclasses. A folder of weights
-    counts as what is in it, wherever it is. A changed key is another cell. Lines that cannot be read, as of a
-    disk that was full, are as if they were not there.
+    counts as what is in it, wherever it is. A changed key is another cell. What is None in a key is as if it
+    were not there: a new setting that is not set changes no cell of before. Lines that cannot be read, as of
+    a disk that was full, are as if they were not there.
     """
     path = out / "cells.jsonl"
-    lines = {_json(line["key"]): line for line in _lines(path)}
-    left = {name: key for key in keys if (name := _json(key)) not in lines}
+    lines = {_name(line["key"]): line for line in _lines(path)}
+    left = {name: key for key in keys if (name := _name(key)) not in lines}
     print(f"{len(left)} of {len(keys)} cells are left to compute.", flush=True)
     for name, key in tqdm(left.items(), desc="cells", disable=not left):
         lines[name] = json.loads(_json({"key": key, "origin": machine(), "found": find(key)}))
         write_whole(path, "".join(f"{_json(line)}\n" for line in lines.values()).encode())
-    return [lines[_json(key)]["found"] for key in keys]
+    return [lines[_name(key)]["found"] for key in keys]
 
 
 def finished(out: Path, keys: Sequence[Key]) -> list[Key]:
     """Return the keys whose cells are in cells.jsonl."""
-    known = {_json(line["key"]) for line in _lines(out / "cells.jsonl")}
-    return [key for key in keys if _json(key) in known]
+    known = {_name(line["key"]) for line in _lines(out / "cells.jsonl")}
+    return [key for key in keys if _name(key) in known]
 
 
 def origins(out: Path) -> str:
@@ -57,6 +58,17 @@ def _lines(path: Path) -> list[dict[str, Any]]:
         with contextlib.suppress(ValueError):
             lines.append(json.loads(text))
     return lines
+
+
+def _name(key: Key) -> str:
+    """Return a key as text, without what is None in it."""
+
+    def told(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: told(of) for name, of in value.items() if of is not None}
+
+    return json.dumps(told(json.loads(_json(key))), sort_keys=True)
 
 
 def _json(value: Any) -> str:
