@@ -306,7 +306,7 @@ def test_bad_settings():
         WaveClassifier().set_params(colour=1)
     with pytest.raises(ValueError, match="preset must be one of small"):
         WaveClassifier("large").fit(TEXTS, LABELS)
-    with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="epochs must be None or at least 1, got 0"):
         WaveClassifier(epochs=0).fit(TEXTS, LABELS)
     with pytest.raises(DataError, match="share of validation texts must be 0 or lie between 0 and 1"):
         WaveClassifier(valid=1.5).fit(TEXTS, LABELS)

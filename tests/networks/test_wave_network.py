@@ -308,8 +308,8 @@ def test_dropout_keeps_the_mean():
     ("setting", "sentence"),
     [
         ({"d": 0}, "d must be at least 1, got 0"),
-        ({"combine": "add"}, "combine must be interfere or modulate, got 'add'"),
-        ({"read_out": "imag"}, "read_out must be real, magnitude or real_imag, got 'imag'"),
+        ({"combine": "add"}, "combine must be interfere, modulate or a function, got 'add'"),
+        ({"read_out": "imag"}, "read_out must be real, magnitude, real_imag or a function, got 'imag'"),
         ({"pool": "max"}, "pool must be cls or mean, got 'max'"),
         ({"positions": "rotary"}, "positions must be none, sinusoidal or learned, got 'rotary'"),
         ({"levels": "word"}, "levels must be input or sentence, got 'word'"),
