@@ -29,7 +29,7 @@ from wave_jax.data import batches
 from wave_jax.data.batches import Batch
 from wave_jax.data.datasets import Dataset
 from wave_jax.study.gradients import by_stage
-from wave_jax.study.papers import as_row, entries, gradient_study, sign_agreement
+from wave_jax.study.papers import as_row, entries, gradient_study, principal_shares, sign_agreement
 from wave_jax.study.shares import wave_shares
 
 ABOUT = """\
@@ -121,7 +121,7 @@ def along_training(dataset: Dataset, key: Mapping[str, Any]) -> dict[str, Any]:
     for turn in loops.turns(prepared, f"{dataset.name}, {key['model']}, seed {seed}", key["every"]):
         looked.append({**look(turn.state.network, batch, key), "step": turn.record.step})
     studies = [each["study"] for each in looked]
-    found = {"steps": [each["step"] for each in looked], "studies": [as_row(study) for study in studies]}
+    found = {"steps": [each["step"] for each in looked], "studies": [each["row"] for each in looked]}
     found |= {"signs": sign_agreement(studies[1:])}
     middle = len(looked) // 2
     at = {when: looked[i] for when, i in zip(TIMES, (0, middle, -1), strict=True)}
@@ -134,7 +134,9 @@ def along_training(dataset: Dataset, key: Mapping[str, Any]) -> dict[str, Any]:
 
 def look(network: Any, batch: Batch, key: Mapping[str, Any]) -> dict[str, Any]:
     """Take all numbers of a network at one step of its training."""
-    found: dict[str, Any] = {"step": 0, "study": gradient_study(network, batch)}
+    study = gradient_study(network, batch)
+    found: dict[str, Any] = {"step": 0, "study": study}
+    found["row"] = as_row(study) | principal_shares(network, batch)
     of_entries = entries(network, batch, key["thresholds"], key["quantiles"])
     found["entries"] = {place: jax.device_get(each)._asdict() for place, each in of_entries.items()}
     if key["model"] in WAVES:

@@ -7,7 +7,7 @@ import pytest
 from tiny import BATCH, CONFIGS, build
 
 from wave_jax.networks.trace import Trace
-from wave_jax.study.papers import as_row, entries, gradient_study, sign_agreement
+from wave_jax.study.papers import as_row, entries, gradient_study, principal_shares, sign_agreement
 from wave_jax.training.loss import loss, score_of_logits
 
 
@@ -67,9 +67,10 @@ def test_against_one_text_after_the_other(model):
     assert study.cls.resultant == near(pull([g[0] for g in texts]))
     assert study.text.resultant == near(np.mean([pull(g) for g in texts]))
     first = lambda g: np.square(np.linalg.svd(g, compute_uv=False)[0] / np.linalg.norm(g))
-    assert study.cls.principal == near(first(np.stack([g[0] for g in texts])))
-    assert study.text.principal == near(np.mean([first(g) for g in texts]))
-    assert study.text.principal_ten == near(1)
+    shares = principal_shares(model, BATCH)
+    assert shares["cls_principal"] == near(first(np.stack([g[0] for g in texts])))
+    assert shares["text_principal"] == near(np.mean([first(g) for g in texts]))
+    assert shares["text_principal_ten"] == near(1)
     assert study.agreement == near(np.mean([pair_cosine(g[0], g[1:].sum(0)) for g in texts]))
     np.testing.assert_allclose(study.classifier.direction, classifier, rtol=2e-3, atol=1e-6)
     np.testing.assert_allclose(

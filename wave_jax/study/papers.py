@@ -22,7 +22,16 @@ from wave_jax.numerics import masked_mean
 from wave_jax.study import measures
 from wave_jax.study.gradients import by_parameter, by_token
 
-__all__ = ["Entries", "Place", "Study", "as_row", "entries", "gradient_study", "sign_agreement"]
+__all__ = [
+    "Entries",
+    "Place",
+    "Study",
+    "as_row",
+    "entries",
+    "gradient_study",
+    "principal_shares",
+    "sign_agreement",
+]
 
 
 class Place(NamedTuple):
@@ -36,10 +45,6 @@ class Place(NamedTuple):
     gini: Any
     resultant: Any
     """Of the texts' gradients, at [CLS] and the classifier; of a text's tokens, at the text."""
-    principal: Any
-    """Share in the first principal direction of the same gradients."""
-    principal_ten: Any
-    """Share in their first ten."""
     direction: Any
     """The mean gradient, (d,) or all the classifier's parameters: what `sign_agreement` follows."""
 
@@ -96,9 +101,9 @@ def _measured(
     text, first = (jax.tree.map(over_texts, jax.vmap(_place)(tokens[:, :n], mask[:, :n])) for n in (None, 1))
     others = masked_mean(tokens[:, 1:], mask[:, 1:])
     return Study(
-        cls=first._replace(**_directed(tokens[:, 0], real)),
+        cls=first._replace(resultant=measures.resultant(tokens[:, 0], real)),
         text=text,
-        classifier=_place(over_texts(flat)[None])._replace(**_directed(flat, real)),
+        classifier=_place(over_texts(flat)[None])._replace(resultant=measures.resultant(flat, real)),
         agreement=over_texts(measures.cosine(tokens[:, 0], others)),
     )
 
@@ -111,18 +116,37 @@ def _place(x: Float[Array, "n d"], mask: Bool[Array, " n"] | None = None) -> Pla
         spread=measures.spread(x, mask),
         share_below=measures.share_below(x, mask=mask),
         gini=measures.gini(x, mask),
+        resultant=measures.resultant(x, mask),
         direction=masked_mean(x, mask),
-        **_directed(x, mask),
     )
 
 
-def _directed(x: Float[Array, "n d"], mask: Bool[Array, " n"] | None) -> dict[str, Array]:
-    """Measure how far n gradients are of one direction, or of few."""
-    return {
-        "resultant": measures.resultant(x, mask),
-        "principal": measures.principal(x, 1, mask),
-        "principal_ten": measures.principal(x, 10, mask),
-    }
+def principal_shares(network: Network, batch: Batch) -> dict[str, float]:
+    """Return the share of the gradients in their first principal direction, and in the first ten.
+
+    They are the texts' gradients at [CLS] and the classifier, and a text's tokens at the text, under names as
+    `cls_principal` and `text_principal_ten`. The eigenvalues are LAPACK's: threads that ask for them at once
+    may wait for each other forever.
+
+    Args:
+      network: any network.
+      batch: the texts.
+    """
+    found = _principal(*_gradients(network, batch), batch.mask, batch.labels >= 0)
+    return {name: float(share) for name, share in found.items()}
+
+
+@jax.jit
+def _principal(tokens, flat, mask, real) -> dict[str, Array]:
+    def of(name: str, most: int) -> dict[str, Array]:
+        text = jax.vmap(lambda x, counts: measures.principal(x, most, counts))(tokens, mask)
+        return {
+            f"cls_{name}": measures.principal(tokens[:, 0], most, real),
+            f"text_{name}": masked_mean(text[:, None], real)[0],
+            f"classifier_{name}": measures.principal(flat, most, real),
+        }
+
+    return of("principal", 1) | of("principal_ten", 10)
 
 
 def entries(
@@ -161,10 +185,10 @@ def _distributed(tokens, flat, mask, real, thresholds, quantiles) -> dict[str, E
 def as_row(study: Study) -> dict[str, float]:
     """Return the numbers of a study under flat names, as `cls_norm` and `agreement`: a row of a table.
 
-    >>> place = Place(1.0, 0.0, 0.5, 0.0, 0.25, 1.0, 1.0, 1.0, np.ones(2))
+    >>> place = Place(1.0, 0.0, 0.5, 0.0, 0.25, 1.0, np.ones(2))
     >>> row = as_row(Study(place, place, place, 0.5))
     >>> row["text_gini"], row["agreement"], len(row)
-    (0.25, 0.5, 25)
+    (0.25, 0.5, 19)
     """
     study = jax.device_get(study)
     places = {name: getattr(study, name)._asdict() for name in _PLACES}
