@@ -16,7 +16,7 @@ test texts.
 To expect: the papers' column of the report; the Transformer, trained with care, far above its number there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -27,7 +27,7 @@ import numpy as np
 from experiments.frame import compare, contenders, corpora, grid, loops, page
 from wave_jax.data.datasets import Dataset
 from wave_jax.runs import run
-from wave_jax.runs.presets import max_length
+from wave_jax.runs.presets import Preset, max_length
 from wave_jax.study import plot_style, plots, statistics
 from wave_jax.training import evaluate
 
@@ -86,10 +86,10 @@ def main(config: Config, out: Path) -> None:
     loaded = corpora.load(config.data, models["modulation"].valid, config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
     keys = [
-        key_of(dataset, seed, name, config)
+        key_of(dataset, seed, name, preset, config.epochs)
         for dataset, seed in product(loaded, range(config.seeds))
         for name, preset in models.items()
-        if seed < contenders.fewer(name, preset, config.seeds)
+        if seed < contenders.fewer(preset, config.seeds)
     ]
     keys = grid.finished(out, keys) if config.finished else keys
 
@@ -100,8 +100,7 @@ def main(config: Config, out: Path) -> None:
     rows = judged(keys)
     searched = models.items() if config.grid and not config.finished else ()
     for dataset, (name, preset) in product(loaded, searched):
-        tried = judged([key_of(dataset, 0, each, config) for each in contenders.grid(name, preset)])
-        rows += tried + judged([key_of(dataset, *more, config) for more in more_of_best(tried, config.seeds)])
+        rows += over_rates(judged, dataset, contenders.grid(name, preset), config)
     parts: dict[str, Any] = {
         "What is measured": ABOUT,
         "Test accuracy, %": accuracy_table(rows),
@@ -121,25 +120,51 @@ def main(config: Config, out: Path) -> None:
     page.write(out, "The Wave Network beside its baselines", parts, {"runs": shown})
 
 
-def more_of_best(tried: Rows, seeds: int) -> list[tuple[int, str]]:
-    """Return the other seeds that the best by validation is trained with, each with its name."""
-    if not tried:
+def over_rates(
+    judged: Callable[[Sequence[grid.Key]], Rows],
+    dataset: Dataset,
+    variants: Mapping[str, Preset],
+    config: Config,
+) -> Rows:
+    """Train all variants of a model with one seed, and the best by validation with more.
+
+    Args:
+      judged: trains the networks of some keys.
+      dataset: the texts.
+      variants: of the model, by name; there may be none.
+      config: says how many seeds and epochs.
+    """
+
+    def trained(seeds: Iterable[int], names: Iterable[str]) -> Rows:
+        runs = product(seeds, names)
+        return judged([key_of(dataset, seed, name, variants[name], config.epochs) for seed, name in runs])
+
+    if not variants:
         return []
-    best = max(tried, key=lambda row: row["valid_accuracy"])
-    count = contenders.fewer(best["model"], best["preset"], seeds)
-    return [(seed, best["model"]) for seed in range(1, count)]
+    tried = trained([0], variants)
+    best = max(tried, key=lambda row: row["valid_accuracy"])["model"]
+    return [*tried, *trained(range(1, contenders.fewer(variants[best], config.seeds)), [best])]
 
 
-def key_of(dataset: Dataset, seed: int, model: str, config: Config) -> dict[str, Any]:
-    """Return all that a run follows from."""
-    preset = contenders.models(config.networks, config.weights, (model,))[model]
+def key_of(
+    dataset: Dataset, seed: int, model: str, preset: Preset, epochs: int | None = None
+) -> dict[str, Any]:
+    """Return all that a run follows from.
+
+    Args:
+      dataset: the texts.
+      seed: of training.
+      model: what it is called.
+      preset: all its other settings.
+      epochs: another number of epochs than the preset's.
+    """
     return {
         "data": dataset.name,
         "digest": dataset.digest,
         "test digest": dataset.test.digest,
         "model": model,
         "seed": seed,
-        "preset": contenders.with_seed(preset, seed, config.epochs, dataset.train),
+        "preset": contenders.with_seed(preset, seed, epochs, dataset.train),
     }
 
 

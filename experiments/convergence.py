@@ -73,7 +73,7 @@ def main(config: Config, out: Path) -> None:
         for dataset in loaded
         for seed in range(config.seeds)
         for name, preset in models.items()
-        if seed < contenders.fewer(name, preset, config.seeds)
+        if seed < contenders.fewer(preset, config.seeds)
     ]
     found = grid.cells(out, keys, lambda key: follow(texts[key["digest"]], key))
     rows = [

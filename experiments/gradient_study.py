@@ -83,7 +83,7 @@ def main(config: Config, out: Path) -> None:
         for dataset in loaded
         for seed in range(config.seeds)
         for model, preset in contenders.models(config.networks, config.weights, names).items()
-        if seed < contenders.fewer(model, preset, config.seeds)
+        if seed < contenders.fewer(preset, config.seeds)
     ]
     cells = grid.cells(out, keys, lambda key: along_training(texts[key["digest"]], key))
     found = [
@@ -117,32 +117,37 @@ def along_training(dataset: Dataset, key: Mapping[str, Any]) -> dict[str, Any]:
     prepared = loops.prepared(dataset, replace(preset, training=training))
     valid = prepared.valid
     batch = batches.gather(valid, np.arange(len(rows)), -(-int(valid.lengths.max()) // 32) * 32)
-    looked = [look(prepared.network, batch, key)]
+    is_wave, network = key["model"] in WAVES, prepared.network
+    looked, at = [look(network, batch, is_wave)], [distributed(network, batch, key)]
     for turn in loops.turns(prepared, f"{dataset.name}, {key['model']}, seed {seed}", key["every"]):
-        looked.append({**look(turn.state.network, batch, key), "step": turn.record.step})
-    studies = [each["study"] for each in looked]
-    found = {"steps": [each["step"] for each in looked], "studies": [each["row"] for each in looked]}
-    found |= {"signs": sign_agreement(studies[1:])}
-    middle = len(looked) // 2
-    at = {when: looked[i] for when, i in zip(TIMES, (0, middle, -1), strict=True)}
-    found |= {"entries": {when: each["entries"] for when, each in at.items()}}
-    if key["model"] in WAVES:
+        network = turn.state.network
+        looked.append({**look(network, batch, is_wave), "step": turn.record.step})
+        if len(at) == 1 and 2 * turn.record.step >= key["until"]:
+            at.append(distributed(network, batch, key))
+    at.append(distributed(network, batch, key))
+    found: dict[str, Any] = {"steps": [each["step"] for each in looked]}
+    found |= {"studies": [each["row"] for each in looked]}
+    found |= {"signs": sign_agreement([each["study"] for each in looked[1:]])}
+    found |= {"entries": dict(zip(TIMES, at, strict=True))}
+    if is_wave:
         found["shares"] = [each["shares"] for each in looked]
-        found["deviation"] = [looked[0]["deviation"], looked[-1]["deviation"]]
+        found["deviation"] = [float(closed_form(each, batch)) for each in (prepared.network, network)]
     return found
 
 
-def look(network: Any, batch: Batch, key: Mapping[str, Any]) -> dict[str, Any]:
-    """Take all numbers of a network at one step of its training."""
+def look(network: Any, batch: Batch, is_wave: bool) -> dict[str, Any]:
+    """Take the numbers of a network that are followed along its training."""
     study = gradient_study(network, batch)
-    found: dict[str, Any] = {"step": 0, "study": study}
-    found["row"] = as_row(study) | principal_shares(network, batch)
-    of_entries = entries(network, batch, key["thresholds"], key["quantiles"])
-    found["entries"] = {place: jax.device_get(each)._asdict() for place, each in of_entries.items()}
-    if key["model"] in WAVES:
+    found = {"step": 0, "study": study, "row": as_row(study) | principal_shares(network, batch)}
+    if is_wave:
         found["shares"] = {name: float(share) for name, share in wave_shares(network, batch).items()}
-        found["deviation"] = float(closed_form(network, batch))
     return found
+
+
+def distributed(network: Any, batch: Batch, key: Mapping[str, Any]) -> dict[str, Any]:
+    """Take how large the entries of its gradients are, at every place."""
+    found = entries(network, batch, key["thresholds"], key["quantiles"])
+    return {place: jax.device_get(each)._asdict() for place, each in found.items()}
 
 
 @jax.jit

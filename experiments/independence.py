@@ -90,7 +90,7 @@ def main(config: Config, out: Path) -> None:
         for dataset in loaded
         for seed in range(config.seeds)
         for model, preset in contenders.models(config.networks, config.weights, names).items()
-        if seed < contenders.fewer(model, preset, config.seeds)
+        if seed < contenders.fewer(preset, config.seeds)
     ]
     cells = grid.cells(out, keys, lambda key: before_and_after(texts[key["digest"]], key))
     found = [

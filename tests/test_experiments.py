@@ -342,8 +342,8 @@ def test_what_starts_from_weights_is_called_as_its_folder_is(tmp_path):
     assert known["whole, random start"].weights is None
     assert known["whole, rate 5e-05, warm-up 0.1"].weights == tmp_path / "whole"
     assert contenders.berts(folders) == ["whole", "whole, random start"]
-    assert contenders.fewer("whole", known["whole"], 5) == 3
-    assert contenders.fewer("interference", known["interference"], 5) == 5
+    assert contenders.fewer(known["whole"], 5) == 3
+    assert contenders.fewer(known["interference"], 5) == 5
     key = json.loads(grid._json({"preset": known["whole"]}))["preset"]["weights"]
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "whole").rename(tmp_path / "elsewhere" / "whole")  # the same weights, the same cell

@@ -7,12 +7,11 @@ from typing import Literal
 
 from wave_jax.data.splits import Split
 from wave_jax.networks import bert_weights
-from wave_jax.networks.bert import BertConfig
-from wave_jax.networks.wave_network import WaveConfig
+from wave_jax.networks.configs import BagConfig, BertConfig, WaveConfig
 from wave_jax.runs import presets
 from wave_jax.runs.presets import Preset
 
-__all__ = ["FEWER", "Networks", "berts", "every", "fewer", "given", "grid", "is_wave", "models", "with_seed"]
+__all__ = ["FEWER", "Networks", "berts", "every", "fewer", "given", "grid", "models", "with_seed"]
 
 Networks = Literal["paper", "small"]
 FEWER = 3  # seeds at most of what costs more than a wave
@@ -104,14 +103,10 @@ def _changed(preset: Preset, **changes: object) -> Preset:
     return replace(preset, network=replace(preset.network, **changes))  # pyright: ignore[reportArgumentType]
 
 
-def is_wave(preset: Preset) -> bool:
-    """Return whether a preset trains a Wave Network."""
-    return isinstance(preset.network, WaveConfig)
-
-
-def fewer(name: str, preset: Preset, seeds: int) -> int:
+def fewer(preset: Preset, seeds: int) -> int:
     """Return the number of seeds of a model: what costs more than a wave or a bag has at most `FEWER`."""
-    return seeds if is_wave(preset) or name == "bag" else min(seeds, FEWER)
+    cheap = isinstance(preset.network, WaveConfig | BagConfig)
+    return seeds if cheap else min(seeds, FEWER)
 
 
 def with_seed(preset: Preset, seed: int, epochs: int | None, train: Split) -> Preset:

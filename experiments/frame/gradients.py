@@ -57,15 +57,14 @@ def study_rows(cells: Cells) -> Cells:
 
 def of_data(name: str, cells: Cells) -> dict[str, Any]:
     """Write verdicts, tables and figures of one data set."""
-    models = list(dict.fromkeys(cell["model"] for cell in cells))
-    over = {model: [numbers(cell) for cell in cells if cell["model"] == model] for model in models}
+    models = by_model(cells)
+    over = {model: [numbers(cell) for cell in of] for model, of in models.items()}
     compared = comparisons(over)
-    curves = {model: [cell["studies"] for cell in cells if cell["model"] == model] for model in models}
     steps = np.array(cells[0]["steps"])
 
     def curve(measure: str, model: str) -> np.ndarray:
         """(seeds, steps)"""
-        return np.array([[row[measure] for row in rows] for rows in curves[model]])
+        return np.array([[row[measure] for row in cell["studies"]] for cell in models[model]])
 
     norms = {
         shown: {model: curve(f"{place}_norm", model).mean(axis=0) for model in models}
@@ -151,7 +150,6 @@ def quantile_table(cells: Cells) -> Cells:
             for i, share in enumerate(of[0]["quantiles"])
         }
         for model, of in by_model(cells).items()
-        for at_end in [[each["entries"]["end"] for each in of]]
         for place, shown in PLACES.items()
     ]
 
