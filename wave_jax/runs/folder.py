@@ -118,8 +118,7 @@ class RunFolder:
 
         Raise a CheckpointError if the run is finished and this is not the step that was measured.
         """
-        step = self.best
-        step = max(self.steps, default=None) if step is None else step
+        step = self._measured
         notes.check_measured(self._checkpoints.folder, step, measured_state(self.path))
         return step
 
@@ -214,11 +213,17 @@ class RunFolder:
                 f"{self._lines} ends with step {last}, not {self.steps[-1]}: put back a copy of it, or remove"
                 f" {self._checkpoints.folder} and resume the run, which then trains anew."
             )
-        step = self.best
-        step = self.steps[-1] if step is None else step
+        step = self._measured
+        assert step is not None  # the last record's, at least
         write_metrics(self.path, metrics, notes.digest(self._checkpoints.folder, step))
 
     # inside
+
+    @property
+    def _measured(self) -> int | None:
+        """The step that a finished run is measured on: the best, or the newest if none has a metric."""
+        best = self.best
+        return max(self.steps, default=None) if best is None else best
 
     def _begin(self, tokenizer: Tokenizer) -> None:
         """Write the tokenizer and the settings of a new run."""
