@@ -10,7 +10,8 @@ once per run. Beside it:
   words), whole words (pieces of words instead, without stems), the width that grows where rows are few (48
   for all), voices (one network as wide as all of them, as the papers have it), dropout, dropped tokens,
   smoothing, the falling rate, the last epoch (the one of the best validation accuracy instead);
-- without the wave: |Z Z'| = G·G' for a read-out, which no phase reaches;
+- without the wave: |Z Z'| = G·G' for a read-out, which no phase reaches; and with the mean of a text's
+  embeddings in the place of the wave, all else SMALL's;
 - fastText with bigrams, where it is installed (`pip install fasttext-numpy2-wheel`; 2 million rows for
   bigrams): five epochs at rate 0.5 on the same training texts, the validation texts left out as for all;
   and the same quantized to the size of SMALL's exported file.
@@ -29,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from experiments.frame import compare, contenders, corpora, grid, loops, page, peer
+from experiments.frame.less import LessConfig
 from wave_jax.data.datasets import Dataset
 from wave_jax.networks.layers import count_parameters
 from wave_jax.runs import presets, run
@@ -51,10 +53,16 @@ def training(**changes: Any) -> Callable[[Preset], Preset]:
     return lambda small: replace(small, training=replace(small.training, **changes))
 
 
+def mean_of_embeddings(small: Preset) -> Preset:
+    """Put the mean of a text's embeddings in the place of the wave; all else is SMALL's."""
+    return replace(small, network=LessConfig(**vars(small.network) | {"less": "wave", "read_out": "real"}))
+
+
 # SMALL and what it is compared with, each a change of the preset.
 VARIANTS: dict[str, Callable[[Preset], Preset]] = {
     "SMALL": network(),
     "without the wave": network(read_out="magnitude"),
+    "mean of embeddings": mean_of_embeddings,
     "without pairs": lambda small: replace(small, v=small.v + small.pairs, pairs=0),
     "without stems": lambda small: replace(small, stems=0),
     "pieces of words": lambda small: replace(small, whole_words=False, stems=0),
@@ -66,7 +74,15 @@ VARIANTS: dict[str, Callable[[Preset], Preset]] = {
     "constant rate": training(schedule="constant"),
     "best epoch": training(keep="best"),
 }
-DRAWN = ("SMALL", "without the wave", "without pairs", "without stems", "one voice", "48 numbers", "fastText")
+CHANGED = (
+    "without the wave",
+    "mean of embeddings",
+    "without pairs",
+    "without stems",
+    "one voice",
+    "48 numbers",
+)
+DRAWN = ("SMALL", *CHANGED, "fastText")
 FIRST = ("SMALL", "fastText", "fastText, quantized")  # with more seeds, and before all others
 
 
