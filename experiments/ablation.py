@@ -29,7 +29,7 @@ from experiments.frame.less import LessConfig
 from wave_jax.data.datasets import Dataset
 from wave_jax.data.splits import Split
 from wave_jax.networks.wave_network import WaveConfig
-from wave_jax.runs import presets, run
+from wave_jax.runs import presets, result, run
 from wave_jax.runs.presets import Preset
 from wave_jax.study import plot_style, plots, statistics
 from wave_jax.training import evaluate
@@ -207,7 +207,7 @@ def judge(dataset: Dataset, key: grid.Key, cache: str) -> dict[str, Any]:
     records, network = loops.trained(prepared, "{data}, {base}, {change}, seed {seed}".format_map(key))
     test = prepared.start.tokens(dataset.test, cache)
     right = evaluate.predict(network, test).argmax(axis=-1) == test.labels
-    metrics = run.measure(prepared, network, records)
+    metrics = result.measure(prepared, network, records)
     numbers = {name: metrics[name] for name in ("valid_accuracy", "parameters", "seconds")}
     return {"test_accuracy": right.mean(), **numbers, "right": grid.packed(right)}
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from experiments.frame import compare, contenders, corpora, grid, loops, page
 from wave_jax.data.datasets import Dataset
-from wave_jax.runs import run
+from wave_jax.runs import result
 from wave_jax.runs.presets import Preset, max_length
 from wave_jax.study import plot_style, plots, statistics
 from wave_jax.training import evaluate
@@ -174,7 +174,7 @@ def judge(dataset: Dataset, key: grid.Key) -> dict[str, Any]:
     records, network = loops.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
     test = prepared.start.tokens(dataset.test)
     right = evaluate.predict(network, test).argmax(axis=-1) == test.labels
-    metrics = run.measure(prepared, network, records)
+    metrics = result.measure(prepared, network, records)
     names = ("valid_accuracy", "parameters", "parameters_without_embeddings", "seconds", "device")
     return {
         "test_accuracy": right.mean(),

@@ -25,7 +25,7 @@ import numpy as np
 from experiments.frame import compare, contenders, corpora, grid, loops, page, peer, rivals
 from wave_jax.data.datasets import Dataset
 from wave_jax.data.splits import Split, hold_out
-from wave_jax.runs import presets, run
+from wave_jax.runs import presets, result, run
 from wave_jax.study import plot_style, plots
 
 ABOUT = """\
@@ -144,7 +144,7 @@ def of_small(dataset: Dataset, every: Split, key: grid.Key) -> dict[str, Any]:
     part = replace(dataset, train=train, valid=valid)
     prepared = run.prepare(part, preset)
     records, network = loops.trained(prepared, "{data}, {texts} texts, draw {draw}".format_map(key))
-    metrics = run.measure(prepared, network, records, test=dataset.test)
+    metrics = result.measure(prepared, network, records, test=dataset.test)
     return {name: metrics[name] for name in ("test_accuracy", "seconds")}
 
 

@@ -33,7 +33,7 @@ from experiments.frame import compare, contenders, corpora, grid, loops, page, p
 from experiments.frame.less import LessConfig
 from wave_jax.data.datasets import Dataset
 from wave_jax.networks.layers import count_parameters
-from wave_jax.runs import presets, run
+from wave_jax.runs import presets, result
 from wave_jax.runs.presets import Preset
 from wave_jax.serving import export
 from wave_jax.study import plot_style, plots, statistics
@@ -156,7 +156,7 @@ def judge(dataset: Dataset, key: grid.Key) -> dict[str, Any]:
         return of_fasttext(dataset, key["settings"], "quantized" in key["model"])
     prepared = loops.prepared(dataset, key["settings"])
     records, network = loops.trained(prepared, "{data}, {model}, seed {seed}".format_map(key))
-    metrics = run.measure(prepared, network, records, test=dataset.test)
+    metrics = result.measure(prepared, network, records, test=dataset.test)
     names = ("valid_accuracy", "test_accuracy", "parameters", "seconds")
     found = {name: metrics[name] for name in names}
     if key["model"] == "SMALL":

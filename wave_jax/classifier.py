@@ -10,24 +10,21 @@ installed. The box opens: `network`, `tokenizer`, `history` (the records of trai
 """
 
 import os
-import secrets
-import shutil
 from collections.abc import Hashable, Iterable
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from wave_jax.data import labels as label_column
-from wave_jax.data import weights
+from wave_jax.data import targets, weights
 from wave_jax.data.datasets import Dataset
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.errors import CheckpointError
 from wave_jax.networks.configs import WaveConfig
 from wave_jax.networks.trace import Network
-from wave_jax.runs import presets, run
+from wave_jax.runs import presets, result, run, saved
 from wave_jax.runs.folder import RunFolder
 from wave_jax.runs.presets import Preset
 from wave_jax.runs.settings import Settings
@@ -36,7 +33,6 @@ from wave_jax.serving.live import Answers
 from wave_jax.study.explanation import Explanation, Method
 from wave_jax.training.config import TrainConfig
 from wave_jax.training.loop import Record
-from wave_jax.training.step import init
 
 __all__ = ["NotFitted", "WaveClassifier"]
 
@@ -131,7 +127,7 @@ class WaveClassifier:
           valid: (texts, labels) for validation; without them a share of the training texts is held out, the
             setting `valid`, or none if it is 0.
         """
-        plain, given = _columns(texts, labels)
+        plain, given = targets.columns(texts, labels)
         classes = label_column.distinct(given)
         if len(classes) < 2:
             raise ValueError(f"fit needs texts of at least 2 classes, got {len(classes)}: {classes!r:.60}.")
@@ -140,7 +136,7 @@ class WaveClassifier:
         dataset = Dataset.from_texts(
             plain,
             [number[label] for label in given],
-            valid=None if valid is None else _numbered(valid, number),
+            valid=None if valid is None else targets.numbered(valid, number),
             classes=[str(i) for i in range(len(classes))],
             weights=None if sample_weight is None else weights.checked(sample_weight, len(plain)),
             seed=preset.training.seed,
@@ -152,14 +148,14 @@ class WaveClassifier:
             network = turn.kept
             history.append(turn.record)
         self.network, self.tokenizer, self.settings = network, prepared.tokenizer, prepared.settings
-        self.metrics = run.measure(prepared, network, history, preset=self.preset)
+        self.metrics = result.measure(prepared, network, history, preset=self.preset)
         self.history, self.classes_ = history, label_column.as_array(classes)
         return self
 
     def predict_proba(self, texts: Iterable[Any]) -> Float[np.ndarray, "texts c"]:
         """Return the probability of each class, a column for each of `classes_`."""
         answers, plain = Answers(self._trained()), label_column.as_list(texts)
-        _check_texts(plain)
+        targets.check_texts(plain)
         return answers.predict_proba(plain)
 
     def predict(self, texts: Iterable[Any]) -> np.ndarray:
@@ -195,22 +191,7 @@ class WaveClassifier:
         names = [*map(str, labels)]
         names = names if len({*names}) == len(names) else [*map(repr, labels)]  # "1" and 1
         settings = replace(self.settings, data=data | {"classifier": params}, classes=names)
-        path = Path(path)
-        if path.exists():
-            raise CheckpointError(f"{path} exists already: name another folder.")
-        beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
-        state = init(self.network)
-        state = state._replace(step=state.step + self.history[-1].step)
-        try:
-            with RunFolder.create(beside, settings, self.tokenizer) as folder:
-                for record in self.history:
-                    folder.append(record)
-                folder.save(state)
-                folder.finish(self.metrics)
-            os.replace(beside, path)
-        except BaseException:
-            shutil.rmtree(beside, ignore_errors=True)
-            raise
+        saved.write(path, settings, self._trained(), self.history, self.metrics)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "WaveClassifier":
@@ -236,7 +217,7 @@ class WaveClassifier:
         """Return the preset with the settings that were given; classes are called by their numbers."""
         chosen, given = presets.preset(self.preset), _plain(self._given)
         if isinstance(given.get("class_weight"), dict):
-            given["class_weight"] = _by_number(given["class_weight"], number)
+            given["class_weight"] = targets.rule_of(given["class_weight"], number)
         return replace(
             chosen,
             network=replace(chosen.network, **{k: x for k, x in given.items() if k in _NETWORK}),
@@ -252,32 +233,6 @@ class WaveClassifier:
         return {label: i for i, label in enumerate(self.classes_.tolist())}
 
 
-def _columns(texts: Iterable[Any], labels: Iterable[Any]) -> tuple[list[str], list[Any]]:
-    """Return texts and labels as lists of one length."""
-    plain, given = label_column.as_list(texts), label_column.checked(labels)
-    if len(plain) != len(given):
-        raise ValueError(f"There are {len(plain)} texts but {len(given)} labels.")
-    _check_texts(plain)
-    return plain, given
-
-
-def _numbered(valid: tuple[Iterable[Any], Iterable[Any]], number: dict[Any, int]) -> tuple[Any, Any]:
-    """Return validation texts with the numbers of their labels."""
-    texts, labels = _columns(*valid)
-    new = next((label for label in labels if label not in number), None)
-    if new is not None:
-        raise ValueError(f"valid has the label {new!r:.60}, which no training text has: leave its texts out.")
-    return texts, [number[label] for label in labels]
-
-
-def _by_number(weights: dict[Any, Any], number: dict[Any, int]) -> str | None:
-    """Return weights of labels as `TrainConfig.class_weight`, which knows classes by their numbers."""
-    new = next((label for label in weights if label not in number), None)
-    if new is not None:
-        raise ValueError(f"class_weight has {new!r:.60}, which is none of the labels {list(number)!r:.80}.")
-    return ",".join(f"{number[label]}={float(weight)}" for label, weight in weights.items()) or None
-
-
 def _share(valid: Any) -> float:
     """Return the setting `valid` as a share; a file is for the command line alone."""
     if isinstance(valid, bool) or not isinstance(valid, int | float):
@@ -285,13 +240,6 @@ def _share(valid: Any) -> float:
             f"valid must be a share of the texts, got {valid!r}: give texts to fit(..., valid=)."
         )
     return float(valid)
-
-
-def _check_texts(texts: list[Any]) -> None:
-    """Raise a TypeError unless all of them are strings."""
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"texts[{i}] must be str, got {type(text).__name__}: {text!r:.60}.")
 
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from tiny import DATA, PRESET
 
 from wave_jax.cli import info
 from wave_jax.errors import CheckpointError
-from wave_jax.runs import run
+from wave_jax.runs import result, run
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def folder(tmp_path_factory):
     prepared = run.prepare(DATA, PRESET)
     with run.run_folder(tmp_path_factory.mktemp("info") / "first", prepared) as folder:
         list(run.train(prepared, folder, every=4))
-        run.finish(folder, prepared, preset="tiny")
+        result.finish(folder, prepared, preset="tiny")
     return folder
 
 

@@ -9,7 +9,7 @@ import pytest
 from tiny import DATA, PRESET
 
 from wave_jax.cli import report
-from wave_jax.runs import run
+from wave_jax.runs import result, run
 from wave_jax.runs.condition import metrics_of
 from wave_jax.training.evaluate import Evaluation
 from wave_jax.training.loss import Score
@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
     prepared = run.prepare(DATA, PRESET)
     with run.run_folder(tmp_path_factory.mktemp("report") / "first", prepared) as folder:
         list(run.train(prepared, folder, every=2))
-        report.write(folder, run.finish(folder, prepared, preset="tiny"))
+        report.write(folder, result.finish(folder, prepared, preset="tiny"))
     return folder
 
 

@@ -2,15 +2,13 @@
 
 from dataclasses import replace
 
-import jax
 import numpy as np
 import pytest
 from tiny import DATA, PRESET
 
 from wave_jax.data.tokens import rounded_up
 from wave_jax.errors import CheckpointError
-from wave_jax.runs import run
-from wave_jax.runs.condition import metrics_of
+from wave_jax.runs import result, run
 from wave_jax.runs.folder import RunFolder, parameter_digest
 from wave_jax.training import evaluate
 from wave_jax.training.loop import NonFinite, TrainConfig
@@ -81,32 +79,9 @@ def test_a_run_with_a_folder_that_is_stopped_anywhere_ends_as_one_that_is_not(pr
             folder.save(turn.state)
     with run.run_folder(tmp_path, prepared, resume=True) as folder:
         assert not list(run.train(prepared, folder))
-        metrics = run.finish(folder, prepared, test=DATA.test, preset="tiny")
+        metrics = result.finish(folder, prepared, test=DATA.test, preset="tiny")
         assert without_time(folder.records()) == without_time([record for record, _ in turns])
     assert metrics["parameter_digest"] == parameter_digest(turns[-1][1])
-
-
-def test_the_numbers_of_a_run(prepared, turns, tmp_path):
-    with run.run_folder(tmp_path / "run", prepared) as folder:
-        list(run.train(prepared, folder, every=2))
-        assert metrics_of(folder.path) is None
-        metrics = run.finish(folder, prepared, preset="tiny")
-        network = folder.network()
-    assert metrics_of(tmp_path / "run") == metrics
-    assert "test_accuracy" not in metrics
-    count = sum(leaf.size for leaf in jax.tree.leaves(network))
-    assert metrics["parameters"] == count
-    assert metrics["parameters_without_embeddings"] == count - prepared.settings.v * 4
-    assert (metrics["model"], metrics["preset"], metrics["seed"], metrics["steps"]) == ("wave", "tiny", 0, 12)
-    assert (metrics["data"], metrics["data_digest"]) == ("texts", DATA.digest)
-    assert metrics["texts_per_second"] == pytest.approx(48 / metrics["seconds"])
-    answers = evaluate.predict(network, prepared.valid).argmax(-1)
-    assert metrics["valid_accuracy"] == np.mean(answers == prepared.valid.labels)
-    assert metrics["versions"]["jax"] == jax.__version__
-
-    read = run.measure(prepared, network, [record for record, _ in turns], test=DATA.test)
-    tokens = prepared.start.tokens(DATA.test)
-    assert read["test_accuracy"] == np.mean(evaluate.predict(network, tokens).argmax(-1) == [0, 1])
 
 
 def test_a_folder_is_of_one_run(prepared, tmp_path):
@@ -133,15 +108,6 @@ def test_the_state_before_a_step_that_is_not_finite_is_saved(prepared, tmp_path)
     ):
         list(run.train(wild, folder))
     assert RunFolder.open(tmp_path).steps == [met.value.step - 1]
-
-
-def test_a_run_without_its_records_is_not_finished(prepared, tmp_path):
-    with run.run_folder(tmp_path, prepared) as folder:
-        list(run.train(prepared, folder))
-        (tmp_path / "records.jsonl").unlink()
-        with pytest.raises(CheckpointError, match=r"records\.jsonl ends with step 0, not 12: put back"):
-            run.finish(folder, prepared)
-    assert metrics_of(tmp_path) is None
 
 
 def test_weights_are_for_networks_that_have_their_shape(tmp_path):

@@ -28,7 +28,7 @@ from wave_jax.errors import CheckpointError
 from wave_jax.networks.trace import Network
 from wave_jax.networks.transformer import TransformerConfig
 from wave_jax.networks.wave_network import WaveConfig
-from wave_jax.runs import environment, run
+from wave_jax.runs import environment, result, run
 from wave_jax.runs.folder import RunFolder
 from wave_jax.runs.presets import Preset
 from wave_jax.runs.run import Prepared
@@ -166,7 +166,7 @@ class Learner:
 
     def finish(self) -> None:
         """Measure the trained network and write its report."""
-        self.metrics = run.finish(self.folder, self.prepared)
+        self.metrics = result.finish(self.folder, self.prepared)
         report.write(self.folder, self.metrics)
 
 

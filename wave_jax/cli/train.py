@@ -97,7 +97,7 @@ class Train:
         dataset, origin = self._texts()
         from wave_jax.cli import report, terminal  # with JAX: help, and the refusal of texts, need none
         from wave_jax.data.published import data_folder
-        from wave_jax.runs import run
+        from wave_jax.runs import result, run
 
         cache = data_folder() / "tokens"
         prepared = run.prepare(dataset, self.settings, cache=cache, origin=origin)
@@ -109,7 +109,7 @@ class Train:
                 print(f"  {self._again()}")
                 return 1
             test = dataset.test if self.test else None
-            metrics = run.finish(folder, prepared, test=test, preset=self.preset)
+            metrics = result.finish(folder, prepared, test=test, preset=self.preset)
             report.write(folder, metrics)
         print(f"{in_short(metrics)}\n{self.out}/report.md says more.")
         return 0

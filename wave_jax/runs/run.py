@@ -1,17 +1,17 @@
-"""One training run, from texts and a preset to the numbers that it leaves.
+"""One training run, from texts and a preset to the network that it keeps.
 
     prepared = prepare(dataset, SMALL)                              # tokenizer, token arrays, network
     for turn in train(prepared):                                    # or train(prepared, folder)
         print(turn.record)                                          # show, stop or study here
-    metrics = measure(prepared, turn.kept, [turn.record, ...])
+    metrics = result.measure(prepared, turn.kept, [turn.record, ...])
 
 Nothing here prints, and nothing needs a folder. With one (`run_folder`) the run can be stopped at any moment
-and resumed, and `finish` leaves `metrics.json` there, by which a finished run is known.
+and resumed.
 """
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,24 +23,20 @@ from jax.sharding import Mesh
 
 from wave_jax.data import batches, datasets, weights
 from wave_jax.data.datasets import Dataset
-from wave_jax.data.splits import Split
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.errors import CheckpointError
 from wave_jax.networks import bert_weights
 from wave_jax.networks.configs import BertConfig, TransformerConfig
-from wave_jax.networks.layers import count_parameters
 from wave_jax.networks.trace import Network
 from wave_jax.runs.condition import condition, occupied
-from wave_jax.runs.environment import device, versions
-from wave_jax.runs.folder import RunFolder, Settings, parameter_digest
+from wave_jax.runs.folder import RunFolder, Settings
 from wave_jax.runs.presets import Preset, max_length, rows_of, within
 from wave_jax.runs.trained import Trained
 from wave_jax.training import programs
-from wave_jax.training.evaluate import Evaluation, evaluate
 from wave_jax.training.loop import NonFinite, Record, fit
 from wave_jax.training.step import TrainState
 
-__all__ = ["Prepared", "Turn", "finish", "measure", "prepare", "run_folder", "texts_of", "train"]
+__all__ = ["Prepared", "Turn", "prepare", "run_folder", "texts_of", "train"]
 
 _EVERY = 16  # steps to a record; a run that is resumed keeps to it, to come to the same bits
 _SAVE_AFTER = 60.0  # seconds without a saved step
@@ -212,88 +208,3 @@ def _saving_the_last(turns: Iterator[Any], folder: RunFolder | None) -> Iterator
         if folder is not None:
             folder.save(error.state)
         raise
-
-
-# --- what a run leaves --------------------------------------------------------------------------------------
-
-
-def finish(
-    folder: RunFolder, prepared: Prepared, *, test: Split | None = None, preset: str | None = None
-) -> dict[str, Any]:
-    """Measure the network that a run keeps at its end, and write `metrics.json`.
-
-    Args:
-      folder: the run folder.
-      prepared: what `prepare` made.
-      test: the test split, if it is to be measured.
-      preset: name of the preset, for the record.
-    """
-    metrics = measure(prepared, folder.network(), folder.records(), test=test, preset=preset)
-    folder.finish(metrics)
-    return metrics
-
-
-def measure(
-    prepared: Prepared,
-    network: Network,
-    records: Sequence[Record],
-    *,
-    test: Split | None = None,
-    preset: str | None = None,
-) -> dict[str, Any]:
-    """Return the numbers of a run, as JSON holds them: of the network kept, and of its training.
-
-    `seconds` are those of training, compiling included, over all parts of a run that was resumed; reading,
-    validation and saving come on top. `texts_per_second` is the number of texts seen, over them.
-
-    Args:
-      prepared: what `prepare` made.
-      network: the network kept.
-      records: the records of training.
-      test: the test split, if it is to be measured.
-      preset: name of the preset, for the record.
-    """
-    settings, count = prepared.settings, count_parameters(network)
-    texts, seconds = _texts_and_seconds(records, len(prepared.train.labels), settings.training.batch)
-    return {
-        "model": settings.kind,
-        "preset": preset,
-        "seed": settings.training.seed,
-        "data": settings.data["name"],
-        "data_digest": settings.data["digest"],
-        **_scores("valid", evaluate(network, prepared.valid)),
-        **({} if test is None else _scores("test", prepared.trained(network).evaluate(test))),
-        "parameters": count.total,
-        "parameters_without_embeddings": count.without_embeddings,
-        "parameter_digest": parameter_digest(network),
-        "steps": records[-1].step if records else 0,
-        "epochs": records[-1].epoch if records else 0,
-        "seconds": seconds,
-        "texts_per_second": texts / seconds if seconds else 0.0,
-        "device": device(),
-        "versions": versions(),
-    }
-
-
-def _scores(split: str, found: Evaluation) -> dict[str, float]:
-    """Return the numbers of a split as metrics.json names them; none of a split without texts."""
-    if not found.score.count:
-        return {}
-    scores = found.score.correct / found.score.count, found.macro_f1, float(found.score.mean_loss)
-    return {f"{split}_{name}": x for name, x in zip(("accuracy", "macro_f1", "loss"), scores, strict=True)}
-
-
-def _texts_and_seconds(records: Sequence[Record], size: int, batch: int) -> tuple[int, float]:
-    """Add up texts and seconds from rates and steps: a record's last batch may not be full.
-
-    >>> at = [Record(step, 1, 0.0, 0.0, 0.0, 0.0, rate) for step, rate in ((2, 8.0), (3, 4.0))]
-    >>> _texts_and_seconds(at, size=10, batch=4)
-    (10, 1.5)
-    """
-    per_epoch, before, seconds = -(-size // batch), 0, 0.0
-    for record in records:
-        epochs, steps = divmod(record.step, per_epoch)
-        seen = epochs * size + min(steps * batch, size)
-        seconds += (seen - before) / record.texts_per_second
-        before = seen
-    return before, seconds

@@ -1,0 +1,51 @@
+"""A finished run written at once: settings, tokenizer, records, the network kept and its numbers."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wave_jax.errors import CheckpointError
+from wave_jax.runs.folder import RunFolder
+from wave_jax.runs.settings import Settings
+from wave_jax.runs.trained import Trained
+from wave_jax.training.loop import Record
+from wave_jax.training.step import init
+
+__all__ = ["write"]
+
+
+def write(
+    path: str | os.PathLike[str],
+    settings: Settings,
+    trained: Trained,
+    records: Sequence[Record],
+    metrics: Mapping[str, Any],
+) -> None:
+    """Write the run folder of a training in memory; it appears whole or not at all.
+
+    Args:
+      path: the folder, which must not exist yet.
+      settings: those of the run.
+      trained: the network kept, with its tokenizer.
+      records: the records of training.
+      metrics: the numbers of the run.
+    """
+    path = Path(path)
+    if path.exists():
+        raise CheckpointError(f"{path} exists already: name another folder.")
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
+    state = init(trained.network)
+    state = state._replace(step=state.step + records[-1].step)
+    try:
+        with RunFolder.create(beside, settings, trained.tokenizer) as folder:
+            for record in records:
+                folder.append(record)
+            folder.save(state)
+            folder.finish(metrics)
+        os.replace(beside, path)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
