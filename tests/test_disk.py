@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wave_jax.disk import cached, key_of, read_regular, sealed, unsealed, write_whole
+from wave_jax.disk import cached, key_of, read_regular, sealed, unsealed, whole_file, write_whole
 
 ARRAYS = {"ids": np.arange(1000, dtype=np.uint16), "offsets": np.array([0, 4, 1000])}
 
@@ -120,6 +120,19 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
     (tmp_path / "plain").touch()
     assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_file_written_in_parts_is_whole_or_as_it_was(tmp_path):
+    path = tmp_path / "a"
+    with whole_file(path, flushed=True) as file:
+        file.write(b"ne")
+        assert not path.exists()
+        file.write(b"w")
+    assert path.read_bytes() == b"new"
+    with pytest.raises(OSError, match="of others") as caught, whole_file(path):
+        raise OSError(5, "of others", "elsewhere")
+    assert caught.value.filename == "elsewhere"
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"new"]
 
 
 def test_a_file_that_is_written_again_keeps_its_permissions(tmp_path):

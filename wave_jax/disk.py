@@ -8,7 +8,8 @@ import logging
 import os
 import secrets
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,6 +25,7 @@ __all__ = [
     "read_regular",
     "sealed",
     "unsealed",
+    "whole_file",
     "write_whole",
 ]
 
@@ -42,27 +44,43 @@ def write_whole(path: str | os.PathLike[str], content: bytes | memoryview, *, fl
     With `flushed` that also holds after a power cut. A link is replaced and not followed, an older file keeps
     its permissions, and what is no file, as a device, is left alone. An OSError names the file.
     """
+    with whole_file(path, flushed=flushed) as file, _naming(path):
+        file.write(content)
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str], *, flushed: bool = False) -> Iterator[BinaryIO]:
+    """Open a file to write in parts; it is there, as `write_whole` leaves it, when the block has ended."""
     path = Path(path)
     beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
     try:
-        mode = _mode_to_keep(path)
-        with open(beside, "xb") as file:
+        with _naming(path):
+            mode = _mode_to_keep(path)
+            file = open(beside, "xb")  # noqa: SIM115
+        with file:
             if mode is not None:
                 os.chmod(beside, mode)
-            file.write(content)
-        if flushed:
-            _sync(beside)
-        os.replace(beside, path)
-        if flushed:
-            _sync(path.parent)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        if error.errno is None:
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from None
+            yield file
+        with _naming(path):
+            if flushed:
+                _sync(beside)
+            os.replace(beside, path)
+            if flushed:
+                _sync(path.parent)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let an OSError of the block name this file, not the one beside it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _mode_to_keep(path: Path) -> int | None:

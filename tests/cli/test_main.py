@@ -194,6 +194,18 @@ def test_predict_keeps_the_columns_of_a_table(trained, place, capsys, monkeypatc
     ]
 
 
+def test_predict_writes_a_file_by_the_end_of_its_name(trained, place, capsys, monkeypatch):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.chdir(place)
+    Path("some.csv").write_text('id,text\n7,"gain rise, up"\n8,fall loss down\n')
+    assert main(["predict", "runs/a", "some.csv", "--out", "answers.parquet"]) == 0
+    assert main(["predict", "runs/a", "answers.parquet", "--out", "again.csv"]) == 1
+    assert "has a column 'prediction', as the answers are to be called: rename it" in capsys.readouterr().err
+    assert not Path("again.csv").exists()
+    found = parquet.read_table("answers.parquet").to_pydict()
+    assert (found["prediction"], found["id"]) == (["up", "down"], ["7", "8"])
+
+
 def test_a_single_file_trains_without_validation_texts_and_exports(place, capsys, monkeypatch, caplog):
     monkeypatch.chdir(place)
     rows = [json.dumps({"Kind": label, "Body": words, "id": i}) for i in range(8) for label, words in TEXTS]

@@ -12,7 +12,7 @@ from wave_jax.errors import DataError
 
 
 def rows_of(path: Path, column: str | None = None):
-    with predict.opened(path, column) as (names, blocks):
+    with predict.opened(path, column) as (names, blocks, _):
         return names, [(text, tuple(fields)) for block in blocks for text, fields in block]
 
 
@@ -33,7 +33,7 @@ def test_labels_of_fasttext_are_no_part_of_the_text(tmp_path):
 
 def test_long_tables_come_in_blocks(tmp_path):
     (tmp_path / "x.tsv").write_text("text\n" + "".join(f"text {i}\n" for i in range(3000)))
-    with predict.opened(tmp_path / "x.tsv") as (_, blocks):
+    with predict.opened(tmp_path / "x.tsv") as (_, blocks, _):
         assert [len(block) for block in blocks] == [1024, 1024, 952]
 
 
@@ -122,5 +122,5 @@ def test_a_line_costs_its_length_alone(tmp_path):
 
 
 def test_nothing_in_an_answer_steers_a_terminal():
-    line = predict._line(["a\x1b[31m", "b\x9b\x00c\td\r\ne\u2028f\x85"])
+    line = predict.line(["a\x1b[31m", "b\x9b\x00c\td\r\ne\u2028f\x85"])
     assert line == "a [31m\tb  c d e f \n"

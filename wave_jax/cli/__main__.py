@@ -84,7 +84,7 @@ class Predict:
     Of a table (CSV, TSV, JSON lines, Parquet) all columns are written again."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Folder of a run, or a file written by `wave-jax export`."""
+    """Folder of a run, or an exported file."""
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="[FILE]")] = Path("-")
     """A table, or a file with one text per line; - is standard input."""
     text_column: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None
@@ -95,23 +95,24 @@ class Predict:
     """Least probability of a label; cells of others stay empty."""
     probabilities: bool = False
     """Print the probability of each class too."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """File to write: .csv, .tsv, .jsonl or .parquet."""
     json: bool = False
     """Print JSON lines."""
     threads: int = 1
     """Blocks of texts that an exported file answers side by side."""
 
     def __call__(self) -> None:
-        from wave_jax.cli import predict
+        from wave_jax.cli import answer_files, predict
 
-        with predict.opened(self.file, self.text_column) as (names, blocks):
+        with predict.opened(self.file, self.text_column) as (names, blocks, schema):
             answers = predict.answering(self.run, self.threads)
             form = predict.Form(
                 answers.classes, names, self.json, self.top, self.threshold, self.probabilities
             )
-            sys.stdout.write(form.header())
-            for rows in blocks:
-                sys.stdout.writelines(form.lines(rows, answers.predict_proba([text for text, _ in rows])))
-                sys.stdout.flush()
+            with answer_files.opened(self.out, form, schema) as write:
+                for rows in blocks:
+                    write(rows, answers.predict_proba([text for text, _ in rows]))
 
 
 @dataclass(frozen=True)

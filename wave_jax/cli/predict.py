@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +17,7 @@ from wave_jax.data import columns, table_files
 from wave_jax.data.table_files import Table
 from wave_jax.errors import DataError, check_setting
 
-__all__ = ["Form", "Source", "answering", "opened"]
+__all__ = ["Form", "Source", "answering", "line", "opened"]
 
 _CONTROLS = re.compile(r"\r\n|[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # they would steer a terminal
 _TOGETHER = 1024  # rows of a table
@@ -31,6 +31,8 @@ class Source(NamedTuple):
     """Columns of a table, which are all written again; none for plain lines."""
     blocks: Iterator[list[tuple[str, Sequence[Any]]]]
     """Texts with the fields of their rows."""
+    schema: Any = None
+    """Types of the columns, of a Parquet file."""
 
 
 def answering(run: Path, threads: int) -> Any:
@@ -86,6 +88,7 @@ def _of_table(table: Table, text_column: str | None, file: Path) -> Source:
     return Source(
         table.names,
         _blocks((columns.text_of(fields[at], f"{where} {place}"), fields) for place, fields in table.rows),
+        table.schema,
     )
 
 
@@ -116,7 +119,7 @@ def _text(line: bytes) -> str:
 
 @dataclass(frozen=True)
 class Form:
-    """How answers are written: as tab-separated values or JSON lines, the likeliest labels first."""
+    """What is written of an answer: the likeliest labels first, as a row of cells or as a JSON object."""
 
     classes: Sequence[str]
     names: Sequence[str] = ()
@@ -133,32 +136,53 @@ class Form:
         check_setting("top", self.top, self.top >= 1, "at least 1")
         check_setting("threshold", self.threshold, 0 <= self.threshold <= 1, "in 0..1")
 
-    def header(self) -> str:
-        """Return the line above tab-separated values; none above plain lines of labels and texts."""
-        if self.json or not (self.names or self.every):
-            return ""
+    @property
+    def columns(self) -> list[str]:
+        """Return the names of the cells of a row."""
         numbers = ["", *(f"_{k}" for k in range(2, self._top + 1))]
         answers = [f"{name}{number}" for number in numbers for name in _ANSWER]
         classes = [f"p({name})" for name in self.classes] if self.every else []
-        return _line([*answers, *classes, *(self.names or ["text"])])
+        return [*answers, *classes, *(self.names or ["text"])]
+
+    def header(self) -> str:
+        """Return the line above tab-separated values; none above plain lines of labels and texts."""
+        return "" if self.json or not (self.names or self.every) else line(self.columns)
 
     def lines(self, rows: Sequence[tuple[str, Sequence[Any]]], shares: np.ndarray) -> Iterator[str]:
         """Write a block of texts with the probabilities of their classes, (texts, c)."""
+        if self.json:
+            yield from (self._json(*answered) for answered in self._answered(rows, shares))
+        else:
+            yield from map(line, self.cells(rows, shares, "{:.4f}".format))
+
+    def cells(
+        self,
+        rows: Sequence[tuple[str, Sequence[Any]]],
+        shares: np.ndarray,
+        written: Callable[[float], Any] = float,
+    ) -> Iterator[list[Any]]:
+        """Yield the cells of a block of texts, None where a label is left out.
+
+        Args:
+          rows: the texts with the fields of their rows.
+          shares: the probabilities of their classes, (texts, c).
+          written: how a probability is written.
+        """
+        for text, fields, answers, p in self._answered(rows, shares):
+            found = [cell for label, share in answers for cell in (label, written(share))]
+            found += [None] * (2 * self._top - len(found))
+            every = map(written, p) if self.every else ()
+            yield [*found, *every, *(fields if self.names else [text])]
+
+    def _answered(self, rows: Sequence[tuple[str, Sequence[Any]]], shares: np.ndarray) -> Iterator[Any]:
         best = np.argsort(-shares, axis=-1, kind="stable")[:, : self._top]
-        write = self._json if self.json else self._tabs
         for (text, fields), order, p in zip(rows, best.tolist(), shares.tolist(), strict=True):
             answers = [(str(self.classes[int(k)]), p[k]) for k in order if p[k] >= self.threshold]
-            yield write(text, fields, answers, p)
+            yield text, fields, answers, p
 
     @property
     def _top(self) -> int:
         return min(self.top, len(self.classes))
-
-    def _tabs(self, text: str, fields: Sequence[Any], answers: list[tuple[str, float]], p: Any) -> str:
-        cells = [cell for label, share in answers for cell in (label, f"{share:.4f}")]
-        cells += [""] * (2 * self._top - len(cells))
-        every = [f"{share:.4f}" for share in p] if self.every else []
-        return _line([*cells, *every, *(fields if self.names else [text])])
 
     def _json(self, text: str, fields: Sequence[Any], answers: list[tuple[str, float]], p: Any) -> str:
         row = dict(zip(self.names, fields, strict=True)) if self.names else {}
@@ -174,10 +198,10 @@ class Form:
         return json.dumps(row, ensure_ascii=False, default=str) + "\n"
 
 
-def _line(fields: Sequence[Any]) -> str:
+def line(fields: Sequence[Any]) -> str:
     """Write fields, without tabs, line separators and controls in them, as tab-separated values.
 
-    >>> _line(["a\\tb\\nc", None, 1])
+    >>> line(["a\\tb\\nc", None, 1])
     'a b c\\t\\t1\\n'
     """
     cells = ("" if field is None else _CONTROLS.sub(" ", str(field)) for field in fields)

@@ -37,6 +37,8 @@ class Table(NamedTuple):
     """The line that each row begins on, and its fields."""
     unit: str = "line"
     """What a row is found by in the file: its line from 1, or in Parquet its number from 0."""
+    schema: Any = None
+    """Types of the columns, as pyarrow has them, if it is a Parquet file."""
 
 
 def kind_of(path: Path) -> str | None:
@@ -161,7 +163,8 @@ def _parquet(file: Any, path: Path) -> Table:
     try:
         packed = path.suffix == ".gz"
         whole = pyarrow.parquet.ParquetFile(io.BytesIO(file.read()) if packed else file)
-        return Table(tuple(whole.schema_arrow.names), _rows_of(whole, path), "row")
+        schema = whole.schema_arrow
+        return Table(tuple(schema.names), _rows_of(whole, path), "row", schema)
     except (OSError, EOFError, pyarrow.ArrowException) as error:
         raise _damaged(path, error) from None
 
