@@ -1,14 +1,17 @@
-"""The README's pictures, in docs/images.
+"""The pictures of README and pages, in docs/images.
 
-python docs/figures.py                 wave.png
+python docs/figures.py                 wave.png, and those of one text: flow.png, before_and_after.png
 python docs/figures.py news.html       page.png too: a page of SMALL on AG News, in Chromium
 """
 
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
+import jax
 import jax.numpy as jnp
+from flax import nnx
 from PIL import Image
 
 import wave_jax as wj
@@ -16,7 +19,28 @@ import wave_jax as wj
 IMAGES = Path(__file__).parent / "images"
 TOKENS = ["[CLS]", "oil", "prices", "fall", "again"]
 W = jnp.array([[0.3, -1.0, -0.9], [2.0, 0.3, 0.0], [1.1, 1.2, 0.9], [-1.4, -2.2, 3.0], [-0.5, 2.0, -1.8]])
+PLANTED = "Talks turn to the harvest. Officials counted every blossom before the ferry."
 TEXT = "Oil prices fell again as traders doubted that producers would agree, and airline shares rose."
+
+
+def one_text() -> dict[str, Any]:
+    """Train a small network on the planted corpus, and draw the flow and the portraits of one text."""
+    data = wj.datasets.load("planted", size=4_000)
+    tokenizer = wj.Tokenizer.train(data.train.texts, v=1500)
+    train = wj.batches.tokenize(data.train.texts, data.train.labels, tokenizer, max_length=80)
+    one = wj.batches.of_texts([PLANTED], [data.classes.index("Orchard")], tokenizer)
+    tokens = [piece.token for piece in tokenizer.explain(PLANTED, 80)]
+    network = wj.WaveConfig(d=32).build(v=tokenizer.v, c=4, rngs=nnx.Rngs(0))
+    before = network.trace(one.ids, one.mask).Z1[0]
+    training = wj.TrainConfig(epochs=2, rate=1e-2, schedule="cosine", lengths=1)
+    for state, _ in wj.fit(network, train, training, every=1000):
+        network = state.network
+    both = jax.tree.map(lambda stage: stage[0], (network.trace(one.ids, one.mask), wj.by_stage(network, one)))
+    waves = {"before training": before, "after two epochs": both[0].Z1}
+    return {
+        "flow.png": wj.pictures.flow(tokens, *both),
+        "before_and_after.png": wj.pictures.phase_portraits(waves, tokens, names=10),
+    }
 
 
 def screenshot(page: str) -> bytes:
@@ -40,6 +64,8 @@ def screenshot(page: str) -> bytes:
 def main(*pages: str) -> None:
     IMAGES.mkdir(exist_ok=True)
     (IMAGES / "wave.png").write_bytes(wj.plot_style.png(wj.plots.phase_portrait(wj.encode(W), TOKENS)))
+    for name, figure in one_text().items():
+        (IMAGES / name).write_bytes(wj.plot_style.png(figure, 100))
     for page in pages:
         (IMAGES / "page.png").write_bytes(screenshot(page))
 

@@ -70,7 +70,7 @@ def test_only_the_two_of_tfds_orbax_and_matplotlib_import_them():
     homes = {
         "tensorflow_datasets": {"published", "dbpedia"},
         "orbax": {"steps"},
-        "matplotlib": {"plots", "plot_style"},
+        "matplotlib": {"plots", "plot_style", "pictures"},
     }
     for package, allowed in homes.items():
         users = {path.stem for path in MODULES.values() if f"import {package}" in path.read_text()}

@@ -1,5 +1,7 @@
 """What all networks share: the call, its trace, and the checks of its input."""
 
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -183,3 +185,15 @@ def test_a_call_of_ones_own_with_the_trace_of_another_is_refused():
     assert issubclass(
         type("Own", (Network,), {"trace": lambda self: 0}), Network
     )  # its call is the trace's end
+
+
+@pytest.mark.parametrize("tree", [build(CONFIGS["modulation"]), Trace(w=np.ones((2, 3)))])
+def test_networks_and_traces_show_themselves_with_treescope_where_it_is(tree, monkeypatch):
+    treescope = pytest.importorskip("treescope")
+    formats = pytest.importorskip("IPython.core.formatters").DisplayFormatter()
+    shown, _ = formats.format(tree)
+    assert "treescope-container" in shown["text/html"]
+    assert treescope.render_to_text(tree).startswith(f"{type(tree).__name__}(")
+    monkeypatch.setitem(sys.modules, "treescope", None)
+    plain, _ = formats.format(tree)
+    assert [*plain] == ["text/plain"]

@@ -10,7 +10,8 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from wave_jax import wave
-from wave_jax.study import plot_style, plots, statistics
+from wave_jax.networks.trace import Trace
+from wave_jax.study import pictures, plot_style, plots, statistics
 
 RNG = np.random.default_rng(0)
 STEPS = np.arange(0, 200, 10)
@@ -19,6 +20,7 @@ TOKENS = ["[CLS]", "oil", "$x_1$", "🌊", "a\\b", "prices", "<b>", "##ing", "fa
 W = RNG.normal(size=(12, 4)).astype(np.float32)
 MANY = [f"token{i}" for i in range(70)]
 Z = np.asarray(wave.encode(jnp.asarray(W)))
+TRACE = Trace(w=W, w1=W, w2=W, Z1=Z, Z2=Z, Z=Z * Z, x=W, h=W[0], logits=W[0])
 
 
 def gradients():
@@ -40,6 +42,9 @@ FIGURES = {
     "a modulation": lambda: plots.phase_portrait(Z * Z[:, ::-1], TOKENS, dims=(1, 3)),
     "an interference": lambda: plots.phase_portrait(Z + Z[:, ::-1], TOKENS, dims=(0,)),
     "a long text": lambda: plots.phase_portrait(wave.encode(jnp.asarray(RNG.normal(size=(70, 3)))), MANY),
+    "before and after": lambda: pictures.phase_portraits({"before": Z, "after": -np.conj(Z)}, TOKENS),
+    "there and back": lambda: pictures.flow(TOKENS, TRACE, TRACE),
+    "without waves": lambda: pictures.flow(TOKENS, Trace(w=W, h=W[0]), Trace(w=W, h=W[0])),
     "bands": lambda: plots.bands(STEPS, {m: RNG.uniform(size=(5, 20)) for m in MODELS}),
     "costs": lambda: plots.scaling(
         np.array([64, 128, 1024]), COSTS, "text length", {"bytes": COSTS["bytes"]}

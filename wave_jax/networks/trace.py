@@ -11,7 +11,16 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from wave_jax.networks.layers import Embedding, Linear
 
-__all__ = ["Changes", "Network", "Trace", "changes", "check_both", "check_inputs", "positions_of"]
+__all__ = ["Changes", "Network", "Trace", "changes", "check_both", "check_inputs", "drawn", "positions_of"]
+
+
+def drawn(tree: Any) -> dict[str, str] | None:
+    """Return how treescope draws a tree in a notebook; None without treescope, so that its text is shown."""
+    try:
+        import treescope
+    except ImportError:
+        return None
+    return {"text/html": treescope.render_to_html(tree)}
 
 
 class Trace(NamedTuple):
@@ -31,6 +40,9 @@ class Trace(NamedTuple):
     h: Any = None  # (*batch, d) the text, pooled
     logits: Any = None  # (*batch, c)
 
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str] | None:
+        return drawn(self)
+
 
 class Network(nnx.Module):
     """What every network is: a call from ids to logits, and a trace of its named stages.
@@ -46,6 +58,9 @@ class Network(nnx.Module):
     v: int  # rows of vocabulary
     embedding: Embedding
     classifier: Linear
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str] | None:
+        return drawn(self)
 
     def __init_subclass__(cls, **settings: Any) -> None:
         super().__init_subclass__(**settings)

@@ -12,6 +12,9 @@ from jaxtyping import Complex, Float, Real
 from matplotlib import figure, font_manager
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import LogNorm
+from matplotlib.image import AxesImage
+from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
@@ -19,17 +22,21 @@ __all__ = [
     "LINES",
     "SHADES",
     "WIDTH",
+    "ZERO",
     "Figure",
     "Numbers",
     "as_written",
+    "circle",
     "legend",
     "line",
     "log_ticks",
     "name_phases",
     "name_points",
     "note",
+    "on_circles",
     "png",
     "room",
+    "shaded_map",
     "styled",
 ]
 
@@ -51,6 +58,10 @@ SHADES = "cividis_r"  # dark is much
 
 
 WIDTH = 7.2  # inches
+
+
+_HATCHED: Any = {"hatch": "/////", "edgecolor": "0.7", "facecolor": "white"}
+ZERO = Patch(**_HATCHED, label="exactly 0")
 
 
 class Figure(figure.Figure):
@@ -148,6 +159,64 @@ _STYLE: dict[Any, Any] = {
     "legend.handlelength": 3.5,
     "hatch.linewidth": 0.5,
 }
+
+
+def shaded_map(ax: Axes, norms: Real[np.ndarray, "rows columns"]) -> AxesImage:
+    """Shade a table of norms on a logarithmic scale of six decades at most; hatched is what is exactly 0."""
+    ax.grid(False)
+    ax.patch.set(**_HATCHED)
+    some = norms[norms > 0]
+    high = some.max(initial=1e-30)
+    low = max(some.min(initial=high), high * 1e-6)
+    shade = LogNorm(min(low, high / 10), high, clip=True)
+    image = ax.imshow(np.ma.masked_equal(norms, 0), aspect="auto", cmap=SHADES, norm=shade)
+    rows, columns = norms.shape
+    ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
+    ax.vlines(np.arange(1, columns) - 0.5, -0.5, rows - 0.5, color="white", lw=2)
+    return image
+
+
+def on_circles(
+    tokens: Sequence[str], waves: Complex[np.ndarray, "n k"]
+) -> tuple[list[str], tuple[float, float]]:
+    """Return the names of tokens as a `circle` writes them, and its width and height in inches."""
+    shown = [as_written(token if len(token) <= 12 else token[:11] + "…") for token in tokens]
+    width = 2.1 * _reach(shown)
+    return shown, (width, width * (0.62 if np.all(waves.imag >= 0) else 1.1))
+
+
+def _reach(names: Sequence[str]) -> float:
+    """Return how far the names around a circle of radius 1 reach."""
+    return 1.25 + 0.075 * max(map(len, names))
+
+
+def circle(
+    ax: Axes, z: Complex[np.ndarray, " n"], names: Sequence[str], most: int, upper: bool
+) -> Complex[np.ndarray, " n"]:
+    """Draw complex numbers on a circle of the largest one's radius, and return them in units of it.
+
+    Args:
+      ax: where to draw; its title becomes the radius.
+      z: the numbers.
+      names: their names.
+      most: maximum number of names.
+      upper: whether the lower half is left out.
+    """
+    G, reach = float(np.abs(z).max()) or 1.0, _reach(names)
+    arc: Any = np.exp(1j * np.linspace(0, np.pi if upper else 2 * np.pi, 200))
+    ax.plot(arc.real, arc.imag, color="0.75", lw=1)
+    ax.plot([-1.1, 1.1], [0, 0], color="0.75", lw=1)
+    ax.plot(z.real / G, z.imag / G, "o", color=LINES[0][0], mec="white", mew=0.7, zorder=3)
+    name_phases(ax, z / G, names, most)
+    radius = "G" if np.allclose(np.abs(z), G, rtol=1e-3) else "max |Z|"
+    ax.set_title(f"{radius} = {G:.3g}")
+    ax.set(xlim=(-reach, reach), ylim=(-0.05 if upper else -reach, reach), aspect="equal")
+    ax.set(xlabel=f"Re Z / {radius}", xticks=(-1, 0, 1), yticks=(0, 1) if upper else (-1, 0, 1))
+    ax.set_ylabel(f"Im Z / {radius}")
+    ax.tick_params(labelsize=8, color="0.75")
+    ax.spines[:].set_visible(False)
+    ax.grid(False)
+    return z / G
 
 
 def name_phases(ax: Axes, z: Complex[np.ndarray, " n"], names: Sequence[str], most: int) -> None:

@@ -13,25 +13,25 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Complex, Float, Real
-from matplotlib.colors import LogNorm
-from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, NullFormatter, PercentFormatter
 
 from wave_jax.study import statistics
 from wave_jax.study.plot_style import (
     LINES,
-    SHADES,
     WIDTH,
+    ZERO,
     Figure,
     Numbers,
     as_written,
+    circle,
     legend,
     line,
     log_ticks,
-    name_phases,
     name_points,
     note,
+    on_circles,
     room,
+    shaded_map,
     styled,
 )
 
@@ -97,26 +97,17 @@ def stage_map(tokens: Sequence[str], gradients: Mapping[str, Real[Numbers, "n ..
     norms = np.stack([np.linalg.norm(values, axis=1) for values in stages.values()], axis=1)
     figure = Figure(figsize=(2.8 + 0.55 * len(stages), 1.2 + 0.23 * len(tokens)), layout="constrained")
     ax = figure.subplots()
-    ax.grid(False)
-    ax.patch.set(hatch="/////", edgecolor="0.7", facecolor="white")
     ax.set_xticks(range(len(stages)), map(as_written, stages))
     ax.set_yticks(range(len(tokens)), map(as_written, tokens))
     ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     ax.set_xlabel("stage", loc="left")
     ax.xaxis.set_label_position("top")
     ax.spines[:].set_visible(False)
-    some = norms[norms > 0]
-    high = some.max(initial=1e-30)
-    low = max(some.min(initial=high), high * 1e-6)
-    shade = LogNorm(min(low, high / 10), high, clip=True)
-    image = ax.imshow(np.ma.masked_equal(norms, 0), aspect="auto", cmap=SHADES, norm=shade)
-    ax.set(xlim=(-0.5, len(stages) - 0.5), ylim=(len(tokens) - 0.5, -0.5))
-    ax.vlines(np.arange(1, len(stages)) - 0.5, -0.5, len(tokens) - 0.5, color="white", lw=2)
-    if len(some):
+    image = shaded_map(ax, norms)
+    if norms.any():
         figure.colorbar(image, label="norm of ∂loss/∂stage (nats per unit)")
-    if len(some) < norms.size:
-        zero = Patch(hatch="/////", edgecolor="0.7", facecolor="white", label="exactly 0")
-        figure.legend(handles=[zero], loc="outside lower left")
+    if not norms.all():
+        figure.legend(handles=[ZERO], loc="outside lower left")
     return figure
 
 
@@ -136,26 +127,11 @@ def phase_portrait(
       names: maximum number of tokens that are named.
     """
     waves: Any = np.asarray(Z)[:, list(dims)]
-    upper = bool(np.all(waves.imag >= 0))
-    shown = [as_written(token if len(token) <= 12 else token[:11] + "…") for token in tokens]
-    reach = 1.25 + 0.075 * max(map(len, shown))  # of the longest name, in units of G
-    width = 2.1 * reach
-    figure = Figure(figsize=(width * len(dims), width * (0.62 if upper else 1.1)), layout="constrained")
+    shown, size = on_circles(tokens, waves)
+    figure = Figure(figsize=(size[0] * len(dims), size[1]), layout="constrained")
     for ax, k, z in zip(figure.subplots(1, len(dims), squeeze=False)[0], dims, waves.T, strict=True):
-        G = float(np.abs(z).max()) or 1.0
-        arc: Any = np.exp(1j * np.linspace(0, np.pi if upper else 2 * np.pi, 200))
-        ax.plot(arc.real, arc.imag, color="0.75", lw=1)
-        ax.plot([-1.1, 1.1], [0, 0], color="0.75", lw=1)
-        ax.plot(z.real / G, z.imag / G, "o", color=LINES[0][0], mec="white", mew=0.7, zorder=3)
-        name_phases(ax, z / G, shown, names)
-        radius = "G" if np.allclose(np.abs(z), G, rtol=1e-3) else "max |Z|"
-        ax.set_title(f"dimension {k + 1},  {radius} = {G:.3g}")
-        ax.set(xlim=(-reach, reach), ylim=(-0.05 if upper else -reach, reach), aspect="equal")
-        ax.set(xlabel=f"Re Z / {radius}", xticks=(-1, 0, 1), yticks=(0, 1) if upper else (-1, 0, 1))
-        ax.set_ylabel(f"Im Z / {radius}")
-        ax.tick_params(labelsize=8, color="0.75")
-        ax.spines[:].set_visible(False)
-        ax.grid(False)
+        circle(ax, z, shown, names, bool(np.all(waves.imag >= 0)))
+        ax.set_title(f"dimension {k + 1},  {ax.get_title()}")
     return figure
 
 
