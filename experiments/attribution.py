@@ -1,7 +1,7 @@
 """Which token mattered: do attributions find the words that carry the label, and does the answer depend on
 the tokens that they name?
 
-    python -m experiments attribution --data FOLDER               (about 15 minutes on 2 cores)
+    python -m experiments attribution --data FOLDER
 
 Ours, of neither paper. SMALL, without stems and pairs, is trained on the planted corpus, where the words that
 carry the topic are known (with one voice and regularised lightly, or it does not learn which words decide
@@ -10,12 +10,18 @@ method is judged by
 - the share of its scores' absolute mass on tokens that carry the topic, over planted texts that are answered
   with their topic: told ones, and those that a colour and a material decide together;
 - deletion: the share of texts that keep their answer as the tokens that speak most for it are masked one
-  after the other. The lower, the better. Random scores are the control.
+  after the other. The lower, the better. Random scores are the control;
+- infidelity: how far its scores miss what masking random sets of tokens does, as a share of what there is to
+  foretell, 1 for scores of 0; and sensitivity: how far scores move as the embeddings move by a tenth;
+- randomised parameters: how much of the order of the scores is left as what was learned is shuffled, from the
+  classifier down. What is left does not hang on what was learned.
 
-Expected, as in results/attribution: all three are far above chance. Of one token leave-one-out says most: it
-finds the pairs best, and masking its first token costs planted texts most. Of many, integrated gradients do:
-words that say the same cover for each other, which leave-one-out, and the slope at the text, cannot see.
-A stopped run goes on where it was.
+Price: about 40 minutes on 2 cores. A stopped run goes on where it was.
+
+To expect, as in results/attribution: all are far above chance. Of one token leave-one-out says most: it finds
+the pairs best, and masking its first token costs planted texts most. Of many, integrated gradients and
+Shapley values do: words that say the same cover for each other, which leave-one-out, and the slope at the
+text, cannot see.
 """
 
 from collections.abc import Sequence
@@ -35,22 +41,35 @@ from wave_jax.data.plan import Plan, buckets
 from wave_jax.data.splits import Split
 from wave_jax.runs import presets, run
 from wave_jax.runs.presets import Preset
-from wave_jax.study import attribution, plots
+from wave_jax.study import attribution, faithfulness, plots
 
+KEY = jax.random.key(0)
 METHODS = {
     "leave one out": attribution.leave_one_out,
+    "Shapley, 32 orders": lambda network, batch: attribution.shapley(network, batch, KEY),
     "integrated gradients": lambda network, batch: attribution.integrated_gradients(network, batch).scores,
     "gradient x input": attribution.gradient_x_input,
-    "random": lambda network, batch: jax.random.uniform(jax.random.key(0), batch.ids.shape),
+    "SmoothGrad": lambda network, batch: attribution.smooth_grad(network, batch, KEY),
+    "random": lambda network, batch: jax.random.uniform(KEY, batch.ids.shape),
 }
 ABOUT = """\
 The answer of a network to a test text is explained. *Share of scores on evidence*: of the absolute scores of
 a planted text that is answered with its topic, the part on tokens that carry the topic; in a told text they
 are words, each for itself, in a paired one also a colour and a material, together. *Texts that keep their
 answer* as the tokens that speak most for it are masked one after the other: the lower, the better. Random
-scores are the control. Mean and 95 % interval over seeds."""
+scores are the control. *Infidelity*: the mean square of how far the scores of a random set of tokens miss
+what masking the set does, as a share of that of scores of 0. *Sensitivity*: the largest relative change of
+the scores of a text, of four, as the table of embeddings changes by up to a tenth of its root mean square.
+*Left*, of the order of the scores: their rank correlation with the scores of the network whose parameters
+are shuffled: its classifier's, its layer's too, its embedding's too. *Standard error*: that of a sampled
+score, as a share of the mean absolute score. Mean and 95 % interval over seeds."""
 KINDS = ("told", "paired")
 PAIRS = {*" ".join(planted.COLOURS + planted.MATERIALS).split()}
+SHUFFLED = ("classifier", "layers", "embedding")  # from the end to the start
+CHECKS = ("infidelity", "sensitivity", *(f"left, {part} shuffled" for part in SHUFFLED), "standard error")
+
+
+Rows = Sequence[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -97,13 +116,17 @@ def main(config: Config, out: Path) -> None:
     }
     for name in dict.fromkeys(row["data"] for row in rows):
         of_data = [row for row in rows if row["data"] == name]
+        parts[f"Infidelity, sensitivity, and what is left of the order, %: {name}"] = checks_table(of_data)
         parts[f"Texts that keep their answer, %: {name}"] = deletion_table(of_data, config.most)
         curves = {method: np.array(by_seed(of_data, method, "kept")) for method in METHODS}
         parts[f"Deletion: {name}"] = plots.bands(
             np.arange(config.most + 1), curves, "texts that keep their answer", along="tokens masked"
         )
     parts["Data"] = data_table(rows)
-    page.write(out, "Which token mattered", parts, {"deletion": points(rows)})
+    checks = [
+        {name: row.get(name, "") for name in ("data", "method", "seed", *KINDS, *CHECKS)} for row in rows
+    ]
+    page.write(out, "Which token mattered", parts, {"deletion": points(rows), "checks": checks})
 
 
 # --- one network --------------------------------------------------------------------------------------------
@@ -131,32 +154,56 @@ def judge(dataset: Dataset, key: grid.Key) -> dict[str, dict[str, Any]]:
             batch, on = batches.gather(tokens, step, n), np.where(step[:, None] < 0, False, places[step, :n])
             for method, of in rows.items():
                 found = jax.device_get(_judge(network, batch, on, method, key["most"]))
-                for answer, i, *judged in zip(found[0], step, *found[1:], strict=True):
+                for at, i in enumerate(step):
                     if i >= 0:
-                        of.append((answer == test.labels[i], kind(test, i, answer), *judged))
+                        judged = {name: values[at] for name, values in found.items()}
+                        known = {"right": judged["answer"] == test.labels[i]}
+                        of.append(judged | known | {"kind": kind(test, i, judged["answer"])})
     return {method: means(of) for method, of in rows.items()}
 
 
-def means(rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
-    """Average over the texts of a network and method; the share, over those of either kind."""
-    right, kinds, share, probability, kept = zip(*rows, strict=True)
-    of = {name: [s for s, k in zip(share, kinds, strict=True) if k == name] for name in KINDS}
-    return {
-        "explained": len(rows),
-        "accuracy": np.mean(right),
-        **{name: np.mean(shares) for name, shares in of.items() if shares},
-        "probability": np.mean(probability, axis=0),
-        "kept": np.mean(kept, axis=0, dtype=float),
-    }
+def means(rows: Rows) -> dict[str, Any]:
+    """Average over the texts of a network and method; the share on evidence, over those of either kind."""
+    shares = {name: [row["share"] for row in rows if row["kind"] == name] for name in KINDS}
+    left = set(rows[0]) - {"answer", "share", "kind", "foretold", "size"}
+    mean = {name: np.mean([row[name] for row in rows], axis=0, dtype=float) for name in left}
+    for name, unit in (("infidelity", "foretold"), ("standard error", "size")):  # one share, of all texts
+        if name in mean:
+            mean[name] /= np.mean([row[unit] for row in rows], dtype=float)
+    told = {name: np.mean(share) for name, share in shares.items() if share}
+    return {"explained": len(rows), "accuracy": mean.pop("right"), **mean, **told}
 
 
 @partial(jax.jit, static_argnames=("method", "most"))
-def _judge(network: Any, batch: Any, places: Any, method: str, most: int) -> tuple[Any, ...]:
+def _judge(network: Any, batch: Any, places: Any, method: str, most: int) -> dict[str, Any]:
+    """Return what is found of each text, by name."""
     answers = jnp.argmax(network(batch.ids, batch.mask, batch.segments), axis=-1)
     batch = batch._replace(labels=answers)
-    scores = METHODS[method](network, batch)
-    curve = attribution.deletion(network, batch, scores, most)
-    return answers, attribution.share_on(scores, places), curve.probability, curve.answered
+
+    def score(network: Any, batch: Any) -> Any:
+        found = METHODS[method](network, batch)
+        return found.scores if isinstance(found, attribution.Sampled) else found
+
+    scores = score(network, batch)
+    curve = faithfulness.deletion(network, batch, scores, most)
+    misses = [faithfulness.infidelity(network, batch, x, KEY) for x in (scores, 0 * scores)]
+    found = {
+        "answer": answers,
+        "share": faithfulness.share_on(scores, places),
+        "probability": curve.probability,
+        "kept": curve.answered,
+        "infidelity": misses[0],
+        "foretold": misses[1],
+        "sensitivity": faithfulness.sensitivity(score, network, batch, KEY, 4),
+    }
+    for i, part in enumerate(SHUFFLED):
+        shuffled = faithfulness.randomised(network, KEY, SHUFFLED[: i + 1])
+        left = faithfulness.rank_correlation(scores, score(shuffled, batch), batch.mask)
+        found[f"left, {part} shuffled"] = left
+    if isinstance(sampled := METHODS[method](network, batch), attribution.Sampled):
+        mean = {"standard error": sampled.error, "size": jnp.abs(scores)}
+        found |= {name: jnp.mean(values, axis=-1) for name, values in mean.items()}
+    return found
 
 
 def evidence_places(test: Split, prepared: run.Prepared) -> np.ndarray:
@@ -166,7 +213,7 @@ def evidence_places(test: Split, prepared: run.Prepared) -> np.ndarray:
         return np.zeros((len(test), length), bool)
     pairs = zip(test.texts, test.evidence, strict=True)
     of = prepared.tokenizer.explain
-    return np.stack([attribution.on_spans(of(text, length), spans, length) for text, spans in pairs])
+    return np.stack([faithfulness.on_spans(of(text, length), spans, length) for text, spans in pairs])
 
 
 def kind(test: Split, i: int, answer: int) -> str | None:
@@ -178,8 +225,6 @@ def kind(test: Split, i: int, answer: int) -> str | None:
 
 
 # --- tables -------------------------------------------------------------------------------------------------
-
-Rows = Sequence[dict[str, Any]]
 
 
 def by_seed(rows: Rows, method: str, name: str) -> list[Any]:
@@ -193,6 +238,16 @@ def evidence_table(rows: Rows) -> Rows:
         {"method": method} | {kind: compare.over_seeds(by_seed(rows, method, kind), 100) for kind in kinds}
         for method in METHODS
     ]
+
+
+def checks_table(rows: Rows) -> Rows:
+    def row(method: str) -> dict[str, Any]:
+        found = {name: by_seed(rows, method, name) for name in CHECKS}
+        return {"method": method} | {
+            name: compare.over_seeds(values, 100) if values else "-" for name, values in found.items()
+        }
+
+    return [row(method) for method in METHODS]
 
 
 def deletion_table(rows: Rows, most: int) -> Rows:

@@ -89,6 +89,12 @@ def test_attribution(tmp_path, monkeypatch):
     points = list(csv.DictReader((out / "deletion.csv").read_text().splitlines()))
     assert len(points) == 2 * len(attribution.METHODS) * 3  # data, methods, and 0 to 2 tokens masked
     assert {row["kept"] for row in points if row["masked"] == "0"} == {"1.0"}
+    heading = "Infidelity, sensitivity, and what is left of the order, %: planted"
+    checks = {row["method"]: row for row in table(page, heading)}
+    assert [name for name, row in checks.items() if row["standard error"] != "-"] == ["Shapley, 32 orders"]
+    assert checks["random"]["sensitivity"] == "0.0"
+    assert {checks["random"][name] for name in attribution.CHECKS if "shuffled" in name} == {"100.0"}
+    assert len(list(csv.DictReader((out / "checks.csv").read_text().splitlines()))) == len(points) / 3
     assert len(list(out.glob("*.png"))) == 2
 
 

@@ -1,6 +1,8 @@
 """Attributions: the quick way against the definition, completeness, and what must be exactly 0."""
 
+import itertools
 from dataclasses import replace
+from math import factorial
 
 import jax
 import jax.numpy as jnp
@@ -9,21 +11,21 @@ import pytest
 from conftest import unchecked
 from tiny import BATCH, CONFIGS, TINY, build
 
-from wave_jax.data.datasets import load
-from wave_jax.data.tokenizer import Tokenizer
+from wave_jax.networks.trace import Trace
 from wave_jax.study import attribution
 from wave_jax.study.attribution import (
-    deletion,
     gradient_x_input,
     integrated_gradients,
     leave_one_out,
     leave_out,
-    on_spans,
-    share_on,
+    shapley,
+    smooth_grad,
 )
 
+KEY = jax.random.key(0)
 FUNCTIONS = {
     "gradient x input": gradient_x_input,
+    "SmoothGrad without noise": lambda network, batch: smooth_grad(network, batch, KEY, 1, noise=0.0),
     "integrated gradients": lambda network, batch: integrated_gradients(network, batch, steps=4).scores,
     "leave one out": leave_one_out,
 }
@@ -117,42 +119,73 @@ def test_no_steps_are_refused():
         integrated_gradients(build(TINY), BATCH, steps=0)
 
 
-def test_tokens_of_the_planted_evidence_spell_its_words():
-    split = load("planted", size=40).train
-    tokenizer = Tokenizer.train(split.texts, v=400)  # small, so that words fall into pieces
-    for text, spans in zip(split.texts, split.evidence, strict=True):
-        pieces = tokenizer.explain(text, max_length=120)
-        on = on_spans(pieces, spans, 120)
-        assert on.shape == (120,)
-        found = "".join(text[p.start : p.end] for p, yes in zip(pieces, on, strict=False) if yes)
-        assert found == "".join(text[start:end] for start, end in sorted(spans))
+def test_without_noise_smooth_grad_is_gradient_x_input_and_with_it_a_mean_of_slopes_nearby():
+    network = build(TINY)
+    w = network.trace(*BATCH[:2]).w
+    smooth = jax.jit(smooth_grad, static_argnums=3)
+    still = smooth(network, BATCH, KEY, 3, 0.0)
+    np.testing.assert_allclose(still, jax.jit(gradient_x_input)(network, BATCH), rtol=1e-4, atol=1e-5)
+
+    @jax.jit
+    def slope(w):
+        def logit(w):
+            logits = network.trace(*BATCH[:2], edit=Trace(w=w)).logits
+            return jnp.sum(jnp.take_along_axis(logits, BATCH.labels[:, None], axis=-1))
+
+        return jax.grad(logit)(w)
+
+    size = [np.sqrt(np.mean(np.square(w[i, : int(m.sum())]))) for i, m in enumerate(BATCH.mask)]
+    noise = [jax.random.normal(key, w.shape) for key in jax.random.split(KEY, 3)]
+    slopes = np.mean([slope(w + 0.5 * np.reshape(size, (2, 1, 1)) * x) for x in noise], axis=0)
+    want = np.where(BATCH.mask, np.sum(w * slopes, axis=-1), 0)
+    np.testing.assert_allclose(smooth(network, BATCH, KEY, 3, 0.5), want, rtol=1e-3, atol=1e-4)
 
 
-def test_the_share_on_places_adds_up_to_1_with_the_share_elsewhere():
-    scores = jax.jit(leave_one_out)(build(TINY), BATCH)
-    places = np.asarray(BATCH.ids) % 2 == 1
-    want = np.abs(scores * places).sum(1) / np.abs(scores).sum(1)
-    np.testing.assert_allclose(share_on(scores, places), want, rtol=1e-5)
-    np.testing.assert_allclose(share_on(scores, places) + share_on(scores, ~places), [1, 1], rtol=1e-5)
-    assert share_on(0 * scores, places).tolist() == [0, 0]
+@pytest.mark.parametrize("name", ["modulation", "voices", "interference", "bag"])
+def test_the_shapley_values_are_those_of_all_orders_within_their_standard_error(name):
+    """Exact by enumeration of the sets: Σ_S |S|! (m - |S| - 1)! / m! · (logit(S + j) - logit(S))."""
+    network = build(CONFIGS[name])
+    call = jax.jit(lambda masks: network(jnp.repeat(BATCH.ids[:1], len(masks), axis=0), masks))
+    sets = [np.array([True, *chosen]) for chosen in itertools.product([False, True], repeat=5)]
+    logit = dict(zip(map(bytes, sets), np.asarray(call(np.array(sets)))[:, BATCH.labels[0]], strict=True))
+    want = np.zeros(6)
+    for j in range(1, 6):
+        for chosen in sets:
+            if not chosen[j]:
+                size = int(chosen.sum()) - 1
+                more = chosen | (np.arange(6) == j)
+                weight = factorial(size) * factorial(4 - size) / factorial(5)
+                want[j] += weight * (logit[bytes(more)] - logit[bytes(chosen)])
+    found = jax.jit(shapley, static_argnums=3)(network, BATCH, KEY, 400)
+    scores, error = np.asarray(found.scores[0]), np.asarray(found.error[0])
+    assert scores[0] == error[0] == 0
+    assert np.all(np.abs(scores - want)[1:] <= 4 * error[1:] + 1e-5)
+    assert np.all(error[1:] < 0.1 * np.abs(want).max())
+    both = [logit[bytes(np.array([True, *[there] * 5]))] for there in (True, False)]
+    assert scores.sum() == pytest.approx(both[0] - both[1], rel=1e-3, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_deletion_masks_the_strongest_tokens_one_after_the_other(name):
+def test_shapley_values_add_up_to_what_the_text_adds_to_cls_alone(name):
     network = build(CONFIGS[name])
-    scores = jnp.array([[9.0, 1, 5, -2, 3, 0], [9.0, -1, 2, 7, 7, 7]])  # of [CLS] and of padding too
-    curve = jax.jit(deletion, static_argnums=3)(network, BATCH, scores, 6)
-    call = jax.jit(lambda mask: jax.nn.softmax(network(BATCH.ids, mask, BATCH.segments)))
-    mask, gone = np.array(BATCH.mask), [[None, 2, 4, 1, 5, 3, None], [None, 2, 1, None, None, None, None]]
-    for k in range(7):
-        for text in (0, 1):
-            if gone[text][k] is not None:
-                mask[text, gone[text][k]] = False
-        want = np.asarray(call(jnp.asarray(mask)))
-        np.testing.assert_allclose(curve.probability[:, k], want[[0, 1], BATCH.labels], rtol=1e-4, atol=1e-6)
-        assert curve.answered[:, k].tolist() == (want.argmax(-1) == np.asarray(BATCH.labels)).tolist()
+    found = jax.jit(shapley, static_argnums=3)(network, BATCH, KEY, 2)
+    alone = BATCH.mask & (jnp.arange(6) == 0)
+    call = jax.jit(lambda mask: network(BATCH.ids, mask, BATCH.segments))
+    gap = (call(BATCH.mask) - call(alone))[np.arange(2), BATCH.labels]
+    np.testing.assert_allclose(found.scores.sum(-1), gap, rtol=1e-3, atol=1e-4)
+    assert np.all(np.asarray(found.scores)[~np.asarray(BATCH.mask)] == 0)
 
 
-def test_no_steps_of_deletion_are_refused():
-    with unchecked(), pytest.raises(ValueError, match="steps must be at least 1, got 0"):
-        deletion(build(TINY), BATCH, jnp.zeros((2, 6)), steps=0)
+def test_a_growing_text_in_one_pass_is_that_of_a_pass_for_each_length():
+    network, order = build(TINY), jnp.array([[3, 1, 5, 2, 4, 0], [2, 1, 0, 3, 4, 5]])
+    quick, plain = (
+        jax.jit(form)(network, BATCH, order)
+        for form in (attribution._growing, attribution._growing_by_passes)
+    )
+    np.testing.assert_allclose(quick, plain, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("method", "least"), [(smooth_grad, 1), (shapley, 2)])
+def test_too_few_samples_are_refused(method, least):
+    with unchecked(), pytest.raises(ValueError, match=f"samples must be at least {least}, got 0"):
+        method(build(TINY), BATCH, KEY, samples=0)

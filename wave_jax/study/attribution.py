@@ -1,33 +1,33 @@
-"""Attribution: how much each token adds to the logit of a class, and how good such scores are.
+"""Attribution: how much each token adds to the logit of a class.
 
 Every method takes a network and a batch, whose labels are the classes to explain, and gives (b, n) scores,
-0 on padding. Positive speaks for the class, negative against it. `share_on` and `deletion` judge such scores:
-by positions that are known to matter, and by what masking the strongest tokens does to the network.
+0 on padding. Positive speaks for the class, negative against it. `faithfulness` judges such scores.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from wave_jax import wave
 from wave_jax.data.batches import Batch
 from wave_jax.errors import check_setting
 from wave_jax.networks.trace import Network, Trace
 from wave_jax.networks.wave_network import WaveNetwork
+from wave_jax.numerics import masked_mean, safe_sqrt
 
 __all__ = [
-    "Deletion",
     "Integrated",
-    "deletion",
+    "Sampled",
+    "behind_cls",
     "gradient_x_input",
     "integrated_gradients",
     "leave_one_out",
-    "on_spans",
-    "share_on",
+    "leave_out",
+    "shapley",
+    "smooth_grad",
 ]
 
 
@@ -35,6 +35,34 @@ def gradient_x_input(network: Network, batch: Batch) -> Float[Array, "b n"]:
     """Compute Σ_k w_jk·∂logit/∂w_jk, w the embedding + position: the token's share of the linear logit."""
     w = network.trace(batch.ids, batch.mask, batch.segments).w
     return jnp.sum(w * _slope(network, batch, jnp.zeros_like(w)), axis=-1)
+
+
+def smooth_grad(
+    network: Network,
+    batch: Batch,
+    key: PRNGKeyArray,
+    samples: int = 32,
+    noise: float | Float[Array, ""] = 0.1,
+) -> Float[Array, "b n"]:
+    """Compute Σ_k w_jk·E[∂logit/∂w_jk(w + ε)]: gradient x input, with the slope of the neighbourhood.
+
+    Args:
+      network: the network.
+      batch: the texts, labelled with the classes to explain.
+      key: key of the noise.
+      samples: number of draws of ε, which is normal.
+      noise: its standard deviation, in units of the root mean square of the text's w.
+    """
+    check_setting("samples", samples, samples >= 1, "at least 1")
+    w = network.trace(batch.ids, batch.mask, batch.segments).w
+    size = jnp.sqrt(masked_mean(jnp.mean(w**2, axis=-1, keepdims=True), batch.mask))[:, None]
+
+    def add(total: Array, key: PRNGKeyArray) -> tuple[Array, None]:
+        nudge = noise * size * jax.random.normal(key, w.shape, w.dtype)
+        return total + _slope(network, batch, nudge), None
+
+    slopes, _ = jax.lax.scan(add, jnp.zeros_like(w), jax.random.split(key, samples))
+    return jnp.where(batch.mask, jnp.sum(w * slopes, axis=-1) / samples, 0)
 
 
 class Integrated(NamedTuple):
@@ -81,7 +109,7 @@ def leave_one_out(network: Network, batch: Batch) -> Float[Array, "b n"]:
     else:
         without = _by_n_passes(network, batch)
     scores = _lost(network, batch, without)
-    return jnp.where(_left_out(batch.mask), scores, jnp.zeros_like(scores))
+    return jnp.where(behind_cls(batch.mask), scores, jnp.zeros_like(scores))
 
 
 def _is_one_pass(network: WaveNetwork) -> bool:
@@ -95,7 +123,7 @@ def leave_out(network: Network, batch: Batch, groups: Bool[Array, "b g n"]) -> F
 
     For tokens that go together, as a word and the pairs it is part of.
     """
-    return _lost(network, batch, _by_passes(network, batch, groups & _left_out(batch.mask)[:, None]))
+    return _lost(network, batch, _by_passes(network, batch, groups & behind_cls(batch.mask)[:, None]))
 
 
 def _lost(network: Network, batch: Batch, without: Float[Array, "b g c"]) -> Float[Array, "b g"]:
@@ -104,7 +132,7 @@ def _lost(network: Network, batch: Batch, without: Float[Array, "b g c"]) -> Flo
     return jnp.take_along_axis(logits - without, batch.labels[:, None, None], axis=-1)[..., 0]
 
 
-def _left_out(mask: Bool[Array, "b n"]) -> Bool[Array, "b n"]:
+def behind_cls(mask: Bool[Array, "b n"]) -> Bool[Array, "b n"]:
     """Mark the tokens behind [CLS]."""
     return mask & (jnp.arange(mask.shape[-1]) > 0)
 
@@ -117,11 +145,17 @@ def _without_each(
     Only s at [CLS] changes. Without token j it is the norm of the tokens that are neither j nor [CLS], which
     is what `encode` gives row j of a text without [CLS].
     """
-    w, layer, others = network.embed(ids), network.layers[0], _left_out(mask)
+    others = behind_cls(mask)
+    return _by_s(network, ids, lambda tokens: wave.encode(tokens, others).imag)
 
-    def at_cls(variant: Any) -> Array:
+
+def _by_s(network: WaveNetwork, ids: Int[Array, "b n"], s_of: Callable) -> Float[Array, "b m c"]:
+    """Compute the logits for m values of s at [CLS], which `s_of` makes of the tokens of a variant."""
+    w, layer = network.embed(ids), network.layers[0]
+
+    def at_cls(variant: Callable) -> Array:
         tokens = variant(w)
-        s = wave.encode(tokens, others).imag
+        s = s_of(tokens)
         return jax.lax.complex(jnp.broadcast_to(tokens[:, :1], s.shape), s)
 
     Z = wave.combine(at_cls(layer.variant1), at_cls(layer.variant2), network.config.combine)
@@ -143,56 +177,54 @@ def _by_passes(network: Network, batch: Batch, groups: Bool[Array, "b g n"]) -> 
     return jnp.moveaxis(jax.lax.map(without, jnp.moveaxis(groups, 1, 0)), 0, 1)
 
 
-# --- how good the scores are --------------------------------------------------------------------------------
+class Sampled(NamedTuple):
+    scores: Array  # (b, n)
+    error: Array  # (b, n) the standard error of each score
 
 
-def on_spans(pieces: Sequence[Any], spans: Sequence[tuple[int, int]], n: int) -> np.ndarray:
-    """Mark which of n positions hold a token inside one of these spans of characters.
+def shapley(network: Network, batch: Batch, key: PRNGKeyArray, samples: int = 32) -> Sampled:
+    """Estimate the Shapley values: the mean of the logit that a token adds to those before it, in any order.
 
-    `pieces` are the tokens of a text with their `start` and `end` (`Tokenizer.explain`); what follows them is
-    padding. With `Split.evidence` of the planted corpus: the tokens that carry the topic.
-    """
-    on = [any(piece.start < end and start < piece.end for start, end in spans) for piece in pieces]
-    return np.array([*on, *[False] * (n - len(on))])
-
-
-def share_on(scores: Float[Array, "b n"], places: Bool[Array | np.ndarray, "b n"]) -> Float[Array, " b"]:
-    """Compute Σ_{j in positions} |score_j| / Σ_j |score_j|; 0 for a text whose scores are all 0.
-
-    >>> share_on(jnp.array([[3.0, -1.0, 0.0]]), jnp.array([[True, False, True]]))
-    Array([0.75], dtype=float32)
-    """
-    size = jnp.abs(scores)
-    total = jnp.sum(size, axis=-1)
-    return jnp.sum(jnp.where(places, size, 0), axis=-1) / jnp.where(total > 0, total, 1)
-
-
-class Deletion(NamedTuple):
-    probability: Array  # (b, steps + 1) of the class, entry k without the k strongest tokens
-    answered: Array  # (b, steps + 1) whether the class is the answer
-
-
-def deletion(network: Network, batch: Batch, scores: Float[Array, "b n"], steps: int = 8) -> Deletion:
-    """Compute what remains of the class as the tokens that speak most for it are masked, one after the other.
-
-    The better the scores, the faster it falls. Random scores are the control. [CLS] stays, and a text with
-    fewer tokens than steps ends as [CLS] alone.
+    The values of a text add up to logit(text) - logit([CLS] alone), exactly, however few the orders. Tokens
+    come in by being unmasked: positions stay, and so does [CLS], whose score is 0. One pass for each order,
+    or one for each of its tokens, as with `leave_one_out`.
 
     Args:
       network: the network.
       batch: the texts, labelled with the classes to explain.
-      scores: what each token adds.
-      steps: number of tokens to mask.
+      key: key of the orders.
+      samples: number of random orders.
     """
-    check_setting("steps", steps, steps >= 1, "at least 1")
-    can_go = _left_out(batch.mask)
-    order = jnp.argsort(jnp.where(can_go, -scores, jnp.inf), axis=-1)
-    rank = jnp.argsort(order, axis=-1)  # 0 for the strongest
+    check_setting("samples", samples, samples >= 2, "at least 2")
+    can_go = behind_cls(batch.mask)
 
-    def without(k: Array) -> Deletion:
-        mask = batch.mask & ~(can_go & (rank < k))
-        logits = network(batch.ids, mask, batch.segments)
-        of_class = jnp.take_along_axis(jax.nn.softmax(logits), batch.labels[:, None], axis=-1)[:, 0]
-        return Deletion(of_class, jnp.argmax(logits, axis=-1) == batch.labels)
+    def added(key: PRNGKeyArray) -> Array:
+        order = jnp.argsort(jnp.where(can_go, jax.random.uniform(key, can_go.shape), 2.0), axis=-1)
+        if isinstance(network, WaveNetwork) and _is_one_pass(network):
+            logits = _growing(network, batch, order)
+        else:
+            logits = _growing_by_passes(network, batch, order)
+        of_class = jnp.take_along_axis(logits, batch.labels[:, None, None], axis=-1)[..., 0]
+        return jnp.take_along_axis(jnp.diff(of_class), jnp.argsort(order, axis=-1), axis=-1)
 
-    return jax.tree.map(lambda x: x.T, jax.lax.map(without, jnp.arange(steps + 1)))
+    found = jnp.where(can_go, jax.lax.map(added, jax.random.split(key, samples)), 0)
+    return Sampled(jnp.mean(found, axis=0), jnp.std(found, axis=0, ddof=1) / samples**0.5)
+
+
+def _growing(network: WaveNetwork, batch: Batch, order: Int[Array, "b n"]) -> Float[Array, "b n+1 c"]:
+    """Compute the logits of the first k tokens of an order, for every k, in one pass: s is a running sum."""
+    others = behind_cls(batch.mask)[..., None]
+
+    def s_of(tokens: Array) -> Array:
+        squares = jnp.where(others, tokens**2, 0)
+        total = jnp.cumsum(jnp.take_along_axis(squares, order[..., None], axis=-2), axis=-2)
+        return safe_sqrt(jnp.concatenate([jnp.zeros_like(total[:, :1]), total], axis=-2))
+
+    return _by_s(network, batch.ids, s_of)
+
+
+def _growing_by_passes(network: Network, batch: Batch, order: Int[Array, "b n"]) -> Float[Array, "b n+1 c"]:
+    """Compute the same, one pass for every k: the definition."""
+    n = order.shape[-1]
+    late = jnp.argsort(order, axis=-1)[:, None] >= jnp.arange(n + 1)[:, None]
+    return _by_passes(network, batch, late & behind_cls(batch.mask)[:, None])
