@@ -16,8 +16,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
+from tiny import APART, learnt, own_words
 
 from wave_jax.classifier import WaveClassifier
+from wave_jax.data.splits import hold_out
 from wave_jax.errors import CheckpointError, DataError
 from wave_jax.runs.condition import metrics_of
 from wave_jax.runs.folder import RunFolder, parameter_digest
@@ -219,6 +221,26 @@ def test_pairs_are_chosen_by_the_labels_and_kept(tmp_path):
     again = WaveClassifier.load(tmp_path / "saved")
     assert again.tokenizer == classifier.tokenizer
     np.testing.assert_array_equal(again.predict_proba(TEXTS), classifier.predict_proba(TEXTS))
+
+
+OWN = TINY | {"v": 100, "stems": 20, "pairs": 20, "epochs": 1}
+
+
+def test_it_learns_from_the_texts_that_are_not_held_out():
+    train, _ = hold_out(APART.train, OWN["valid"])
+    fitted = WaveClassifier(**OWN).fit(APART.train.texts, APART.train.labels)
+    assert learnt(fitted.tokenizer) == own_words(train) < own_words(APART.train)
+
+
+def test_no_bit_depends_on_the_validation_texts_that_it_is_given():
+    known = APART.train.texts, APART.train.labels
+    valid = [(split.texts, split.labels) for split in (APART.valid, APART.test.take([2, 4]))]
+    one, two = (WaveClassifier(**OWN).fit(*known, valid=each) for each in valid)
+    assert learnt(one.tokenizer) == own_words(APART.train)
+    assert one.tokenizer == two.tokenizer
+    assert parameter_digest(one.network) == parameter_digest(two.network)
+    assert one.metrics["valid_accuracy"] == one.score(*valid[0])
+    assert one.history[-1].step == 3
 
 
 # --- scikit-learn -------------------------------------------------------------------------------------------

@@ -385,6 +385,18 @@ def test_a_difference_is_told_by_more_than_its_interval_and_a_paired_test():
     assert told([all_], [some]) == "not significant"  # one seed says nothing
 
 
+def test_a_difference_over_seeds_is_significant_by_the_interval_of_its_mean():
+    """For two seeds it is 9 standard deviations long, for thirty a third of one: half of it, Student's."""
+    wide, narrow = [1.0, 3.0], [0.7 + (-1) ** i for i in range(30)]
+    for differences, verdict in ((wide, "same"), (narrow, "more")):
+        theirs = [5.0 + i for i in range(len(differences))]
+        ours = [a + b for a, b in zip(theirs, differences, strict=True)]
+        assert compare.against(ours, theirs) == verdict
+        assert compare.against(theirs, ours) == {"more": "less", "same": "same"}[verdict]
+    assert np.mean(wide) > np.std(wide, ddof=1)
+    assert np.mean(narrow) < np.std(narrow, ddof=1)
+
+
 def test_complexity(tmp_path, monkeypatch):
     page = run("complexity", tmp_path, monkeypatch)
     models = ["Wave", "Transformer"]

@@ -197,6 +197,17 @@ def test_gradient_at_other_tokens_is_their_own_value_scaled_by_a_common_factor()
     np.testing.assert_array_equal(g[0], np.zeros(3))
 
 
+@pytest.mark.parametrize("rows", [None, (0, 3)])
+def test_segments_are_for_the_first_wave_alone(rows):
+    w1, w2, segments = normal(5, 3), normal(5, 3, seed=1), np.array([0, 0, 1, 1, 1])
+    Z1, Z2 = paper.encode_sentences(w1, segments), paper.encode(w2)
+    given = jnp.float32(w1), jnp.float32(w2), None, jnp.asarray(segments), rows
+    for combine, kind in FORMS:
+        found = wave.mix(*given, combine=combine, read_out=kind)
+        want = paper.READ_OUT[kind](paper.COMBINE[combine](Z1, Z2))
+        np.testing.assert_allclose(found, want if rows is None else want[[*rows]], rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("rows", [None, (0,)])
 def test_first_and_second_derivatives_in_both_modes(rows):
     mask, segments = jnp.arange(5) < 4, jnp.array([0, 0, 1, 1, 1])

@@ -63,6 +63,45 @@ DATA = Dataset.from_texts(
 )
 
 
+# Texts of three splits, each with a word of its own, twice. Held-out texts also share beginnings of words and
+# pairs of neighbours that no training text has. A test text is the twin of a validation text: its known words
+# are the same, its label is the other. So their accuracies add up to 1, and neither is ever a half.
+_OWN_WORDS = [f"{a}{b}own" for a in "abcde" for b in "fghijklm"]
+
+
+def _held_out(words, beginning, first):
+    texts = [
+        f"{['gain rise', 'loss fall'][i % 2]} {word} {word} {beginning}{word[0]}{word[1]}"
+        for i, word in enumerate(words)
+    ]
+    return texts, [(first + i) % 2 for i in range(len(words))]
+
+
+APART = Dataset.from_texts(
+    [f"{['rise gain', 'fall loss'][i % 2]} {word} {word}" for i, word in enumerate(_OWN_WORDS[:24])],
+    [i % 2 for i in range(24)],
+    valid=_held_out(_OWN_WORDS[24:31], "veil", 0),
+    test=_held_out(_OWN_WORDS[31:38], "dusk", 1),
+    classes=["+", "-"],
+)
+APART_PRESET = replace(
+    PRESET, training=replace(PRESET.training, keep="last"), v=100, whole_words=True, stems=20, pairs=20
+)
+
+
+def learnt(tokenizer):
+    """The own words of `APART` that a tokenizer knows; all other words must be of training texts."""
+    known = {word for token in tokenizer.tokens for word in token.split()}
+    assert not [word for word in known if word.startswith(("veil", "vei##", "dusk", "dus##"))]
+    assert not {"gain rise", "loss fall"} & {*tokenizer.tokens}
+    return known & {*_OWN_WORDS}
+
+
+def own_words(split):
+    """The own words of the texts of a split."""
+    return {word for text in split.texts for word in text.split()} & {*_OWN_WORDS}
+
+
 def split_of(lengths, segments=False):
     """A split of texts of these lengths; token j of text i is 100·i + j + 1."""
     rows = [100 * i + np.arange(length) + 1 for i, length in enumerate(lengths)]

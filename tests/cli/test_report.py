@@ -9,6 +9,8 @@ import pytest
 from tiny import DATA, PRESET
 
 from wave_jax.cli import report
+from wave_jax.data import datasets
+from wave_jax.data.rows import FIND
 from wave_jax.runs import result, run
 from wave_jax.runs.condition import metrics_of
 from wave_jax.training.evaluate import Evaluation
@@ -61,6 +63,16 @@ def test_a_file_of_the_run_is_not_written_over(folder):
 def test_texts_in_memory_cannot_be_found_again(folder):
     with pytest.raises(run.CheckpointError, match="trained on texts in memory: name a folder"):
         report.evaluation(folder)
+
+
+def test_each_split_is_evaluated_under_its_own_name(tmp_path):
+    for part in ("train", "valid", "test"):
+        (tmp_path / f"{part}.csv").write_text(f"label,text\n0,up {part}\n1,down {part}\n")
+    origin = datasets.origin_of(str(tmp_path))
+    settings = run.prepare(datasets.load(**origin), PRESET, origin=origin).settings
+    for test, names in ((False, ["valid"]), (True, ["valid", "test"])):
+        _, splits = report._splits(settings, test, None, FIND)
+        assert {name: split.texts[0] for name, split in splits.items()} == {x: f"up {x}" for x in names}
 
 
 def test_shares_that_are_known():

@@ -4,10 +4,13 @@ import re
 
 import pytest
 from conftest import unchecked
+from tiny import APART, learnt, own_words
 
 from wave_jax.cli import train
+from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.networks.bert import BertConfig
 from wave_jax.networks.kinds import KINDS
+from wave_jax.runs.condition import metrics_of
 from wave_jax.runs.presets import preset
 
 
@@ -116,3 +119,25 @@ def test_no_two_settings_have_one_name():
         assert "--v" in names
     assert {"--preset", "--model", "--data", "--out", "--test", "--resume"}.isdisjoint(names)
     assert tuple(KINDS) == ("wave", "transformer", "bag", "bert")
+
+
+def test_a_run_learns_from_its_training_texts_and_is_tested_on_its_test_texts(tmp_path, monkeypatch):
+    """The accuracies of twins with opposite labels add up to 1."""
+    monkeypatch.setenv("WAVE_JAX_DATA", str(tmp_path))
+    texts, out = tmp_path / "texts", tmp_path / "run"
+    texts.mkdir()
+    for part in ("train", "valid", "test"):
+        split = getattr(APART, part)
+        rows = [f"{label},{text}" for text, label in zip(split.texts, split.labels, strict=True)]
+        (texts / f"{part}.csv").write_text("\n".join(["label,text", *rows]))
+    small = ["--d", "8", "--v", "100", "--stems", "20", "--pairs", "20", "--max-length", "16"]
+    small += ["--steps", "1", "--batch", "8"]
+    run = ["--data", str(texts), "--out", str(out), *small]
+    test = (texts / "test.csv").read_text()
+    (texts / "test.csv").write_text("no table of texts")  # nobody reads it who is not told to
+    assert train.parse(run)() == 0
+    assert learnt(Tokenizer.read(out / "tokenizer.json")) == own_words(APART.train)
+    (texts / "test.csv").write_text(test)
+    assert train.parse([*run, "--test", "--resume"])() == 0
+    found = metrics_of(out)
+    assert found["test_accuracy"] == pytest.approx(1 - found["valid_accuracy"])

@@ -2,6 +2,7 @@
 
 import functools
 import json
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -104,6 +105,34 @@ def test_dropout_needs_a_key_and_follows_it(shallow):
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     assert (first != logits_of(shallow, IDS, MASK)).any()
+
+
+DROPOUTS = {  # rates of hidden, attention and classifier, and what is silent of a layer
+    "on the embeddings": ((0.5, 0.0, 0.0), ("output", "down")),
+    "on the shares of attention": ((0.0, 0.5, 0.0), ()),
+    "behind attention": ((0.5, 0.0, 0.0), ("down",)),
+    "behind the feed forward": ((0.5, 0.0, 0.0), ("output",)),
+    "on the pooler": ((0.0, 0.0, 0.5), ()),
+}
+
+
+@pytest.mark.parametrize("where", DROPOUTS)
+def test_each_dropout_is_applied(where, shallow):
+    rates, silent = DROPOUTS[where]
+    names = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
+    network = jax.tree.map(lambda x: x, shallow)
+    (layer,) = network.layers
+    network.config = layer.config = replace(shallow.config, **dict(zip(names, rates, strict=True)))
+    for name in silent:
+        getattr(layer, name).kernel[...] *= 0
+        getattr(layer, name).bias[...] *= 0
+    key = jax.random.key(0)
+    if "behind" in where:  # else the dropout on the embeddings is seen
+        x = jax.random.normal(key, (*MASK.shape, shallow.config.hidden_size))
+        with_key, without = (jax.jit(type(layer).__call__)(layer, x, MASK, each) for each in (key, None))
+    else:
+        with_key, without = (logits_of(network, IDS, MASK, each) for each in (key, None))
+    assert np.abs(with_key - without).max() > 1e-3
 
 
 def test_random_start(model):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny import DATA, PRESET
+from tiny import APART, APART_PRESET, DATA, PRESET, learnt, own_words
 
 from wave_jax.data.tokens import rounded_up
 from wave_jax.errors import CheckpointError
@@ -42,6 +42,52 @@ def test_all_that_a_run_needs_comes_from_texts_and_preset(prepared):
     assert same(again.network, prepared.network)
     other = run.prepare(DATA, replace(PRESET, training=replace(PRESET.training, seed=1)))
     assert not same(other.network, prepared.network)
+
+
+def sealed():
+    raise AssertionError("the test split is read")
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_the_tokenizer_its_stems_and_its_pairs_learn_from_training_texts_alone(cached, tmp_path):
+    tokenizer = run.prepare(APART, APART_PRESET, cache=tmp_path if cached else None).tokenizer
+    assert learnt(tokenizer) == own_words(APART.train)
+    assert {"rise gain", "fall loss"} <= {*tokenizer.tokens}
+    assert {token for text in APART.test.texts for token in text.split()} - {*tokenizer.tokens}
+
+
+def test_no_bit_of_a_run_depends_on_texts_and_labels_that_are_held_out():
+    other = APART.valid.take([4, 0, 1])
+    others = replace(other, texts=tuple(f"{text} {text}" for text in other.texts), labels=1 - other.labels)
+    ends = []
+    for dataset in (replace(APART, read_test=sealed), replace(APART, valid=others, read_test=None)):
+        prepared = run.prepare(dataset, APART_PRESET)
+        *_, turn = run.train(prepared)
+        run.measure(prepared, turn.kept, [turn.record])
+        ends.append((prepared, turn.kept))
+    (one, kept), (two, kept_by_two) = ends
+    assert one.settings.data != two.settings.data
+    assert one.tokenizer == two.tokenizer
+    np.testing.assert_array_equal(one.train.ids, two.train.ids)
+    assert same(one.network, two.network)
+    assert same(kept, kept_by_two)
+    assert not same(kept, one.network)
+
+
+def test_validation_and_test_are_measured_each_on_its_own_texts():
+    prepared = run.prepare(APART, APART_PRESET)
+    assert prepared.train.labels.tolist() == APART.train.labels.tolist()
+    assert prepared.valid.labels.tolist() == APART.valid.labels.tolist()
+    found = run.measure(prepared, prepared.network, [], test=APART.test)
+    answers = evaluate.predict(prepared.network, prepared.valid).argmax(-1)
+    assert found["valid_accuracy"] == np.mean(answers == APART.valid.labels)
+    assert found["test_accuracy"] == pytest.approx(1 - found["valid_accuracy"])
+
+
+def test_weights_of_texts_come_along():
+    weights = np.arange(1.0, 25)
+    weighed = replace(APART, train=replace(APART.train, weights=weights))
+    np.testing.assert_allclose(run.prepare(weighed, APART_PRESET).train.weights, weights / weights.mean())
 
 
 def test_sentences_are_counted_where_the_network_looks_at_them():

@@ -24,7 +24,7 @@ from wave_jax.runs.presets import SMALL
 from wave_jax.training.config import TrainConfig
 from wave_jax.training.loop import NonFinite, fit
 from wave_jax.training.loss import loss as cross_entropy
-from wave_jax.training.schedule import lengths, of_a_step, paces, rate
+from wave_jax.training.schedule import drop_tokens, lengths, of_a_step, paces, rate
 from wave_jax.training.step import NOTHING, TOGETHER, Program, TrainState, Work, init, train_block
 
 
@@ -74,9 +74,6 @@ def test_what_fit_cannot_do_is_refused_before_the_first_step():
         fit(NETWORK, none, CONFIG)
     with pytest.raises(ValueError, match="every must be at least 1"):
         fit(NETWORK, TOKENS, CONFIG, every=0)
-
-
-# --- one step -----------------------------------------------------------------------------------------------
 
 
 # --- a run --------------------------------------------------------------------------------------------------
@@ -136,6 +133,21 @@ def test_a_state_goes_on_under_another_schedule_as_adam_does():
     rates = [1e-2] * 7 + [float(rate(slower, i, 14)) for i in range(7, 14)]
     want, _ = run(PLAIN, SIMPLE, every=7, optimizer=optax.adam(lambda i: jnp.asarray(rates)[i]))
     assert_close(state.network, want.network)
+
+
+def test_every_epoch_has_its_own_tokens_and_each_step_its_dropout_and_smoothing():
+    """At a rate of nothing each record's loss is that of the network as it was, made here by hand."""
+    config = replace(CONFIG, batch=26, rate=1e-12, weight_decay=0.0, drop_tokens=0.9, keep_tokens=3)
+    share = 1 - 3 / TOKENS.lengths.mean()
+    _, records = run(config=config, every=1)
+    wanted = []
+    for epoch in range(3):
+        left = drop_tokens(TOKENS, share, config.seed, epoch)
+        plan = Plan.of_epoch(left, 26, config.seed, epoch, lengths(TOKENS, config), TOGETHER)
+        (batch,) = plan.batches(left)
+        key = jax.random.fold_in(jax.random.key(config.seed), epoch)
+        wanted.append(float(cross_entropy(NETWORK, batch, key, 0.1)))
+    np.testing.assert_allclose([record.loss for record in records], wanted, rtol=1e-5)
 
 
 def test_what_a_step_holds_does_not_depend_on_the_vocabulary():

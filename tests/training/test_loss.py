@@ -73,3 +73,19 @@ def test_each_loss_counts_by_its_weight():
     found = score_of_logits(logits, labels, 0.1, jnp.array([0.5, 3.0, 9.0]))
     assert float(found.loss) == pytest.approx(0.5 * alone[0] + 3 * alone[1], rel=1e-6)
     assert (int(found.count), int(found.correct)) == (2, 0)
+
+
+def test_in_training_every_voice_learns_the_labels_by_itself():
+    """The loss is the mean of the voices' losses, smoothed and weighed, and not the loss of their mean."""
+    network, key = build(CONFIGS["voices"]), jax.random.key(0)
+    batch = BATCH._replace(weights=jnp.array([0.5, 3.0]))
+    voices = np.asarray(network.voices(*BATCH[:2]), float)
+    weighed = lambda logits: sum(
+        weight * by_hand(logits[i : i + 1], [label], 0.1)
+        for i, (label, weight) in enumerate(zip([1, 2], [0.5, 3.0], strict=True))
+    )
+    got = score(network, batch, key, 0.1)
+    assert got.loss == pytest.approx(np.mean([weighed(voice) for voice in voices]), rel=1e-5)
+    assert got.loss != pytest.approx(weighed(voices.mean(axis=0)), rel=1e-2)
+    answers = voices.mean(axis=0).argmax(axis=-1)
+    assert (int(got.count), int(got.correct)) == (2, (answers == np.array([1, 2])).sum())

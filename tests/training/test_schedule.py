@@ -11,7 +11,15 @@ from tiny import TINY, build, split_of
 from wave_jax.data.batches import TokenArrays, gather
 from wave_jax.data.plan import Plan
 from wave_jax.training.config import TrainConfig
-from wave_jax.training.schedule import decay, drop_tokens, lengths, most_distinct, rate
+from wave_jax.training.schedule import (
+    decay,
+    drop_tokens,
+    lengths,
+    most_distinct,
+    of_a_step,
+    rate,
+    share_dropped,
+)
 
 
 def tokens(texts, segments=False):
@@ -63,6 +71,21 @@ def test_dropped_tokens_are_a_share_and_never_the_first():
     np.testing.assert_array_equal(kept.ids, again.ids)
     assert not np.array_equal(kept.offsets, other.offsets)
     assert drop_tokens(many, 0.0, seed=1, epoch=0) is many
+
+
+def test_of_short_texts_fewer_tokens_are_dropped():
+    train = split_of([30, 50])  # 40 on average
+    share = lambda drop, keep: share_dropped(train, TrainConfig(drop_tokens=drop, keep_tokens=keep))
+    assert share(0.6, 0) == share(0.6, 16) == 0.6
+    assert share(0.6, 30) == pytest.approx(0.25)
+    assert share(0.6, 40) == share(0.6, 99) == 0
+    assert share_dropped(split_of([]), TrainConfig(drop_tokens=0.6, keep_tokens=2)) == 0
+
+
+def test_steps_of_runs_that_differ_in_other_settings_are_the_same():
+    own = {"weight_decay": 0.1, "decay_spares": "nothing", "clip": 2.0, "smoothing": 0.2, "dtype": "bfloat16"}
+    given = TrainConfig(**own, epochs=9, rate=0.5, seed=3, drop_tokens=0.5, keep="last", batch=8)
+    assert of_a_step(given) == TrainConfig(**own)
 
 
 @pytest.mark.parametrize("ordered", [True, False], ids=["in order", "pairs behind"])

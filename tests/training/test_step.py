@@ -56,18 +56,20 @@ def run(start=NETWORK, config=CONFIG, until=None, **settings):
 WHOLE = run(every=7, valid=TOKENS)
 
 
+BATCH = jax.tree.map(jnp.asarray, batches.gather(TOKENS, np.arange(4), 8))
+
+
 def test_a_step_is_clipped_adam():
     config = TrainConfig(rate=0.1, clip=0.01)
-    batch = jax.tree.map(jnp.asarray, batches.gather(TOKENS, np.arange(4), 8))
     network = build(TINY, v=V)
-    state, score = step(init(network), batch, config, 10)
+    state, score = step(init(network), BATCH, config, 10)
     transform = optax.chain(optax.clip_by_global_norm(0.01), optax.adam(0.1))
 
     @jax.jit
     def plain(network):
-        gradient = jax.grad(loss)(network, batch)
+        gradient = jax.grad(loss)(network, BATCH)
         update, _ = transform.update(gradient, transform.init(network))
-        return optax.apply_updates(network, update), gradient, loss(network, batch)
+        return optax.apply_updates(network, update), gradient, loss(network, BATCH)
 
     want, gradient, want_loss = plain(network)
     sure = jax.tree.map(lambda g: abs(g) > 1e-4, gradient)  # of rounding, Adam makes a full step
@@ -77,11 +79,30 @@ def test_a_step_is_clipped_adam():
     np.testing.assert_allclose(score.mean_loss, want_loss, rtol=1e-5)
 
 
+@pytest.mark.parametrize("done", [0, 3])
+def test_a_step_has_its_own_dropout_and_the_smoothing_of_the_settings(done):
+    state = init(NETWORK)._replace(step=jnp.int32(done))
+    _, score = step(state, BATCH, TrainConfig(rate=0.1, smoothing=0.2, seed=7), 10)
+    key = jax.random.fold_in(jax.random.key(7), done)
+    want = jax.jit(loss, static_argnames="smoothing")(NETWORK, BATCH, key, smoothing=0.2)
+    np.testing.assert_allclose(score.mean_loss, want, rtol=1e-5)
+
+
+@pytest.mark.parametrize("clip", [0.01, 1e6])
+def test_clipping_shortens_long_gradients_alone(clip):
+    """Adam's step hardly shows it: its means do, after the first step a tenth of the gradient."""
+    network = build(TINY, v=V)
+    gradient = jax.jit(jax.grad(loss))(network, BATCH)
+    norm = np.sqrt(sum(float((g**2).sum()) for g in jax.tree.leaves(gradient)))
+    state, _ = step(init(network), BATCH, TrainConfig(rate=0.1, clip=clip), 10)
+    for m, g in zip(*map(jax.tree.leaves, (state.optimizer.mu, gradient)), strict=True):
+        np.testing.assert_allclose(m, 0.1 * g * min(1, clip / norm), rtol=1e-3, atol=1e-6 * min(clip, norm))
+
+
 def test_a_step_uses_its_state_up_and_fit_spares_what_it_is_given():
-    batch = jax.tree.map(jnp.asarray, batches.gather(TOKENS, np.arange(4), 8))
     config = TrainConfig(rate=0.1, clip=0.01)
     state = init(build(TINY, v=V))
-    step(state, batch, config, 10)
+    step(state, BATCH, config, 10)
     assert state.parameters.embedding[...].is_deleted()
     assert not any(x.is_deleted() for x in jax.tree.leaves(NETWORK))
 
