@@ -6,7 +6,7 @@ import pytest
 from conftest import unchecked
 from tiny import APART, learnt, own_words
 
-from wave_jax.cli import train
+from wave_jax.cli import report, train
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.networks.bert import BertConfig
 from wave_jax.networks.kinds import KINDS
@@ -124,6 +124,7 @@ def test_no_two_settings_have_one_name():
 def test_a_run_learns_from_its_training_texts_and_is_tested_on_its_test_texts(tmp_path, monkeypatch):
     """The accuracies of twins with opposite labels add up to 1."""
     monkeypatch.setenv("WAVE_JAX_DATA", str(tmp_path))
+    monkeypatch.setattr(report, "write", lambda folder, metrics: None)
     texts, out = tmp_path / "texts", tmp_path / "run"
     texts.mkdir()
     for part in ("train", "valid", "test"):

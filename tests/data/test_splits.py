@@ -40,6 +40,23 @@ def test_the_held_out_share_does_not_depend_on_the_order():
     assert len(first[1]) == 10
 
 
+def test_a_share_of_every_class_is_held_out_by_the_seed_with_all_that_is_known_of_a_text():
+    labels, texts = np.array([0] * 40 + [1] * 10, np.int32), tuple(f"text {i}" for i in range(50))
+    spans = tuple(((i, i + 1),) for i in range(50))
+    whole = Split(texts, labels, 1 - labels, spans, np.arange(50.0))
+    parts = train, valid = hold_out(whole, 0.2, seed=3)
+    assert np.bincount(train.labels).tolist() == [32, 8]
+    assert np.bincount(valid.labels).tolist() == [8, 2]
+    assert sorted(train.texts + valid.texts) == sorted(texts)
+    for part in parts:
+        rows = [texts.index(text) for text in part.texts]
+        assert part.digest == Split(part.texts, labels[rows], weights=whole.weights[rows]).digest
+        assert part.topics.tolist() == (1 - labels[rows]).tolist()
+        assert part.evidence == tuple(spans[row] for row in rows)
+    assert hold_out(whole, 0.2, seed=3)[1].texts == valid.texts
+    assert hold_out(whole, 0.2, seed=4)[1].texts != valid.texts
+
+
 def test_a_share_of_0_holds_nothing_out():
     split = Split(("a", "b"), np.array([0, 1], np.int32))
     train, valid = hold_out(split, 0.0)
