@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from tiny import DATA, PRESET
+from tiny import APART, APART_PRESET, DATA, PRESET
 
 from wave_jax.errors import CheckpointError
 from wave_jax.runs import result, run
@@ -46,3 +46,13 @@ def test_a_run_without_its_records_is_not_finished(prepared, tmp_path):
         with pytest.raises(CheckpointError, match=r"records\.jsonl ends with step 0, not 12: put back"):
             result.finish(folder, prepared)
     assert metrics_of(tmp_path) is None
+
+
+def test_validation_and_test_are_measured_each_on_its_own_texts():
+    prepared = run.prepare(APART, APART_PRESET)
+    assert prepared.train.labels.tolist() == APART.train.labels.tolist()
+    assert prepared.valid.labels.tolist() == APART.valid.labels.tolist()
+    found = result.measure(prepared, prepared.network, [], test=APART.test)
+    answers = evaluate.predict(prepared.network, prepared.valid).argmax(-1)
+    assert found["valid_accuracy"] == np.mean(answers == APART.valid.labels)
+    assert found["test_accuracy"] == pytest.approx(1 - found["valid_accuracy"])

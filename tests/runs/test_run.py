@@ -63,7 +63,7 @@ def test_no_bit_of_a_run_depends_on_texts_and_labels_that_are_held_out():
     for dataset in (replace(APART, read_test=sealed), replace(APART, valid=others, read_test=None)):
         prepared = run.prepare(dataset, APART_PRESET)
         *_, turn = run.train(prepared)
-        run.measure(prepared, turn.kept, [turn.record])
+        result.measure(prepared, turn.kept, [turn.record])
         ends.append((prepared, turn.kept))
     (one, kept), (two, kept_by_two) = ends
     assert one.settings.data != two.settings.data
@@ -72,16 +72,6 @@ def test_no_bit_of_a_run_depends_on_texts_and_labels_that_are_held_out():
     assert same(one.network, two.network)
     assert same(kept, kept_by_two)
     assert not same(kept, one.network)
-
-
-def test_validation_and_test_are_measured_each_on_its_own_texts():
-    prepared = run.prepare(APART, APART_PRESET)
-    assert prepared.train.labels.tolist() == APART.train.labels.tolist()
-    assert prepared.valid.labels.tolist() == APART.valid.labels.tolist()
-    found = run.measure(prepared, prepared.network, [], test=APART.test)
-    answers = evaluate.predict(prepared.network, prepared.valid).argmax(-1)
-    assert found["valid_accuracy"] == np.mean(answers == APART.valid.labels)
-    assert found["test_accuracy"] == pytest.approx(1 - found["valid_accuracy"])
 
 
 def test_weights_of_texts_come_along():
