@@ -86,7 +86,7 @@ def trained(place):
 
 def test_training_in_a_terminal_shows_a_bar_and_a_line_for_each_epoch(trained):
     run, shown = trained
-    assert "steps/s" in shown
+    assert "steps [" in shown
     lines = [line.split("\r")[-1] for line in re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", shown).split("\n")]
     assert max(len(line.rstrip("\r")) for line in lines) <= 80
     assert len(re.findall(r"epoch +\d+  step +\d+  loss [\d.]+  valid [\d.]+ %", shown)) == 4

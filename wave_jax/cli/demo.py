@@ -16,7 +16,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import tyro
-from tqdm import tqdm
 
 from wave_jax import tables
 from wave_jax.cli import info, report
@@ -34,7 +33,9 @@ from wave_jax.runs.presets import Preset
 from wave_jax.runs.run import Prepared
 from wave_jax.study import explain, plot_style, plots
 from wave_jax.study.papers import as_row, gradient_study
+from wave_jax.training import progress
 from wave_jax.training.config import TrainConfig
+from wave_jax.training.progress import Bar
 
 __all__ = ["NETWORKS", "TRAINING", "Demo"]
 
@@ -146,13 +147,13 @@ class Learner:
     accuracies: dict[int, float] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
 
-    def epochs(self, bar: tqdm) -> Iterator[float]:
+    def epochs(self, bar: Bar) -> Iterator[float]:
         """Train, and study the gradients on the way: the validation accuracy of every epoch."""
         batch, every, shown = _some(self.prepared), -(-self.prepared.steps // _STUDIES), 0
         self._study(0, self.prepared.network, batch)
         for turn in run.train(self.prepared, self.folder, every=every):
             step = turn.record.step
-            bar.update(step - shown)
+            bar.advance(step - shown)
             shown = step
             if step - self.steps[-1] > every // 2 or step == self.prepared.steps:
                 self._study(step, turn.state.network, batch)
@@ -181,10 +182,7 @@ def _learn_together(learners: Mapping[str, Learner]) -> None:
     print("epoch" + "".join(f"{name:>15}" for name in learners), flush=True)
     assert TRAINING.epochs is not None
     total = sum(learner.prepared.steps for learner in learners.values())
-    with (
-        tqdm(total=total, unit=" steps", leave=False, disable=None, dynamic_ncols=True) as bar,
-        ThreadPoolExecutor(len(learners)) as pool,
-    ):
+    with progress.bar(total) as bar, ThreadPoolExecutor(len(learners)) as pool:
         runs = [learner.epochs(bar) for learner in learners.values()]
         for epoch in range(1, TRAINING.epochs + 1):
             accuracies: Iterator[float] = pool.map(next, runs)  # pyright: ignore[reportAssignmentType]

@@ -1,20 +1,17 @@
 """A run at a terminal: its head, a bar, a line for every validation, and signals that stop it."""
 
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-
-from tqdm import tqdm
 
 from wave_jax.networks.layers import count_parameters
 from wave_jax.runs import run
 from wave_jax.runs.folder import RunFolder
 from wave_jax.runs.run import Prepared
-from wave_jax.training.loop import Record
+from wave_jax.training import progress
 
-__all__ = ["head", "progress", "stopping", "train"]
+__all__ = ["head", "stopping", "train"]
 
 
 def head(prepared: Prepared) -> str:
@@ -28,30 +25,18 @@ def head(prepared: Prepared) -> str:
 
 
 def train(prepared: Prepared, folder: RunFolder) -> int | None:
-    """Train to the end, or to the step at which a signal asked to stop."""
-    with stopping() as asked, progress(prepared.steps) as show:
+    """Train to the end, or to the step at which a signal asked to stop; print a line for every validation."""
+    with stopping() as asked, progress.bar(prepared.steps) as bar:
         for turn in run.train(prepared, folder):
-            show(turn.record)
-            if asked() and turn.record.step < prepared.steps:
-                folder.save(turn.state)
-                return turn.record.step
-    return None
-
-
-@contextmanager
-def progress(steps: int) -> Iterator[Callable[[Record], None]]:
-    """Show a bar in a terminal, nowhere else, and print a line for every validation."""
-    with tqdm(total=steps, unit=" steps", leave=False, disable=None, dynamic_ncols=True) as bar:
-
-        def show(record: Record) -> None:
-            bar.update(record.step - bar.n)
-            bar.set_postfix_str(f"loss {record.loss:.3f}", refresh=False)
+            record = turn.record
+            bar.show(record)
             if record.valid is not None:
                 valid = f"valid {100 * float(record.valid.accuracy):.2f} %"
                 bar.write(f"epoch {record.epoch:>2}  step {record.step:>6,}  loss {record.loss:.3f}  {valid}")
-                sys.stdout.flush()
-
-        yield show
+            if asked() and record.step < prepared.steps:
+                folder.save(turn.state)
+                return record.step
+    return None
 
 
 @contextmanager
