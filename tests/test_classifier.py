@@ -5,6 +5,7 @@ import enum
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -16,14 +17,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
-from tiny import APART, learnt, own_words
+from tiny import APART, CONFIGS, DATA, PRESET, learnt, own_words
 
 from wave_jax.classifier import WaveClassifier
 from wave_jax.data.splits import hold_out
 from wave_jax.errors import CheckpointError, DataError
+from wave_jax.runs import result, run
 from wave_jax.runs.condition import metrics_of
 from wave_jax.runs.folder import RunFolder, parameter_digest
 from wave_jax.training import evaluate
+from wave_jax.training.step import init
 
 # Folds hold the same texts, so that one compiled program serves them all.
 TEXTS = [f"{['rise gain', 'fall loss'][i % 2]} {'abcdef'[i % 6]}" for i in range(48)]
@@ -63,6 +66,7 @@ def test_probabilities_are_those_of_the_network_in_the_order_of_the_classes(fitt
     logits = evaluate.predict(fitted.network, tokens_of_unchecked(split, fitted))
     np.testing.assert_allclose(p, np.exp(logits) / np.exp(logits).sum(-1, keepdims=True), rtol=1e-4)
     assert (p[0, 0], p[1, 1]) == (p[0].max(), p[1].max())
+    np.testing.assert_allclose(np.exp(fitted.predict_log_proba(["fall", "rise gain a", ""])), p, rtol=1e-6)
 
 
 def tokens_of_unchecked(split, classifier):
@@ -207,11 +211,46 @@ def test_a_saved_classifier_is_a_run_folder_that_answers_the_same(fitted, tmp_pa
     assert json.loads((tmp_path / "again" / "config.json").read_text())["data"]["labels"] == ["down", "up"]
 
 
-def test_a_run_that_no_classifier_saved_is_refused(fitted, tmp_path):
-    with RunFolder.create(tmp_path / "run", fitted.settings, fitted.tokenizer):
-        pass
-    with pytest.raises(CheckpointError, match="holds a run that no WaveClassifier saved"):
-        WaveClassifier.load(tmp_path / "run")
+def test_a_run_of_the_command_line_opens(fitted, tmp_path):
+    training = replace(PRESET.training, seed=3, class_weight="+=2")
+    prepared = run.prepare(DATA, replace(PRESET, training=training))
+    with run.run_folder(tmp_path / "run", prepared) as folder:
+        for _ in run.train(prepared, folder):
+            pass
+        metrics = result.finish(folder, prepared, preset="paper-modulation")
+    loaded = WaveClassifier.load(tmp_path / "run")
+    assert loaded.classes_.tolist() == ["+", "-"]
+    assert loaded.metrics == metrics
+    assert loaded.score(DATA.valid.texts, ["+-"[k] for k in DATA.valid.labels]) == metrics["valid_accuracy"]
+    given = {"preset": "paper-modulation", "seed": 3, "d": 4, "class_weight": {"+": 2.0}}
+    assert loaded.get_params().items() >= given.items()
+    loaded.save(tmp_path / "again")
+    assert WaveClassifier.load(tmp_path / "again").get_params() == loaded.get_params()
+
+
+def test_a_run_of_another_network_answers(tmp_path):
+    prepared = run.prepare(DATA, replace(PRESET, network=CONFIGS["bag"]))
+    with run.run_folder(tmp_path / "run", prepared) as folder:
+        folder.save(init(prepared.network))
+    loaded = WaveClassifier.load(tmp_path / "run")
+    assert set(loaded.predict(["up a", "fall b"])) <= {"+", "-"}
+    assert loaded.metrics == {}
+
+
+def test_a_bar_is_shown_where_it_is_asked_for(capsys):
+    WaveClassifier(**TINY, verbose=True).fit(TEXTS, LABELS)
+    shown = capsys.readouterr().err
+    assert "0/60 steps [00:00<compiling]" in shown
+    assert "60/60 steps" in shown
+    assert ", valid 100.00 %" in shown
+    WaveClassifier(**TINY).fit(TEXTS, LABELS)  # nobody looks
+    assert capsys.readouterr().err == ""
+
+
+def test_settings_that_starve_a_corpus_are_warned_of(caplog):
+    WaveClassifier(**TINY).fit(TEXTS, LABELS)
+    said = "epochs=12 means 60 steps, few for 2 classes: give 20 or more, or None."
+    assert [record.message for record in caplog.records] == [said]
 
 
 def test_pairs_are_chosen_by_the_labels_and_kept(tmp_path):
@@ -321,10 +360,9 @@ def test_bad_texts_and_labels(texts, labels, error, sentence):
 
 
 def test_bad_settings():
-    known = "preset, valid, v, whole_words, stems, pairs, parameters, activation"
-    with pytest.raises(ValueError, match=f"has no setting 'epoch'; it has {known}"):
-        WaveClassifier(epoch=3)
-    with pytest.raises(ValueError, match="has no setting 'colour'"):
+    with pytest.raises(ValueError, match="WaveClassifier has no setting 'epoch': it is called epochs"):
+        WaveClassifier(epoch=3)  # pyright: ignore
+    with pytest.raises(ValueError, match="has no setting 'colour': it has preset, verbose, valid, "):
         WaveClassifier().set_params(colour=1)
     with pytest.raises(ValueError, match="preset must be one of small"):
         WaveClassifier("large").fit(TEXTS, LABELS)

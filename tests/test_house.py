@@ -24,9 +24,9 @@ IMPORTS = {
     "networks": {"choices", "errors", "numerics", "wave"},
     "training": {"data", "errors", "networks"},
     "study": {"data", "errors", "networks", "numerics", "tables", "training", "wave"},
-    "runs": {"data", "disk", "errors", "networks", "study", "training"},
+    "runs": {"choices", "data", "disk", "errors", "networks", "study", "training"},
     "serving": {"choices", "data", "disk", "errors", "networks", "runs", "training"},
-    "classifier": {"data", "errors", "networks", "runs", "serving", "study", "training"},
+    "classifier": {"data", "networks", "runs", "serving", "study", "training"},
     "cli": {
         "choices",
         "data",

@@ -11,7 +11,7 @@ installed. The box opens: `network`, `tokenizer`, `history` (the records of trai
 
 import os
 from collections.abc import Hashable, Iterable
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,24 +21,20 @@ from wave_jax.data import labels as label_column
 from wave_jax.data import targets, weights
 from wave_jax.data.datasets import Dataset
 from wave_jax.data.tokenizer import Tokenizer
-from wave_jax.errors import CheckpointError
-from wave_jax.networks.configs import WaveConfig
 from wave_jax.networks.trace import Network
-from wave_jax.runs import presets, result, run, saved
+from wave_jax.runs import result, run, saved
 from wave_jax.runs.folder import RunFolder
+from wave_jax.runs.parameters import Parameters, of_run
 from wave_jax.runs.presets import Preset
 from wave_jax.runs.settings import Settings
 from wave_jax.runs.trained import Trained
 from wave_jax.serving.live import Answers
 from wave_jax.study.explanation import Explanation, Method
-from wave_jax.training.config import TrainConfig
+from wave_jax.training import progress
 from wave_jax.training.loop import Record
 
 __all__ = ["NotFitted", "WaveClassifier"]
 
-_NETWORK, _TRAINING = ({field.name for field in fields(kind)} for kind in (WaveConfig, TrainConfig))
-_ROWS = ("valid", "v", "whole_words", "stems", "pairs", "parameters")
-_KNOWN = ("preset", *_ROWS, *sorted(_NETWORK), *sorted(_TRAINING))
 _FITTED = ("network", "tokenizer", "history", "metrics", "settings", "classes_")
 
 
@@ -46,13 +42,11 @@ class NotFitted(ValueError, AttributeError):
     """What `fit` makes was asked for before `fit`."""
 
 
-class WaveClassifier:
+class WaveClassifier(Parameters):
     """A Wave Network that `fit` trains.
 
-    `preset` names a preset ("small", "paper-modulation", "paper-interference"). Every setting of `WaveConfig`
-    and `TrainConfig` (`epochs`, `rate`, `d`, `seed`, ...) can be given by name, and those of `Preset` on rows
-    and size: `valid` (share of the texts that is held out for validation), `v`, `whole_words`, `stems`,
-    `pairs`, `parameters`.
+    `preset` names a preset ("small", "paper-modulation", "paper-interference"). Every other setting is that
+    of the preset until it is given: `runs.parameters.Parameters` lists them all.
 
     >>> WaveClassifier(epochs=2, seed=1)
     WaveClassifier(preset='small', epochs=2, seed=1)
@@ -66,14 +60,6 @@ class WaveClassifier:
     classes_: np.ndarray
     """The labels, a column of `predict_proba` each: sorted if they can be, else as they came."""
 
-    def __init__(self, preset: str = "small", **settings: Any):
-        self.preset, self._given = preset, {}
-        self.set_params(**settings)
-
-    def __repr__(self) -> str:
-        given = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
-        return f"WaveClassifier({given})"
-
     def __getattr__(self, name: str) -> Any:
         if name in _FITTED:
             raise NotFitted(f"This WaveClassifier has no {name} yet: call fit(texts, labels) first.")
@@ -82,19 +68,6 @@ class WaveClassifier:
     # --- what scikit-learn asks of an estimator ---
 
     _estimator_type = "classifier"
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the settings that were given."""
-        return {"preset": self.preset, **self._given}
-
-    def set_params(self, **settings: Any) -> "WaveClassifier":
-        """Change settings for the next `fit`, which checks their values."""
-        for name in settings:
-            if name not in _KNOWN:
-                raise ValueError(f"WaveClassifier has no setting {name!r}; it has {', '.join(_KNOWN)}.")
-        self.preset = settings.pop("preset", self.preset)
-        self._given |= settings
-        return self
 
     def __sklearn_is_fitted__(self) -> bool:
         return "classes_" in vars(self)
@@ -144,9 +117,11 @@ class WaveClassifier:
         )
         prepared, history = run.prepare(dataset, preset), []
         network = prepared.network
-        for turn in run.train(prepared):
-            network = turn.kept
-            history.append(turn.record)
+        with progress.bar(prepared.steps, self.verbose) as bar:
+            for turn in run.train(prepared):
+                network = turn.kept
+                history.append(turn.record)
+                bar.show(turn.record)
         self.network, self.tokenizer, self.settings = network, prepared.tokenizer, prepared.settings
         self.metrics = result.measure(prepared, network, history, preset=self.preset)
         self.history, self.classes_ = history, label_column.as_array(classes)
@@ -157,6 +132,10 @@ class WaveClassifier:
         answers, plain = Answers(self._trained()), label_column.as_list(texts)
         targets.check_texts(plain)
         return answers.predict_proba(plain)
+
+    def predict_log_proba(self, texts: Iterable[Any]) -> Float[np.ndarray, "texts c"]:
+        """Return the logarithm of the probability of each class; one that is 0 counts as the least number."""
+        return np.log(np.maximum(self.predict_proba(texts), np.finfo(np.float32).tiny))
 
     def predict(self, texts: Iterable[Any]) -> np.ndarray:
         """Return the likeliest label of each text."""
@@ -184,7 +163,7 @@ class WaveClassifier:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a run folder, which must not exist yet; `load` and the command line read it."""
-        labels, params = self.classes_.tolist(), _plain(self.get_params())
+        labels, params = self.classes_.tolist(), {"preset": self.preset, **self.given()}
         if isinstance(by_label := params.get("class_weight"), dict):
             params["class_weight"] = [[label_column.to_json(label), x] for label, x in by_label.items()]
         data = {**self.settings.data, "labels": [label_column.to_json(label) for label in labels]}
@@ -195,34 +174,30 @@ class WaveClassifier:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "WaveClassifier":
-        """Return the classifier that `save` wrote."""
+        """Return the classifier in a run folder, that of `save` or of the command line.
+
+        A run of the command line answers with the names of its classes. Another kind of network answers too;
+        `fit` then trains a Wave Network.
+        """
         with RunFolder.open(path) as folder:
-            data = folder.settings.data
-            if "labels" not in data or "classifier" not in data:
-                raise CheckpointError(f"{path} holds a run that no WaveClassifier saved: open it as a run.")
-            given = dict(data["classifier"])
+            settings, metrics = folder.settings, folder.metrics() or {}
+            given = settings.data.get("classifier") or of_run(settings, metrics.get("preset"))
             if isinstance(pairs := given.get("class_weight"), list):
-                given["class_weight"] = {label_column.from_json(label): x for label, x in pairs}
+                given = {**given, "class_weight": {label_column.from_json(label): x for label, x in pairs}}
             classifier = cls(**given)
             classifier.network, classifier.tokenizer = folder.network(), folder.tokenizer()
-            classifier.history, classifier.settings = folder.records(), folder.settings
-            classifier.metrics = folder.metrics() or {}
-            labels = [label_column.from_json(label) for label in data["labels"]]
-            classifier.classes_ = label_column.as_array(labels)
+            classifier.history, classifier.settings, classifier.metrics = folder.records(), settings, metrics
+            labels = settings.data.get("labels", settings.classes)
+            classifier.classes_ = label_column.as_array([*map(label_column.from_json, labels)])
         return classifier
 
     # --- inside ---
 
     def _preset(self, number: dict[Any, int]) -> Preset:
         """Return the preset with the settings that were given; classes are called by their numbers."""
-        chosen, given = presets.preset(self.preset), _plain(self._given)
-        if isinstance(given.get("class_weight"), dict):
-            given["class_weight"] = targets.rule_of(given["class_weight"], number)
-        return replace(
-            chosen,
-            network=replace(chosen.network, **{k: x for k, x in given.items() if k in _NETWORK}),
-            training=replace(chosen.training, **{k: x for k, x in given.items() if k in _TRAINING}),
-            **{k: x for k, x in given.items() if k in _ROWS},
+        rule = self.class_weight
+        return self.chosen(
+            **({"class_weight": targets.rule_of(rule, number)} if isinstance(rule, dict) else {})
         )
 
     def _trained(self) -> Trained:
@@ -240,8 +215,3 @@ def _share(valid: Any) -> float:
             f"valid must be a share of the texts, got {valid!r}: give texts to fit(..., valid=)."
         )
     return float(valid)
-
-
-def _plain(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings with Python's own numbers: a search may set NumPy's."""
-    return {name: x.item() if isinstance(x, np.generic) else x for name, x in settings.items()}

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tqdm import tqdm
 
 from wave_jax.cli import demo
 from wave_jax.cli.__main__ import main
@@ -17,6 +16,7 @@ from wave_jax.data import datasets
 from wave_jax.runs import run
 from wave_jax.runs.condition import metrics_of
 from wave_jax.runs.presets import Preset
+from wave_jax.training import progress
 
 SIZE = 200
 
@@ -90,7 +90,7 @@ def test_the_gradients_are_those_before_and_along_training(tmp_path):
     network = replace(demo.NETWORKS["modulation"], d=4)
     training = replace(demo.TRAINING, epochs=1, drop_tokens=0.0)
     prepared = run.prepare(datasets.load("planted", size=64), Preset(network, training, 100))
-    with run.run_folder(tmp_path / "run", prepared) as folder, tqdm(disable=True) as bar:
+    with run.run_folder(tmp_path / "run", prepared) as folder, progress.bar(1, False) as bar:
         learner = demo.Learner(prepared, folder)
         accuracies = list(learner.epochs(bar))
     assert learner.steps == [0, 1]

@@ -149,7 +149,7 @@ class Tokenizer:
             vocabulary = train_vocabulary(texts, rules, v, min_frequency)
         tokenizer = cls(vocabulary, rules)
         if tokenizer.v < v:
-            _log.warning("The texts yield %d of the %d rows asked for.", tokenizer.v, v)
+            _log.info("The texts yield a vocabulary of %d rows, where %d may be.", tokenizer.v, v)
         return tokenizer
 
     def with_pairs(

@@ -9,6 +9,7 @@ Nothing here prints, and nothing needs a folder. With one (`run_folder`) the run
 and resumed.
 """
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -40,6 +41,8 @@ __all__ = ["Prepared", "Turn", "prepare", "run_folder", "texts_of", "train"]
 
 _EVERY = 16  # steps to a record; a run that is resumed keeps to it, to come to the same bits
 _SAVE_AFTER = 60.0  # seconds without a saved step
+
+_log = logging.getLogger(__name__)
 
 
 class Prepared(NamedTuple):
@@ -111,6 +114,8 @@ def prepare(
         data={"name": dataset.name, "digest": dataset.digest, **({"origin": dict(origin)} if origin else {})},
     )
     start = Trained.of(settings, _start(settings, preset), tokenizer)
+    if few := preset.training.starves(dataset.train.labels):
+        _log.warning(few)
     counts = weights.of_texts(dataset.train, dataset.classes, preset.training.class_weight)
     train = start.tokens(dataset.train, cache)._replace(weights=counts)
     return Prepared(settings, start, train, start.tokens(dataset.valid, cache))

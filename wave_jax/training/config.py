@@ -87,8 +87,7 @@ class TrainConfig:
         """
         if self.epochs is not None:
             return self.epochs
-        steps = _STEPS_FOR_A_CLASS * (int(np.max(labels, initial=0)) + 1)
-        return max(_LEAST_EPOCHS, -(-steps // self._per_epoch(labels)))
+        return max(_LEAST_EPOCHS, -(-_steps_enough(labels) // self._per_epoch(labels)))
 
     def steps_for(self, labels: Sequence[int] | np.ndarray) -> int:
         """Return the number of steps of a whole run over texts with these labels.
@@ -98,8 +97,27 @@ class TrainConfig:
         """
         return self.steps or self.epochs_for(labels) * self._per_epoch(labels)
 
+    def starves(self, labels: Sequence[int] | np.ndarray) -> str | None:
+        """Return a sentence if a run over texts with these labels has few steps for its classes, else None.
+
+        >>> TrainConfig(epochs=6).starves([0, 1] * 100)
+        'epochs=6 means 24 steps, few for 2 classes: give 25 or more, or None.'
+        """
+        steps, enough = self.steps_for(labels), _steps_enough(labels)
+        if steps >= enough:
+            return None
+        asked = "" if self.steps else f"epochs={self.epochs} means "
+        least = enough if self.steps else -(-enough // self._per_epoch(labels))
+        few = f"{asked}{steps:,} steps, few for {enough // _STEPS_FOR_A_CLASS} classes"
+        return f"{few}: give {least:,} or more, or None."
+
     def _per_epoch(self, labels: Sequence[int] | np.ndarray) -> int:
         return max(1, -(-len(labels) // self.batch))
+
+
+def _steps_enough(labels: Sequence[int] | np.ndarray) -> int:
+    """Return how many steps the classes of these labels need."""
+    return _STEPS_FOR_A_CLASS * (int(np.max(labels, initial=0)) + 1)
 
 
 PAPER = TrainConfig()
