@@ -34,6 +34,7 @@ TOKENIZER = Tokenizer.train(CORPUS * 2, v=60, clean=True, whole_words=True, stem
     CORPUS * 2, [0, 1, 2] * 2, most=9
 )
 PIECES = Tokenizer.train(CORPUS * 2, v=60)
+UNSPACED = Tokenizer.train(["ตลาดหุ้น サッカーで कुल café"] * 2, v=80, whole_words=True)
 CLASSES = ["cats", "</script><b>dogs</b>", "北京"]
 TEXT = "The cats planned not good planes, <br> naïve!"
 N = 12
@@ -168,6 +169,7 @@ def test_what_the_rules_do_is_asked_of_the_library():
 PARTS = [
     *SOME,
     *("The cats", " planned", "planes", "good not"),
+    *("หุ้น", "サッカーで", "कुल"),
     *("\u0898\u08cf", "\U0001d165\u0345", "\U00016ff0", "a" * 101, "[SEP]", "##s"),
 ]
 ODD = st.lists(st.sampled_from(PARTS) | st.text(max_size=4), max_size=9).map("".join)
@@ -180,7 +182,7 @@ def as_a_browser_has_it(text):
 
 @in_a_browser
 @pytest.mark.parametrize(
-    "tokenizer", [TOKENIZER, PIECES, Tokenizer(PIECES.vocabulary, Rules(lowercase=False))]
+    "tokenizer", [TOKENIZER, PIECES, UNSPACED, Tokenizer(PIECES.vocabulary, Rules(lowercase=False))]
 )
 def test_tokens_of_odd_texts_are_the_same_to_the_last_one(tokenizer, tab, tmp_path):
     network = load(tab, tmp_path, build(TINY, v=tokenizer.v), tokenizer)

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from wave_jax.data import pairs
+from wave_jax.data import pairs, scripts
 from wave_jax.data.appended import Appender
 from wave_jax.data.cleaning import clean_with_spans, sentences
 from wave_jax.data.tokenizer_json import dump_json, parse_json, parse_lines
@@ -96,8 +96,9 @@ class Tokenizer:
     def digest(self) -> str:
         """The SHA-256 of vocabulary, rules and pairs: two tokenizers of one digest give the same ids."""
         rules = asdict(self.rules)
-        if not self.rules.looks:
-            del rules["looks"]  # as if there were no such rule: digests are older than it
+        for name in ("looks", "apart"):
+            if not rules[name]:
+                del rules[name]  # as if there were no such rule: digests are older than it
         content: list[Any] = [_VERSION, rules, sorted(self.vocabulary.items())]
         content += [self.pairs.tolist()] if len(self.pairs) else []
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -117,7 +118,8 @@ class Tokenizer:
         """Train a vocabulary on these texts, the same on every run and machine; [PAD] is row 0.
 
         If the texts yield fewer rows than asked for, `v` of the tokenizer says how many, and a warning is
-        logged.
+        logged. Rules follow the scripts of the texts (`scripts`): marks that are parts of letters, as in
+        Hindi, stay, and where a script has no spaces, as Thai, each character is a word.
 
         Args:
           texts: the texts.
@@ -143,6 +145,8 @@ class Tokenizer:
         check_texts(texts)
         rules = Rules(clean=clean, looks=whole_words, lowercase=lowercase)
         texts = [without_lone_surrogates(rules.prepare(text)) for text in texts]
+        marks = False if scripts.are_letters(texts) else None
+        rules = replace(rules, apart=scripts.is_unspaced(texts), strip_accents=marks)
         if whole_words:
             vocabulary = train_words(texts, rules, v, min_frequency, stems)
         else:

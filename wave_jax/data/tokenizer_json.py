@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 from tokenizers import decoders, processors
@@ -61,7 +62,8 @@ def parse_json(content: str) -> tuple[dict[str, int], Rules, np.ndarray]:
         added = [token["content"] for token in parts.get("added_tokens", ()) if not token["special"]]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"it is damaged or no tokenizer.json ({type(error).__name__}: {error}).") from None
-    if kinds != ["WordPiece", "BertNormalizer", "BertPreTokenizer"]:
+    settings["apart"] = parts["pre_tokenizer"] == _splitter(Rules(apart=True))
+    if kinds != ["WordPiece", "BertNormalizer", "Sequence" if settings["apart"] else "BertPreTokenizer"]:
         raise ValueError(
             f"it is made of {kinds}, where ['WordPiece', 'BertNormalizer', 'BertPreTokenizer'] is read."
         )
@@ -76,6 +78,11 @@ def parse_json(content: str) -> tuple[dict[str, int], Rules, np.ndarray]:
         if not fits and not (name == "strip_accents" and value is None):
             raise ValueError(f"its rule {name} is {value!r:.40}, which it cannot be.")
     return vocabulary, Rules(**rules), pairs
+
+
+def _splitter(rules: Rules) -> Any:
+    """Return what cuts a text into words, as a tokenizer.json has it."""
+    return json.loads(model({"[UNK]": 0}, rules).to_str())["pre_tokenizer"]
 
 
 def _pairs(pairs: Sequence[str], vocabulary: dict[str, int]) -> np.ndarray:

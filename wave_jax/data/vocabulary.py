@@ -10,6 +10,7 @@ from tokenizers import models, normalizers, pre_tokenizers, trainers
 
 from wave_jax.data import blocks
 from wave_jax.data.cleaning import clean
+from wave_jax.data.scripts import UNSPACED, count_characters
 
 __all__ = [
     "LOOKS",
@@ -33,10 +34,11 @@ STEM = (5, 4, 3)  # letters of the beginnings of words that may have rows; ## fo
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules by which a text becomes words; the names but the first two are Hugging Face's."""
+    """The rules by which a text becomes words; the names but the first three are Hugging Face's."""
 
     clean: bool = False
     looks: bool = False  # an unknown word is represented by its look (LOOKS), if it has one
+    apart: bool = False  # a character of a script without spaces is a word of its own (scripts.UNSPACED)
     lowercase: bool = True
     strip_accents: bool | None = None  # None: if lowercase
     clean_text: bool = True
@@ -52,6 +54,14 @@ class Rules:
             lowercase=self.lowercase,
         )
 
+    def splitter(self) -> pre_tokenizers.PreTokenizer:
+        """Return what cuts a normalized text into words."""
+        bert = pre_tokenizers.BertPreTokenizer()
+        if not self.apart:
+            return bert
+        single = pre_tokenizers.Split(tokenizers.Regex(f"[{UNSPACED}]"), "isolated")
+        return pre_tokenizers.Sequence([bert, single])
+
     def prepare(self, text: str) -> str:
         """Clean a text if the rules say so."""
         return clean(text) if self.clean else text
@@ -65,7 +75,7 @@ def model(vocabulary: dict[str, int], rules: Rules) -> tokenizers.Tokenizer:
     longest = rules.max_input_chars_per_word
     word_piece = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=longest)
     rust = tokenizers.Tokenizer(word_piece)
-    rust.normalizer, rust.pre_tokenizer = rules.normalizer(), pre_tokenizers.BertPreTokenizer()
+    rust.normalizer, rust.pre_tokenizer = rules.normalizer(), rules.splitter()
     return rust
 
 
@@ -83,7 +93,7 @@ def train_vocabulary(texts: list[str], rules: Rules, v: int, min_frequency: int)
         raise ValueError(f"No character occurs {min_frequency} times in the texts: nothing to train on.")
     # The trainer breaks ties by the order in which it met the ##c, and that is random: so they go first. Only
     # those inside of words are needed: punctuation and Chinese characters are words of their own.
-    normalizer, splitter = rules.normalizer(), pre_tokenizers.BertPreTokenizer()
+    normalizer, splitter = rules.normalizer(), rules.splitter()
     inner = [c for c in alphabet if len(splitter.pre_tokenize_str(normalizer.normalize_str(f"a{c}a"))) == 1]
     trainer = trainers.WordPieceTrainer(
         vocab_size=v,
@@ -121,7 +131,7 @@ def train_words(texts: list[str], rules: Rules, v: int, min_frequency: int, stem
 
 def _count_words(texts: list[str], rules: Rules) -> Counter[str]:
     """Count the words of plain texts by the block, those of odd texts by Hugging Face's rules."""
-    normalizer, splitter = rules.normalizer(), pre_tokenizers.BertPreTokenizer()
+    normalizer, splitter = rules.normalizer(), rules.splitter()
     index, total, counts = blocks.Index(), np.zeros(0, np.int64), Counter[str]()
     for i in range(0, len(texts), _TOGETHER):
         some = texts[i : i + _TOGETHER]
@@ -158,10 +168,7 @@ def beginnings(word: str) -> list[str]:
 
 def _alphabet(texts: list[str], rules: Rules, room: int, min_frequency: int) -> list[str]:
     """Choose the characters that get tokens of their own: the most frequent after normalizing."""
-    counts = np.zeros(0x110000, np.int64)
-    for i in range(0, len(texts), 1024):
-        codes = np.frombuffer("".join(texts[i : i + 1024]).encode("utf-32-le"), np.uint32)
-        counts += np.bincount(codes, minlength=len(counts))
+    counts = count_characters(texts)
     normalizer, normal = rules.normalizer(), Counter()
     for code in np.flatnonzero(counts).tolist():
         for char in normalizer.normalize_str(chr(code)):

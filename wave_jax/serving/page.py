@@ -19,8 +19,6 @@ from html.entities import html5
 from pathlib import Path
 from typing import Any
 
-from tokenizers import pre_tokenizers
-
 from wave_jax.data.cleaning import DEBRIS
 from wave_jax.data.vocabulary import Rules
 
@@ -99,7 +97,7 @@ def characters(rules: Rules) -> dict[str, Any]:
     known = {*gone, *spaced, *(syllables if hangul else ())}
     forms = {char: form for char, form in changed.items() if char not in known}
     order = _order([char for char in every if char not in changed], rules)
-    space, marks = _apart(every)
+    space, marks = _apart(every, rules)
     looks = {"letters": str.isalpha, "capitals": str.isupper, "digits": str.isdigit}
     return {
         "gone": _ranges(gone),
@@ -146,9 +144,9 @@ def _bars(gone: Sequence[str], order: Mapping[str, int], rules: Rules) -> list[s
     return [char for char, form in zip(gone, around, strict=True) if form == high + low]
 
 
-def _apart(every: Sequence[str]) -> tuple[list[str], list[str]]:
+def _apart(every: Sequence[str], rules: Rules) -> tuple[list[str], list[str]]:
     """Return the characters that are white space between words, and those that are words of their own."""
-    split = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
+    split = rules.splitter().pre_tokenize_str
     space, marks = [], []
     for i in range(0, len(every), _TOGETHER):
         some = every[i : i + _TOGETHER]
