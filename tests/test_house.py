@@ -21,7 +21,7 @@ IMPORTS = {
     "tables": set(),
     "wave": {"choices", "numerics"},
     "data": {"disk", "errors"},
-    "networks": {"choices", "errors", "numerics", "wave"},
+    "networks": {"choices", "disk", "errors", "numerics", "wave"},
     "training": {"data", "errors", "networks"},
     "study": {"data", "errors", "networks", "numerics", "tables", "training", "wave"},
     "runs": {"choices", "data", "disk", "errors", "networks", "study", "training"},

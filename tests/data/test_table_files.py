@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,7 @@ def test_columns_of_json_are_those_of_the_first_line(tmp_path):
         ("x.jsonl", b'{"text": "a"}\n{"text": \n', r"x\.jsonl, line 2: no JSON object \(.*\): write one"),
         ("x.json", b'[\n{"text": "a"}]', r"x\.json, line 1: no JSON object .*: write one object a line"),
         ("x.jsonl", b"1\n", r"x\.jsonl, line 1: no JSON object: write one object a line"),
+        ("x.jsonl", b"[" * 10**5, r"x\.jsonl, line 1: no JSON object \(it is nested too deep\): write one"),
         ("x.jsonl", b'{"text": "caf\xe9"}\n', r"x\.jsonl, line 1: byte 14 is not UTF-8: save the file"),
         ("x.parquet", b"PAR1 no", r"x\.parquet cannot be read as Parquet \(.*\): write the file again"),
         ("x.tsv", b'a\tb\n"c"d\te\n', r"x\.tsv, line 2: not tab-separated values"),
@@ -105,6 +107,23 @@ def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     message = r"x\.parquet needs pyarrow: pip install 'wave_jax\[parquet\]'"
     with pytest.raises(DataError, match=message), opened(tmp_path / "x.parquet"):
+        pass
+
+
+@pytest.mark.parametrize(("name", "bound"), [("x.parquet.gz", "_UNPACKED"), ("x.parquet", "_AT_ONCE")])
+def test_parquet_that_unpacks_to_more_than_is_read_is_refused(tmp_path, name, bound, monkeypatch):
+    path = write(tmp_path / name)
+    monkeypatch.setattr(table_files, bound, 20)
+    message = r"cannot be read as Parquet \(.* bytes.*\): write the file again"
+    with pytest.raises(DataError, match=message), opened(path) as table:
+        list(table.rows)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl.gz", "x.parquet"])
+def test_a_pipe_is_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(OSError, match="it is no file"), opened(tmp_path / name):
         pass
 
 

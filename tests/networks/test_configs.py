@@ -30,3 +30,17 @@ def test_no_network_is_built_of_no_rows_or_one_class():
         BertConfig().build(c=1, rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match="words must be of shape"):
         TransformerConfig(d=6, heads=2).build(v=4, c=2, rngs=nnx.Rngs(0), words=np.zeros((4, 5)))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b" " * (2**20 + 1), r"cannot be read \(it has 1,048,577 bytes"),
+        (b"[" * 10**5, "not readable as JSON"),
+    ],
+    ids=["long", "deep"],
+)
+def test_a_config_of_bert_that_is_long_or_deep_is_refused(content, message, tmp_path):
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"config\.json .*{message}"):
+        BertConfig.read(tmp_path)

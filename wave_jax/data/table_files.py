@@ -4,6 +4,7 @@ import gzip
 import io
 import itertools
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 from wave_jax.data import csv_files
 from wave_jax.data.rows import is_number
+from wave_jax.disk import open_regular
 from wave_jax.errors import DataError, one_line
 
 __all__ = ["FORMATS", "Table", "kind_of", "opened"]
@@ -25,6 +27,8 @@ FORMATS = {
     ".txt": "fasttext",
 }
 """What the end of a file's name says about its content; `.gz` may follow."""
+_UNPACKED = 2**30  # bytes of a Parquet file that is gzipped
+_AT_ONCE = 2**28  # bytes of the rows of Parquet that are made Python's at once
 MARK = "__label__"  # in front of each label of a line in fastText's form
 
 
@@ -77,8 +81,15 @@ def opened(path: Path) -> Iterator[Table]:
             yield {"csv": _csv, "json": _json, "fasttext": _fasttext}[kind](file, path)
 
 
-def _bytes_of(path: Path) -> Any:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")
+@contextmanager
+def _bytes_of(path: Path) -> Iterator[Any]:
+    """Open a file, unpacked if it is gzipped; raise an OSError for what is no file."""
+    with open_regular(path) as file:
+        if path.suffix != ".gz":
+            yield file
+            return
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield unpacked
 
 
 def _csv(file: Any, path: Path) -> Table:
@@ -127,6 +138,8 @@ def _object(text: str, path: Path, line: int) -> dict[str, Any]:
         found = json.loads(text)
     except ValueError as error:
         found = error
+    except RecursionError:
+        found = ValueError("it is nested too deep")
     if not isinstance(found, dict):
         what = f" ({found})" if isinstance(found, ValueError) else ""
         raise DataError(
@@ -161,18 +174,27 @@ def _parquet(file: Any, path: Path) -> Table:
             f"{path} needs pyarrow: pip install 'wave_jax[parquet]', or write the table as CSV or JSON lines."
         ) from None
     try:
-        packed = path.suffix == ".gz"
-        whole = pyarrow.parquet.ParquetFile(io.BytesIO(file.read()) if packed else file)
+        whole = pyarrow.parquet.ParquetFile(_unpacked(file) if path.suffix == ".gz" else file)
         schema = whole.schema_arrow
         return Table(tuple(schema.names), _rows_of(whole, path), "row", schema)
-    except (OSError, EOFError, pyarrow.ArrowException) as error:
+    except (OSError, EOFError, zlib.error, pyarrow.ArrowException) as error:
         raise _damaged(path, error) from None
+
+
+def _unpacked(file: Any) -> io.BytesIO:
+    """Unpack a gzipped file as a whole, which Parquet is read from; a small file can hold terabytes."""
+    content = file.read(_UNPACKED + 1)
+    if len(content) > _UNPACKED:
+        raise OSError(f"more than {_UNPACKED:,} bytes when unpacked: leave out .gz")
+    return io.BytesIO(content)
 
 
 def _rows_of(whole: Any, path: Path) -> Iterator[tuple[int, Any]]:
     done = 0
     try:
         for batch in whole.iter_batches(4096):
+            if batch.nbytes > _AT_ONCE:
+                raise OSError(f"{batch.num_rows:,} rows of {batch.nbytes:,} bytes: cut the texts")
             columns = [column.to_pylist() for column in batch.columns]
             yield from enumerate(zip(*columns, strict=True), done)
             done += batch.num_rows

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from wave_jax.choices import Activation, Combine, Function, ReadOut
+from wave_jax.disk import read_regular
 from wave_jax.errors import check_choices, check_setting
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "WaveConfig",
     "weights_file",
 ]
+
+_MOST = 2**20  # bytes of a BERT's config.json
 
 
 class Config:
@@ -216,8 +219,10 @@ class BertConfig(Config):
         """Read the settings in a folder's config.json; what the file does not name keeps its default."""
         file = weights_file(folder, "config.json")
         try:
-            found = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
+            found = json.loads(read_regular(file, _MOST).decode("utf-8"))
+        except OSError as error:
+            raise ValueError(f"{file} cannot be read ({error.strerror}): download it again.") from None
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{file} is not readable as JSON ({error}): download it again.") from None
         if not isinstance(found, dict):
             raise ValueError(f"{file} must hold a JSON object of settings, got {type(found).__name__}.")
