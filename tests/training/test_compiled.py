@@ -1,5 +1,7 @@
 """Programs: only so many are kept, whatever they are compiled for, and the answers are those of `jax.jit`."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from rooms import ROOT
 
 from wave_jax.training.compiled import few
 
@@ -46,3 +49,24 @@ def test_what_a_forgotten_program_held_is_given_back():
 
     kept = held(jax.jit(powers, static_argnames="power"))
     assert held(few(4, static_argnames="power")(powers)) < kept / 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+def test_a_forked_child_gets_an_error_instead_of_waiting_for_ever():
+    script = (
+        "import os, warnings; warnings.simplefilter('ignore')\n"
+        "from tiny import DATA, PRESET\n"
+        "from wave_jax.runs import run\n"
+        "from wave_jax.serving.live import Answers\n"
+        "answers = Answers(run.prepare(DATA, PRESET).start)\n"
+        "alone = answers.predict_proba(['up'])\n"
+        "for act in (lambda: answers.predict_proba(['up']), lambda: run.prepare(DATA, PRESET)):\n"
+        "    if os.fork() == 0:\n"
+        "        try: act()\n"
+        "        except RuntimeError as error: os._exit(7 if 'was forked after JAX' in str(error) else 1)\n"
+        "        os._exit(1)\n"
+        "    assert os.waitstatus_to_exitcode(os.wait()[1]) == 7\n"
+        "assert (answers.predict_proba(['up']) == alone).all()"
+    )
+    here = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    subprocess.run([sys.executable, "-c", script], env=os.environ | here, check=True, timeout=120)

@@ -33,7 +33,7 @@ from wave_jax.runs.condition import condition, occupied
 from wave_jax.runs.folder import RunFolder, Settings
 from wave_jax.runs.presets import Preset, max_length, rows_of, within
 from wave_jax.runs.trained import Trained
-from wave_jax.training import programs
+from wave_jax.training import compiled, programs
 from wave_jax.training.loop import NonFinite, Record, fit
 from wave_jax.training.step import TrainState
 
@@ -99,6 +99,7 @@ def prepare(
       cache: folder for tokenizers and token arrays.
       origin: the arguments of `datasets.load`, kept in the settings so that the texts are found again.
     """
+    compiled.check_process()
     programs.keep()
     tokenizer = _tokenizer(dataset, preset, cache)
     v = rows_of(preset, tokenizer.v, len(dataset.classes))

@@ -4,6 +4,7 @@
 the 65,530 that Linux grants a process: a search over some thirty settings would end in a segmentation fault.
 """
 
+import os
 from collections.abc import Callable, Hashable
 from functools import partial, update_wrapper
 from typing import Any
@@ -13,9 +14,10 @@ import numpy as np
 
 from wave_jax.training import programs
 
-__all__ = ["Few", "few"]
+__all__ = ["Few", "check_process", "few"]
 
 _ARRAYS = (jax.Array, np.ndarray, np.generic)
+_process: int | None = None  # the one that JAX was started in
 
 
 class Few:
@@ -27,6 +29,7 @@ class Few:
         update_wrapper(self, function)
 
     def __call__(self, *args: Any) -> Any:
+        check_process()
         programs.keep()
         kind = _kind(args)
         if kind not in self.known:
@@ -40,6 +43,17 @@ class Few:
 def few(most: int, **options: Any) -> Callable[[Callable[..., Any]], Few]:
     """Make a decorator that applies `Few`."""
     return partial(Few, most=most, **options)
+
+
+def check_process() -> None:
+    """Raise an error in a forked child, where JAX would wait for its parent's threads for ever."""
+    global _process
+    _process = _process or os.getpid()
+    if _process != os.getpid():
+        raise RuntimeError(
+            "This process was forked after JAX had started, and JAX cannot compute here: start processes by"
+            ' spawn (multiprocessing.get_context("spawn")), or answer from an exported file.'
+        )
 
 
 def _kind(args: Any) -> Hashable:
