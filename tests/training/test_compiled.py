@@ -1,5 +1,6 @@
 """Programs: only so many are kept, whatever they are compiled for, and the answers are those of `jax.jit`."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -49,6 +50,18 @@ def test_what_a_forgotten_program_held_is_given_back():
 
     kept = held(jax.jit(powers, static_argnames="power"))
     assert held(few(4, static_argnames="power")(powers)) < kept / 4
+
+
+def test_small_programs_beside_them_are_forgotten_too():
+    def kept():
+        gc.collect()
+        return len(jax.local_devices()[0].client.live_executables())
+
+    function = few(2)(lambda x: x + 1)
+    before = kept()
+    for n in range(1000, 1020):
+        np.testing.assert_array_equal(function(jnp.ones(n) * 2), np.full(n, 3.0))  # each n has its own ones
+    assert kept() - before < 20
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")

@@ -1,7 +1,8 @@
 """Compiled functions that forget the programs of long ago.
 
 `jax.jit` keeps every program for ever. On a CPU each of a training step's takes hundreds of memory maps of
-the 65,530 that Linux grants a process: a search over some thirty settings would end in a segmentation fault.
+the 65,530 that Linux grants a process, and the small programs that make, copy and measure a network of a new
+shape take 200 together: a long search over settings would end in a segmentation fault.
 """
 
 import os
@@ -21,7 +22,10 @@ _process: int | None = None  # the one that JAX was started in
 
 
 class Few:
-    """`jax.jit(function)` that starts anew if it would keep more than `most` programs."""
+    """`jax.jit(function)` that starts anew, with all of JAX, if it would keep more than `most` programs.
+
+    `jax.clear_caches` forgets the small programs too. What is needed again is compiled or loaded anew.
+    """
 
     def __init__(self, function: Callable[..., Any], most: int, **options: Any):
         self.jitted: Any = jax.jit(function, **options)
@@ -34,7 +38,7 @@ class Few:
         kind = _kind(args)
         if kind not in self.known:
             if len(self.known) >= self.most:
-                self.jitted.clear_cache()
+                jax.clear_caches()
                 self.known.clear()
             self.known.add(kind)
         return self.jitted(*args)
