@@ -1,4 +1,4 @@
-// The rules of the page's scripts, which share one scope: `npx eslint wave_jax/serving/browser`.
+// The rules of the scripts of pages, those of a page in one scope: `npx eslint wave_jax/*/browser`.
 export default [
   {
     languageOptions: { ecmaVersion: 2023, sourceType: "script" },

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "house.md"
 WINGS = ("data", "networks", "training", "study", "runs", "serving", "cli")
-GROUND = ("numerics", "errors", "choices", "disk", "tables")
+GROUND = ("numerics", "errors", "choices", "disk", "tables", "web")
 DOORS = ("wave", "classifier")
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path

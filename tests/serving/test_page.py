@@ -137,7 +137,7 @@ def test_scripts_are_short_files():
     assert {path.stem for path in page._FOLDER.glob("*.js")} == set(page.SCRIPTS)
 
 
-@pytest.mark.parametrize("command", ["tsc", "eslint wave_jax/serving/browser"])
+@pytest.mark.parametrize("command", ["tsc", "eslint wave_jax/serving/browser wave_jax/study/browser"])
 def test_scripts_are_typed_and_linted(command):
     program, *arguments = command.split()
     if shutil.which(program) is None:

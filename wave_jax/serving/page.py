@@ -7,10 +7,8 @@ and stores nothing, and its Content-Security-Policy allows this script and this 
 """
 
 import base64
-import hashlib
 import html
 import json
-import re
 import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +17,7 @@ from html.entities import html5
 from pathlib import Path
 from typing import Any
 
+from wave_jax import web
 from wave_jax.data.cleaning import DEBRIS
 from wave_jax.data.vocabulary import Rules
 
@@ -51,11 +50,11 @@ def write(raw: bytes, rules: Rules, text: str = "") -> bytes:
     parts = {
         "style": style,
         "script": program,
-        "policy": _policy(style, program),
+        "policy": web.policy(style, program),
         "start": base64.b64encode(zlib.compress(json.dumps(start).encode(), 9)).decode(),
         "file": base64.b64encode(raw).decode(),
     }
-    return re.sub(r"\{(\w+)\}", lambda match: parts[match[1]], _read("page.html")).encode()
+    return web.filled(_read("page.html"), parts)
 
 
 def script() -> str:
@@ -65,17 +64,6 @@ def script() -> str:
 
 def _read(name: str) -> str:
     return (_FOLDER / name).read_text("utf-8")
-
-
-def _policy(style: str, program: str) -> str:
-    """Return a policy that allows this style, this script and an icon within the page, and no request."""
-    sources = (base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (style, program))
-    style_hash, script_hash = sources
-    return (
-        f"default-src 'none'; style-src 'sha256-{style_hash}'; script-src 'sha256-{script_hash}';"
-        " img-src data:; base-uri 'none'; form-action 'none';"
-        " require-trusted-types-for 'script'; trusted-types 'none'"
-    )
 
 
 # --- what the rules do to characters ------------------------------------------------------------------------

@@ -182,7 +182,7 @@ def on_circles(
     """Return the names of tokens as a `circle` writes them, and its width and height in inches."""
     shown = [as_written(token if len(token) <= 12 else token[:11] + "…") for token in tokens]
     width = 2.1 * _reach(shown)
-    return shown, (width, width * (0.62 if np.all(waves.imag >= 0) else 1.1))
+    return shown, (width, width * (0.62 if np.all(np.imag(waves) >= 0) else 1.1))
 
 
 def _reach(names: Sequence[str]) -> float:
@@ -206,8 +206,9 @@ def circle(
     arc: Any = np.exp(1j * np.linspace(0, np.pi if upper else 2 * np.pi, 200))
     ax.plot(arc.real, arc.imag, color="0.75", lw=1)
     ax.plot([-1.1, 1.1], [0, 0], color="0.75", lw=1)
-    ax.plot(z.real / G, z.imag / G, "o", color=LINES[0][0], mec="white", mew=0.7, zorder=3)
-    name_phases(ax, z / G, names, most)
+    unit: Any = z / G
+    ax.plot(unit.real, unit.imag, "o", color=LINES[0][0], mec="white", mew=0.7, zorder=3)
+    name_phases(ax, unit, names, most)
     radius = "G" if np.allclose(np.abs(z), G, rtol=1e-3) else "max |Z|"
     ax.set_title(f"{radius} = {G:.3g}")
     ax.set(xlim=(-reach, reach), ylim=(-0.05 if upper else -reach, reach), aspect="equal")
@@ -216,7 +217,7 @@ def circle(
     ax.tick_params(labelsize=8, color="0.75")
     ax.spines[:].set_visible(False)
     ax.grid(False)
-    return z / G
+    return unit
 
 
 def name_phases(ax: Axes, z: Complex[np.ndarray, " n"], names: Sequence[str], most: int) -> None:
