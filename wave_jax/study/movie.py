@@ -44,8 +44,8 @@ def frame(network: Network, batch: Batch, step: int = 0) -> Frame:
     found = jax.device_get(_seen(network, batch))
     if found is None:
         raise ValueError(f"{type(network).__name__} has no waves: a movie is of a Wave Network.")
-    waves, shares = found
-    return Frame(step, *(Z[:length] for Z in waves), shares)
+    (Z1, Z2, Z), shares = found
+    return Frame(step, Z1[:length], Z2[:length], Z[:length], shares)
 
 
 @jax.jit

@@ -98,7 +98,7 @@ def phase_portraits(
       names: maximum number of tokens that are named.
     """
     chosen: dict[str, Any] = {name: np.asarray(Z)[:, list(dims)] for name, Z in waves.items()}
-    every = np.concatenate([*chosen.values()])
+    every: Any = np.concatenate([*chosen.values()])
     shown, (width, height) = on_circles(tokens, every)
     size = width * len(dims), height * len(chosen) + 0.4 * (len(chosen) > 1)
     figure = Figure(figsize=size, layout="constrained")
