@@ -22,7 +22,7 @@ from wave_jax.data import targets, weights
 from wave_jax.data.datasets import Dataset
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.networks.trace import Network
-from wave_jax.runs import result, run, saved
+from wave_jax.runs import calibration, result, run, saved
 from wave_jax.runs.folder import RunFolder
 from wave_jax.runs.parameters import Parameters, of_run
 from wave_jax.runs.presets import Preset
@@ -124,6 +124,7 @@ class WaveClassifier(Parameters):
                 bar.show(turn.record)
         self.network, self.tokenizer, self.settings = network, prepared.tokenizer, prepared.settings
         self.metrics = result.measure(prepared, network, history, preset=self.preset)
+        self.metrics |= calibration.numbers(prepared, network)
         self.history, self.classes_ = history, label_column.as_array(classes)
         return self
 
@@ -170,7 +171,8 @@ class WaveClassifier(Parameters):
         names = [*map(str, labels)]
         names = names if len({*names}) == len(names) else [*map(repr, labels)]  # "1" and 1
         settings = replace(self.settings, data=data | {"classifier": params}, classes=names)
-        saved.write(path, settings, self._trained(), self.history, self.metrics)
+        raw = Trained.of(self.settings, self.network, self.tokenizer)  # without its temperature
+        saved.write(path, settings, raw, self.history, self.metrics)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "WaveClassifier":
@@ -201,7 +203,7 @@ class WaveClassifier(Parameters):
         )
 
     def _trained(self) -> Trained:
-        return Trained.of(self.settings, self.network, self.tokenizer)
+        return Trained.of(self.settings, self.network, self.tokenizer, self.metrics.get("temperature"))
 
     def _numbers(self) -> dict[Any, int]:
         """Return the number of each label."""

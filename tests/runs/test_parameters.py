@@ -97,7 +97,7 @@ def test_parameters_are_told_changed_and_shown():
         ("random_state", "it is called seed"),
         ("max_iter", "it is called epochs"),
         ("drop_token", "it is called drop_tokens"),
-        ("colour", "it has preset, verbose, valid, v, "),
+        ("colour", "it has preset, verbose, valid, "),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_right_one(name, cure):

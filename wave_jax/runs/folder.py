@@ -148,8 +148,12 @@ class RunFolder:
         return self.restore(self.kept if step is None else step).network
 
     def trained(self, step: int | None = None) -> Trained:
-        """Load the network of a step, or the one that the run keeps, with its tokenizer and classes."""
-        return Trained.of(self.settings, self.network(step), self.tokenizer())
+        """Load the network of a step, or the one that the run keeps, with its tokenizer and classes.
+
+        If the run chose a temperature for the network that it keeps, the answers have it.
+        """
+        temperature = (self.metrics() or {}).get("temperature") if step is None else None
+        return Trained.of(self.settings, self.network(step), self.tokenizer(), temperature)
 
     def restore(self, step: int | None = None, like: TrainState | None = None) -> TrainState:
         """Load the state of a step, or of the newest, bit for bit.

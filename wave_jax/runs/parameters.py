@@ -65,6 +65,8 @@ class Parameters:
       preset: Where settings start: small, paper-modulation or paper-interference.
       verbose: Whether `fit` shows a bar; None shows it in a terminal and in a notebook alone.
       valid: Share of the training texts held out for validation; 0 trains on all texts.
+      calibrate: Whether a temperature is chosen on the validation texts; None for where label smoothing,
+        which leaves a network too modest, is on.
       v: Maximum number of rows of the vocabulary, which is trained on the texts.
       whole_words: Whole words instead of pieces; unknown words are represented by their look.
       stems: How many of these rows are for stems: beginnings that many words share.
@@ -107,6 +109,7 @@ class Parameters:
     _: KW_ONLY
     verbose: bool | None = None
     valid: float | Default = "preset"
+    calibrate: bool | Default | None = "preset"
     v: int | Default = "preset"
     whole_words: bool | Default = "preset"
     stems: int | Default = "preset"

@@ -44,6 +44,9 @@ class Preset:
     valid: float | Path = 0.2
     """Share of the training texts held out for validation, if the corpus has no validation texts; or a file
     of validation texts; 0 trains on all texts."""
+    calibrate: bool | None = None
+    """Whether a temperature is chosen on the validation texts; None for where label smoothing, which leaves
+    a network too modest, is on."""
     weights: Path | None = None
     """Folder of a BERT to start from, with its tokenizer: all of it for bert, its words for a Transformer."""
 
@@ -51,6 +54,15 @@ class Preset:
         check_choices(self)
         for name in ("stems", "pairs"):
             check_setting(name, getattr(self, name), getattr(self, name) >= 0, "at least 0")
+
+    @property
+    def calibrates(self) -> bool:
+        """Return whether answers get a temperature: of the presets, those of SMALL alone.
+
+        >>> [PRESETS[name].calibrates for name in PRESETS]
+        [True, False, False]
+        """
+        return self.training.smoothing > 0 if self.calibrate is None else self.calibrate
 
     def build(self, *, v: int, c: int, rngs: Any) -> Any:
         """Build the preset's network for v rows of vocabulary and c classes, narrowed to fit `parameters`.

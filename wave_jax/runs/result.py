@@ -11,6 +11,7 @@ from typing import Any
 from wave_jax.data.splits import Split
 from wave_jax.networks.layers import count_parameters
 from wave_jax.networks.trace import Network
+from wave_jax.runs import calibration
 from wave_jax.runs.environment import device, versions
 from wave_jax.runs.folder import RunFolder, parameter_digest
 from wave_jax.runs.run import Prepared
@@ -31,7 +32,9 @@ def finish(
       test: the test split, if it is to be measured.
       preset: name of the preset, for the record.
     """
-    metrics = measure(prepared, folder.network(), folder.records(), test=test, preset=preset)
+    network = folder.network()
+    metrics = measure(prepared, network, folder.records(), test=test, preset=preset)
+    metrics |= calibration.numbers(prepared, network, test)
     folder.finish(metrics)
     return metrics
 

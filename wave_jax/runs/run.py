@@ -53,6 +53,8 @@ class Prepared(NamedTuple):
     """The network before its first step, with its tokenizer."""
     train: batches.TokenArrays
     valid: batches.TokenArrays
+    calibrate: bool = False
+    """Whether answers get a temperature, chosen on the validation texts."""
 
     @property
     def network(self) -> Network:
@@ -119,7 +121,7 @@ def prepare(
         _log.warning(few)
     counts = weights.of_texts(dataset.train, dataset.classes, preset.training.class_weight)
     train = start.tokens(dataset.train, cache)._replace(weights=counts)
-    return Prepared(settings, start, train, start.tokens(dataset.valid, cache))
+    return Prepared(settings, start, train, start.tokens(dataset.valid, cache), preset.calibrates)
 
 
 def _tokenizer(dataset: Dataset, preset: Preset, cache: str | os.PathLike[str] | None) -> Tokenizer:

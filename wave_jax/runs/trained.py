@@ -4,6 +4,8 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
+
 from wave_jax.data.batches import TokenArrays, tokenize
 from wave_jax.data.splits import Split
 from wave_jax.data.tokenizer import Tokenizer
@@ -27,9 +29,18 @@ class Trained(NamedTuple):
     """Tokens of a text that are read, [CLS] and [SEP] included."""
 
     @classmethod
-    def of(cls, settings: Settings, network: Network, tokenizer: Tokenizer) -> "Trained":
-        """Return a network of a run with these settings, with its tokenizer and classes."""
-        return cls(network, tokenizer, settings.classes, settings.max_length)
+    def of(
+        cls, settings: Settings, network: Network, tokenizer: Tokenizer, temperature: float | None = None
+    ) -> "Trained":
+        """Return a network of a run with these settings, with its tokenizer and classes.
+
+        Args:
+          settings: those of the run.
+          network: the network.
+          tokenizer: the tokenizer of the run.
+          temperature: what the logits are divided by, if it was chosen.
+        """
+        return cls(_tempered(network, temperature), tokenizer, settings.classes, settings.max_length)
 
     def tokens(self, split: Split, cache: str | os.PathLike[str] | None = None) -> TokenArrays:
         """Tokenize a split as the network reads it, from the folder `cache` if it is there already."""
@@ -54,3 +65,14 @@ class Trained(NamedTuple):
             method=method,
             max_length=self.max_length,
         )
+
+
+def _tempered(network: Network, temperature: float | None) -> Network:
+    """Divide the logits of a network by a temperature: the classifier is linear, so by its parameters."""
+    if temperature is None:
+        return network
+    tempered = jax.tree.map(lambda x: x, network)
+    for name in ("kernel", "bias"):
+        parameter = getattr(network.classifier, name)
+        setattr(tempered.classifier, name, type(parameter)(parameter[...] / temperature))
+    return tempered
