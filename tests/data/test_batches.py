@@ -92,14 +92,12 @@ def test_a_trained_tokenizer_is_cached(tmp_path, monkeypatch):
 
 
 def test_the_cache_of_tokenizers_knows_labels_and_pairs(tmp_path):
-    labels = [i % 2 for i in range(len(TEXTS))]
-    for labels_ in (labels, labels[::-1]):
-        paired = batches.train_tokenizer(TEXTS, 60, labels=labels_, pairs=3)
-        assert paired == TOKENIZER.with_pairs(TEXTS, labels_, 3)
-        assert [batches.train_tokenizer(TEXTS, 60, tmp_path, labels=labels_, pairs=3) for _ in range(2)] == [
-            paired,
-            paired,
-        ]
+    of_first, of_second = ([int(i % 5 == k) for i in range(len(TEXTS))] for k in (0, 1))
+    paired = [TOKENIZER.with_pairs(TEXTS, labels, 3) for labels in (of_first, of_second)]
+    assert paired[0] != paired[1]
+    for cache in (None, tmp_path, tmp_path):
+        for labels, want in zip((of_first, of_second), paired, strict=True):
+            assert batches.train_tokenizer(TEXTS, 60, cache, labels=labels, pairs=3) == want
 
 
 def test_every_text_needs_its_label():

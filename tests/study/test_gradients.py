@@ -135,3 +135,10 @@ def test_dropout_keys_reach_the_derivatives():
     assert not np.allclose(tokens, jax.jit(by_token)(model, BATCH))
     np.testing.assert_allclose(stages(model, BATCH, key).w, tokens, rtol=1e-5)
     assert jax.eval_shape(lambda: by_token(model, BATCH, key, per_text=True)).shape == (2, 6, 6)
+
+
+def test_with_a_key_the_parameters_derivative_is_the_gradient_of_the_batchs_loss():
+    model, key = build(replace(CONFIGS["modulation"], dropout=0.5)), jax.random.key(0)
+    found, want = (jax.jit(of)(model, BATCH, key) for of in (by_parameter, jax.grad(loss)))
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(want), strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -71,6 +71,13 @@ def test_shares_are_means_over_texts_without_padding():
         np.testing.assert_allclose(wave_shares(network, BATCH)["Z1"], np.mean(want), rtol=1e-9)
 
 
+def test_filler_is_no_text():
+    network, filler = build(CONFIGS["modulation"]), BATCH._replace(labels=jnp.array([1, -1]))
+    alone = jax.tree.map(lambda x: x[:1], BATCH)
+    for found, want in zip(*(wave_shares(network, batch).values() for batch in (filler, alone)), strict=True):
+        np.testing.assert_allclose(found, want, rtol=1e-5)
+
+
 def test_a_modulation_hands_one_derivative_by_phase_and_log_magnitude_to_all_three_waves():
     with jax.enable_x64(True):
         Z1, Z2 = jnp.asarray(Z), jnp.asarray(Z[::-1] * 1.7)
