@@ -1,6 +1,8 @@
 """The experiments score the split that they say, and no network of theirs has learnt from it."""
 
+import ast
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax.numpy as jnp
@@ -24,6 +26,7 @@ from experiments.frame import grid, loops, peer
 from wave_jax.runs import run
 from wave_jax.training.evaluate import evaluate, predict
 
+ROOT = Path(__file__).parent.parent
 KEY = {
     "data": "apart",
     "model": "m",
@@ -52,6 +55,22 @@ def prepared(monkeypatch, tmp_path):
     record = SimpleNamespace(step=1)
     monkeypatch.setattr(loops, "turns", lambda prepared, *_: [SimpleNamespace(state=prepared, record=record)])
     return found
+
+
+def trains_a_tokenizer(node):
+    """Whether this is a call of `Tokenizer.train`, `with_pairs` or `train_tokenizer`."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+        return False
+    own = node.func.attr == "train" and ast.unparse(node.func.value).endswith("Tokenizer")
+    return own or node.func.attr in ("with_pairs", "train_tokenizer")
+
+
+def test_what_learns_from_texts_is_called_by_one_function_alone():
+    """The guards are around `run.prepare`: there is no other way for an experiment to a tokenizer."""
+    paths = [path for name in ("wave_jax", "experiments") for path in (ROOT / name).rglob("*.py")]
+    trees = {path: ast.walk(ast.parse(path.read_text())) for path in paths}
+    found = {path.relative_to(ROOT).as_posix() for path in paths if any(map(trains_a_tokenizer, trees[path]))}
+    assert found == {"wave_jax/data/batches.py", "wave_jax/runs/run.py"}
 
 
 def scored(prepared):
