@@ -1,0 +1,46 @@
+"""An exported file at work in an engine, such as Ray, Spark or `datasets`: each worker loads it once.
+
+    labelling = Labelling("news.wave")
+    ray_dataset.map_batches(labelling)                      # a batch of columns, or a frame of pandas
+    frame.mapInPandas(labelling.frames, schema)             # an iterator of frames
+
+docs/engines.md has an example for each. It needs no JAX.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from wave_jax.serving import predictor
+from wave_jax.serving.predictor import Predictor
+
+__all__ = ["Labelling"]
+
+
+class Labelling:
+    """Add two columns to a batch of texts: `prediction`, the likeliest label, and its `probability`.
+
+    It is sent to workers as the name of its file, which each of them loads with its first batch.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], text: str = "text", threads: int = 1):
+        self.path, self.text, self.threads = os.path.abspath(path), text, threads
+        self._predictor: Predictor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_predictor": None}
+
+    def __call__(self, batch: Any) -> Any:
+        """Return a batch, a mapping of columns or a frame of pandas, with the two columns besides its own."""
+        if self._predictor is None:
+            self._predictor = predictor.load(self.path, self.threads)
+        shares = self._predictor.predict_proba([*batch[self.text]])
+        found = {
+            "prediction": [self._predictor.classes[k] for k in shares.argmax(axis=-1)],
+            "probability": shares.max(axis=-1, initial=0),
+        }
+        return {**batch, **found} if isinstance(batch, Mapping) else batch.assign(**found)
+
+    def frames(self, frames: Iterable[Any]) -> Iterator[Any]:
+        """Yield each frame with the two columns besides its own."""
+        yield from map(self, frames)
