@@ -1,6 +1,6 @@
 """Small faults, put in one at a time: do the tests notice each of them?
 
-    python -m benchmarks.faults [PART]          (about NN minutes on 2 cores; PART: of the names of files)
+    python -m benchmarks.faults [PART]          (about 15 minutes on 2 cores; PART: of the names of files)
 
 `faults.toml` lists the faults as patches. Each is put into a copy of the project, where the test file that
 mirrors the module is then run, or the one that the list names. A fault survives if these tests pass. In the
@@ -86,7 +86,7 @@ def failure(folder: Path, tests: Iterable[str]) -> str | None:
     )
     if run.returncode == 0:
         return None
-    found = re.search(r"^(?:FAILED|ERROR) ([^\s\[]+)", run.stdout, re.MULTILINE)
+    found = re.search(r"^(?:FAILED|ERROR) (tests/[^\s\[]+)", run.stdout, re.MULTILINE)
     if found is None:
         raise RuntimeError(f"pytest ended with {run.returncode}:\n{run.stdout[-2000:]}")
     return found[1]

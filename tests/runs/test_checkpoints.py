@@ -31,6 +31,15 @@ def test_without_metrics_there_is_no_best(tmp_path):
     assert saved(tmp_path, [None, float("nan")]).best is None
 
 
+def test_a_run_goes_on_from_its_newest_step(tmp_path, caplog):
+    assert Checkpoints(tmp_path, "settings").newest_intact(LIKE) is None
+    saved(tmp_path, [0.9, 0.1, None]).finish()
+    assert Checkpoints(tmp_path, "settings").newest_intact(LIKE)["w"].tolist() == [3, 3, 3]
+    (tmp_path / "1" / "note.json").write_text("{}")
+    assert Checkpoints(tmp_path, "settings").newest_intact(LIKE)["w"].tolist() == [3, 3, 3]
+    assert "going on from step 3" in caplog.text
+
+
 def test_a_damaged_step_is_put_aside(tmp_path, caplog):
     saved(tmp_path, [None, None]).finish()
     (tmp_path / "2" / "note.json").write_text("{}")

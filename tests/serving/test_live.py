@@ -23,8 +23,8 @@ def test_answers_are_those_of_evaluation(levels):
 
 
 def test_each_text_has_its_own_answer_in_any_company():
-    answering = Answers(run.prepare(DATA, PRESET).start)
-    texts = ["up", "fall loss a up rise gain", "", "loss", "down down down down down down", "rise"] * 15
+    answering = Answers(run.prepare(DATA, PRESET).start._replace(max_length=40))
+    texts = ["up", "fall loss a up rise gain", "fall " * 30, "loss", "down " * 5, ""] * 15  # of two lengths
     alone = {text: answering.predict_proba([text])[0] for text in dict.fromkeys(texts)}
     assert len({tuple(found) for found in alone.values()}) == 6
     np.testing.assert_allclose(answering.predict_proba(texts), [alone[text] for text in texts], rtol=1e-5)
