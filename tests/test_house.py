@@ -1,13 +1,16 @@
 """The house holds: wings import what the plan says, functions stay short, documents name what is there."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 import rooms
+from packaging.requirements import Requirement
 from rooms import MODULES, ROOT, house_imports, wing, wing_imports
 
 import wave_jax
@@ -170,7 +173,26 @@ def test_the_readme_and_ci_agree_on_the_two_lines():
         assert line in ci
 
 
-def test_pins_are_names_and_versions_only():
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    assert all("==" in line for line in lines if line and not line.startswith("#"))
-    assert not any(mark in line for line in lines for mark in ("://", "@", "--"))
+def pins(name: str) -> list[str]:
+    lines = (ROOT / name).read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("name", ["constraints.txt", "constraints-oldest.txt"])
+def test_pins_are_names_and_versions_only(name):
+    pinned = re.compile(r"[\w.-]+==[\w.]+(; python_version (<|>=) '3\.12')?")
+    assert all(map(pinned.fullmatch, pins(name)))
+
+
+def test_the_oldest_pins_are_the_lower_bounds_and_the_newest_lie_within_the_upper_ones():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
+    needed += [name for extra in project["project"]["optional-dependencies"].values() for name in extra]
+    oldest = dict(line.split("==") for line in pins("constraints-oldest.txt"))
+    for requirement in map(Requirement, needed):
+        bound = next(part.version for part in requirement.specifier if part.operator == ">=")
+        assert f"{oldest[requirement.name]}.".startswith(f"{bound}."), requirement
+        newest = [Requirement(line) for line in pins("constraints.txt")]
+        versions = [next(iter(pin.specifier)).version for pin in newest if pin.name == requirement.name]
+        assert versions, requirement
+        assert all(map(requirement.specifier.contains, versions)), requirement

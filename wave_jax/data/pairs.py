@@ -149,7 +149,7 @@ def _key(a, b) -> np.ndarray:
 
 
 def _slots(keys: np.ndarray) -> np.ndarray:
-    return (keys.view(np.uint64) * _ODD) >> np.uint64(64 - _SLOT_BITS)
+    return ((keys.view(np.uint64) * _ODD) >> np.uint64(64 - _SLOT_BITS)).view(np.int64)
 
 
 def _pairs(keys) -> np.ndarray:
