@@ -92,6 +92,9 @@ def test_what_is_no_movie_is_refused():
         ValueError, match="Frame 0 has 6 tokens and 3 classes, but names are given for 5 and 3"
     ):
         movie.page(FRAMES, TOKENS[1:], CLASSES)
+    for dims in ([], [0, 4], [-1]):
+        with pytest.raises(ValueError, match=r"dims must be some of 0\.\.3, got \["):
+            movie.page(FRAMES, TOKENS, CLASSES, dims)
     broken = FRAMES[1]._replace(Z=FRAMES[1].Z * np.nan)
     with pytest.raises(ValueError, match="Frame 1, of step 10, holds NaN or infinite numbers: leave it out"):
         movie.page([FRAMES[0], broken], TOKENS, CLASSES)

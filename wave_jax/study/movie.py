@@ -1,9 +1,11 @@
 """A movie of one text's tokens on the circle along training, as one HTML page that fetches nothing.
 
-frames = [frame(network, one)]                          # `one`: a batch of the text
-for state, record in fit(network, train, config, every=4):
-    frames.append(frame(state.network, one, record.step))
-Path("movie.html").write_bytes(page(frames, tokens, classes))
+    frames = [frame(network, one)]                          # `one`: a batch of the text
+    for state, record in fit(network, train, config, every=4):
+        frames.append(frame(state.network, one, record.step))
+    Path("movie.html").write_bytes(page(frames, tokens, classes))
+
+The scripts are plain JavaScript in `browser/`; the page's policy allows them and its style alone.
 """
 
 import json
@@ -84,7 +86,9 @@ def page(
       dims: the dimensions that can be chosen; those of `turning` if not given.
     """
     _check(frames, tokens, classes)
-    dims = turning(frames) if dims is None else list(dims)
+    dims, d = turning(frames) if dims is None else list(dims), frames[0].Z.shape[1]
+    if not dims or not all(0 <= k < d for k in dims):
+        raise ValueError(f"dims must be some of 0..{d - 1}, got {dims}.")
     film = {
         "tokens": list(tokens),
         "classes": list(classes),
