@@ -22,7 +22,7 @@ from tiny import APART, CONFIGS, DATA, PRESET, learnt, own_words
 from wave_jax.classifier import WaveClassifier
 from wave_jax.data.splits import hold_out
 from wave_jax.errors import CheckpointError, DataError
-from wave_jax.runs import result, run
+from wave_jax.runs import hub, result, run
 from wave_jax.runs.condition import metrics_of
 from wave_jax.runs.folder import RunFolder, parameter_digest
 from wave_jax.training import evaluate
@@ -209,6 +209,29 @@ def test_a_saved_classifier_is_a_run_folder_that_answers_the_same(fitted, tmp_pa
         fitted.save(tmp_path / "run")
     loaded.save(tmp_path / "again")
     assert json.loads((tmp_path / "again" / "config.json").read_text())["data"]["labels"] == ["down", "up"]
+
+
+def test_a_folder_of_the_hub_is_the_same_classifier(fitted, tmp_path):
+    classifier = copy.copy(fitted).set_params(class_weight={"up": 2})
+    classifier.metrics = {**fitted.metrics, "temperature": 0.5}
+    classifier.save_pretrained(tmp_path / "news", license="mit")
+    for load in (WaveClassifier.from_pretrained, WaveClassifier.load):
+        loaded = load(tmp_path / "news")
+        np.testing.assert_array_equal(loaded.predict_proba(TEXTS), classifier.predict_proba(TEXTS))
+        assert loaded.get_params() == classifier.get_params()
+        assert (loaded.history, loaded.metrics) == (classifier.history, classifier.metrics)
+    loaded.save(tmp_path / "run")
+    assert (tmp_path / "run" / "README.md").read_text().startswith("---\nlibrary_name")
+    np.testing.assert_array_equal(
+        WaveClassifier.load(tmp_path / "run").predict_proba(TEXTS), loaded.predict_proba(TEXTS)
+    )
+    pushed = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hub, "push", lambda *given, **more: pushed.append((given, more)) or "address")
+        assert classifier.push_to_hub("someone/news", private=True) == "address"
+    assert pushed[0][0][0] == "someone/news"
+    assert pushed[0][0][1].settings.classes == ("down", "up")
+    assert pushed[0][1] == {"private": True, "license": "unknown"}
 
 
 def test_a_run_of_the_command_line_opens(fitted, tmp_path):

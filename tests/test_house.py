@@ -28,7 +28,7 @@ IMPORTS = {
     "networks": {"choices", "disk", "errors", "numerics", "wave"},
     "training": {"data", "errors", "networks"},
     "study": {"data", "errors", "networks", "numerics", "tables", "training", "wave", "web"},
-    "runs": {"choices", "data", "disk", "errors", "networks", "study", "training"},
+    "runs": {"choices", "data", "disk", "errors", "networks", "study", "training", "tables"},
     "serving": {"choices", "data", "disk", "errors", "networks", "runs", "training", "web"},
     "classifier": {"data", "networks", "runs", "serving", "study", "training"},
     "cli": {

@@ -12,6 +12,7 @@ installed. The box opens: `network`, `tokenizer`, `history` (the records of trai
 import os
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,9 @@ from wave_jax.data import targets, weights
 from wave_jax.data.datasets import Dataset
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.networks.trace import Network
-from wave_jax.runs import calibration, result, run, saved
+from wave_jax.runs import calibration, hub, result, run, saved
 from wave_jax.runs.folder import RunFolder
+from wave_jax.runs.hub import Saved
 from wave_jax.runs.parameters import Parameters, of_run
 from wave_jax.runs.presets import Preset
 from wave_jax.runs.settings import Settings
@@ -164,6 +166,40 @@ class WaveClassifier(Parameters):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a run folder, which must not exist yet; `load` and the command line read it."""
+        kept = self._saved()
+        raw = Trained.of(self.settings, self.network, self.tokenizer)  # without its temperature
+        saved.write(path, kept.settings, raw, self.history, self.metrics)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "WaveClassifier":
+        """Return the classifier in a folder: a run of `save` or of the command line, or of `save_pretrained`.
+
+        A run of the command line answers with the names of its classes. Another kind of network answers too;
+        `fit` then trains a Wave Network.
+        """
+        if (Path(path) / hub.WEIGHTS).exists():
+            return cls._of(hub.load(path))
+        with RunFolder.open(path) as folder:
+            metrics, tokenizer = folder.metrics() or {}, folder.tokenizer()
+            return cls._of(Saved(folder.settings, folder.network(), tokenizer, metrics, folder.records()))
+
+    def save_pretrained(self, path: str | os.PathLike[str], *, license: str = "unknown") -> None:
+        """Write a folder as the Hugging Face Hub has it: safetensors, config.json, tokenizer.json, a card."""
+        hub.save(path, self._saved(), license=license)
+
+    @classmethod
+    def from_pretrained(cls, path: str | os.PathLike[str]) -> "WaveClassifier":
+        """Return the classifier of a folder of `save_pretrained`, or of a repository of the Hub."""
+        return cls._of(hub.load(path))
+
+    def push_to_hub(self, repository: str, *, private: bool = False, license: str = "unknown") -> str:
+        """Write what `save_pretrained` does into a repository of the Hub; return its address."""
+        return hub.push(repository, self._saved(), private=private, license=license)
+
+    # --- inside ---
+
+    def _saved(self) -> Saved:
+        """Return all that is saved, with the labels as JSON holds them."""
         labels, params = self.classes_.tolist(), {"preset": self.preset, **self.given()}
         if isinstance(by_label := params.get("class_weight"), dict):
             params["class_weight"] = [[label_column.to_json(label), x] for label, x in by_label.items()]
@@ -171,29 +207,21 @@ class WaveClassifier(Parameters):
         names = [*map(str, labels)]
         names = names if len({*names}) == len(names) else [*map(repr, labels)]  # "1" and 1
         settings = replace(self.settings, data=data | {"classifier": params}, classes=names)
-        raw = Trained.of(self.settings, self.network, self.tokenizer)  # without its temperature
-        saved.write(path, settings, raw, self.history, self.metrics)
+        return Saved(settings, self.network, self.tokenizer, self.metrics, self.history)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "WaveClassifier":
-        """Return the classifier in a run folder, that of `save` or of the command line.
-
-        A run of the command line answers with the names of its classes. Another kind of network answers too;
-        `fit` then trains a Wave Network.
-        """
-        with RunFolder.open(path) as folder:
-            settings, metrics = folder.settings, folder.metrics() or {}
-            given = settings.data.get("classifier") or of_run(settings, metrics.get("preset"))
-            if isinstance(pairs := given.get("class_weight"), list):
-                given = {**given, "class_weight": {label_column.from_json(label): x for label, x in pairs}}
-            classifier = cls(**given)
-            classifier.network, classifier.tokenizer = folder.network(), folder.tokenizer()
-            classifier.history, classifier.settings, classifier.metrics = folder.records(), settings, metrics
-            labels = settings.data.get("labels", settings.classes)
-            classifier.classes_ = label_column.as_array([*map(label_column.from_json, labels)])
+    def _of(cls, kept: Saved) -> "WaveClassifier":
+        """Return the classifier of what was saved."""
+        settings, metrics = kept.settings, dict(kept.metrics)
+        given = settings.data.get("classifier") or of_run(settings, metrics.get("preset"))
+        if isinstance(pairs := given.get("class_weight"), list):
+            given = {**given, "class_weight": {label_column.from_json(label): x for label, x in pairs}}
+        classifier = cls(**given)
+        classifier.network, classifier.tokenizer = kept.network, kept.tokenizer
+        classifier.history, classifier.settings, classifier.metrics = list(kept.records), settings, metrics
+        labels = settings.data.get("labels", settings.classes)
+        classifier.classes_ = label_column.as_array([*map(label_column.from_json, labels)])
         return classifier
-
-    # --- inside ---
 
     def _preset(self, number: dict[Any, int]) -> Preset:
         """Return the preset with the settings that were given; classes are called by their numbers."""

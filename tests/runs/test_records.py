@@ -22,6 +22,17 @@ def test_records_come_back_in_their_order(tmp_path):
     assert records.read(file) == [FIRST, SECOND]
 
 
+def test_records_are_text_of_the_same_lines(tmp_path):
+    for record in (FIRST, SECOND):
+        records.append(tmp_path / "records.jsonl", record)
+    text = records.dumps([FIRST, SECOND])
+    assert text == (tmp_path / "records.jsonl").read_text()
+    assert records.loads(text) == [FIRST, SECOND]
+    assert records.loads(records.dumps([])) == []
+    with pytest.raises(ValueError, match='"step": 3'):
+        records.loads(text.replace('"step": 2', '"step": 3'))
+
+
 def test_later_records_are_forgotten(tmp_path):
     file = tmp_path / "records.jsonl"
     for record in (FIRST, SECOND):

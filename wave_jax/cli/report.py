@@ -16,6 +16,7 @@ from wave_jax.data.splits import Split
 from wave_jax.disk import write_whole
 from wave_jax.errors import CheckpointError, DataError
 from wave_jax.runs import run
+from wave_jax.runs.card import card
 from wave_jax.runs.folder import RunFolder
 from wave_jax.runs.settings import Settings
 from wave_jax.serving import export
@@ -165,7 +166,7 @@ def exported(folder: RunFolder, file: Path, dtype: export.Dtype, place: str | No
 
 def _check_own(folder: RunFolder, file: Path) -> None:
     """Raise a ValueError if a file that is to be written is one of the run's own."""
-    own = "config.json tokenizer.json records.jsonl metrics.json report.md accuracy.png .lock"
+    own = "config.json tokenizer.json records.jsonl metrics.json report.md README.md accuracy.png .lock"
     if file.name in own.split() and file.resolve().parent == folder.path.resolve():
         raise ValueError(f"{file} is a file of the run itself: name another one (--out).")
 
@@ -174,7 +175,7 @@ def _check_own(folder: RunFolder, file: Path) -> None:
 
 
 def write(folder: RunFolder, metrics: Mapping[str, Any]) -> None:
-    """Write report.md, and its figure, of a finished run."""
+    """Write report.md with its figure, and README.md, the card of the model, of a finished run."""
     from wave_jax.study import plot_style, plots  # Matplotlib is slow to load, and other commands need none
 
     validated = [record for record in folder.records() if record.valid is not None]
@@ -185,6 +186,8 @@ def write(folder: RunFolder, metrics: Mapping[str, Any]) -> None:
     steps = np.array([record.step for record in validated])
     figure = plots.bands(steps, {name: np.array(values) for name, values in accuracies.items()})
     write_whole(folder.path / "accuracy.png", plot_style.png(figure))
+    name = folder.path.resolve().name
+    write_whole(folder.path / "README.md", card(name, folder.settings, metrics).encode())
     write_whole(folder.path / "report.md", _page(folder, metrics, validated).encode())
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from wave_jax.errors import CheckpointError
 from wave_jax.training.loop import Record
 from wave_jax.training.loss import Score
 
-__all__ = ["append", "forget_after", "read"]
+__all__ = ["append", "dumps", "forget_after", "loads", "read"]
 
 _LONGEST = 2**16  # bytes of a line
 
@@ -29,6 +30,24 @@ def append(file: Path, record: Record) -> None:
 def read(file: Path) -> list[Record]:
     """Read all records of a file, the oldest first."""
     return [record for record, _ in _read(file)]
+
+
+def dumps(records: Iterable[Record]) -> str:
+    """Write records as the lines of a file."""
+    lines, before = [], ""
+    for record in records:
+        lines.append(_line(record, before))
+        before = json.loads(lines[-1])["sha256"]
+    return "".join(lines)
+
+
+def loads(text: str) -> list[Record]:
+    """Read what `dumps` wrote; raise a ValueError or a KeyError if it was changed."""
+    records, before = [], ""
+    for line in text.splitlines():
+        record, before = _record(line, before)
+        records.append(record)
+    return records
 
 
 def forget_after(file: Path, step: int) -> None:

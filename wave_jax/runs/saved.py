@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wave_jax.errors import CheckpointError
+from wave_jax.runs.card import card
 from wave_jax.runs.folder import RunFolder
 from wave_jax.runs.settings import Settings
 from wave_jax.runs.trained import Trained
@@ -44,6 +45,7 @@ def write(
             for record in records:
                 folder.append(record)
             folder.save(state)
+            (beside / "README.md").write_text(card(path.name, settings, metrics), "utf-8")
             folder.finish(metrics)
         os.replace(beside, path)
     except BaseException:
