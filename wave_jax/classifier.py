@@ -21,6 +21,7 @@ from jaxtyping import Float
 from wave_jax.data import labels as label_column
 from wave_jax.data import targets, weights
 from wave_jax.data.datasets import Dataset
+from wave_jax.data.targets import Targets
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.networks.trace import Network
 from wave_jax.runs import calibration, hub, result, run, saved
@@ -78,22 +79,26 @@ class WaveClassifier(Parameters):
         from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags  # only scikit-learn asks this
 
         texts = InputTags(one_d_array=True, two_d_array=False, string=True)
-        target = TargetTags(required=True, one_d_labels=True)
-        return Tags("classifier", target, classifier_tags=ClassifierTags(), input_tags=texts)
+        target = TargetTags(required=True, one_d_labels=True, two_d_labels=True)
+        return Tags("classifier", target, classifier_tags=ClassifierTags(multi_label=True), input_tags=texts)
 
     # --- texts and labels ---
 
     def fit(
         self,
         texts: Iterable[Any],
-        labels: Iterable[Any],
+        labels: Any,
         sample_weight: Any = None,
         *,
-        valid: tuple[Iterable[Any], Iterable[Any]] | None = None,
+        valid: tuple[Iterable[Any], Any] | None = None,
+        classes: Iterable[Any] | None = None,
     ) -> "WaveClassifier":
         """Train on these texts; the same texts, labels and settings give the same network, bit for bit.
 
-        Texts and labels may be lists, arrays, or columns of pandas, polars, pyarrow or `datasets`.
+        Texts and labels may be lists, arrays, or columns of pandas, polars, pyarrow or `datasets`. A text has
+        several labels where its label is a set or a list, or where all labels are a matrix of 0 and 1
+        (integers or booleans) with a column a class. A matrix of floats holds soft targets: the probabilities
+        of each text's classes, as another model's `predict_proba` gives them.
 
         Args:
           texts: training texts.
@@ -101,18 +106,24 @@ class WaveClassifier(Parameters):
           sample_weight: how much each text counts in the loss; all alike if not given.
           valid: (texts, labels) for validation; without them a share of the training texts is held out, the
             setting `valid`, or none if it is 0.
+          classes: labels of the columns of a matrix; those of a table, else their numbers, if not given.
         """
-        plain, given = targets.columns(texts, labels)
-        classes = label_column.distinct(given)
-        if len(classes) < 2:
-            raise ValueError(f"fit needs texts of at least 2 classes, got {len(classes)}: {classes!r:.60}.")
-        number = {label: i for i, label in enumerate(classes)}
-        preset = self._preset(number)
+        bars = self.labels == "several"
+        plain, given = targets.columns(texts, labels, several=bars, classes=classes)
+        if len(given.classes) < 2:
+            raise ValueError(
+                f"fit needs texts of at least 2 classes, got {len(given.classes)}: {given.classes!r:.60}."
+            )
+        preset = self._preset(given)
+        if valid is not None:
+            names = given.classes if given.matrix else None
+            tried, known = targets.columns(*valid, several=bars, classes=names, known=given)
+            valid = tried, known.numbered
         dataset = Dataset.from_texts(
             plain,
-            [number[label] for label in given],
-            valid=None if valid is None else targets.numbered(valid, number),
-            classes=[str(i) for i in range(len(classes))],
+            given.numbered,
+            valid=valid,
+            classes=[str(i) for i in range(len(given.classes))],
             weights=None if sample_weight is None else weights.checked(sample_weight, len(plain)),
             seed=preset.training.seed,
             share=_share(preset.valid),
@@ -127,11 +138,15 @@ class WaveClassifier(Parameters):
         self.network, self.tokenizer, self.settings = network, prepared.tokenizer, prepared.settings
         self.metrics = result.measure(prepared, network, history, preset=self.preset)
         self.metrics |= calibration.numbers(prepared, network)
-        self.history, self.classes_ = history, label_column.as_array(classes)
+        self.history, self.classes_ = history, label_column.as_array(given.classes)
+        self._matrix = given.matrix
         return self
 
     def predict_proba(self, texts: Iterable[Any]) -> Float[np.ndarray, "texts c"]:
-        """Return the probability of each class, a column for each of `classes_`."""
+        """Return the probability of each class, a column for each of `classes_`.
+
+        They add up to one; but where a text has several labels, each is a probability of its own.
+        """
         answers, plain = Answers(self._trained()), label_column.as_list(texts)
         targets.check_texts(plain)
         return answers.predict_proba(plain)
@@ -141,16 +156,32 @@ class WaveClassifier(Parameters):
         return np.log(np.maximum(self.predict_proba(texts), np.finfo(np.float32).tiny))
 
     def predict(self, texts: Iterable[Any]) -> np.ndarray:
-        """Return the likeliest label of each text."""
-        return self.classes_[self.predict_proba(texts).argmax(axis=-1)]
+        """Return the likeliest label of each text.
 
-    def score(self, texts: Iterable[Any], labels: Iterable[Any]) -> float:
-        """Return the share of texts that get their label."""
-        answers, given = self.predict_proba(texts).argmax(axis=-1), label_column.checked(labels)
-        if len(answers) != len(given) or not given:
-            raise ValueError(f"score needs as many labels as texts, got {len(answers)} and {len(given)}.")
-        number = self._numbers()
-        return float(np.mean([number.get(label) == i for label, i in zip(given, answers, strict=True)]))
+        Where a text has several, return those above the threshold (`metrics["threshold"]`): a matrix of 0 and
+        1 if `fit` was given one, else a set for each text.
+        """
+        found = self._answers(texts)
+        if not found.several:
+            return self.classes_[found.given.argmax(axis=-1)]
+        return found.given.astype(int) if found.matrix else label_column.as_array(found.each)
+
+    def score(self, texts: Iterable[Any], labels: Any) -> float:
+        """Return the share of texts that get their label; of several, exactly these."""
+        answers, names = self._answers(texts), self.classes_.tolist()
+        bars, matrix = self.labels == "several", targets.is_matrix(labels)
+        given = targets.read(labels, several=bars, classes=names if matrix else None)
+        if len(answers.given) != len(given.given) or not len(given.given):
+            raise ValueError(
+                f"score needs as many labels as texts, got {len(answers.given)} and {len(given.given)}."
+            )
+        return float(np.mean([a == b for a, b in zip(answers.each, given.each, strict=True)]))
+
+    def _answers(self, texts: Iterable[Any]) -> Targets:
+        """Return the probabilities of each text, or the labels above the threshold where it has several."""
+        shares, threshold = self.predict_proba(texts), self._trained().threshold
+        found = shares if threshold is None else shares >= threshold
+        return Targets(self.classes_.tolist(), found, self._matrix)
 
     def explain(self, text: str, label: Hashable = ..., *, method: Method = "leave_one_out") -> Explanation:
         """Explain what each token of a text adds to a label; to the likeliest one if none is given."""
@@ -204,6 +235,7 @@ class WaveClassifier(Parameters):
         if isinstance(by_label := params.get("class_weight"), dict):
             params["class_weight"] = [[label_column.to_json(label), x] for label, x in by_label.items()]
         data = {**self.settings.data, "labels": [label_column.to_json(label) for label in labels]}
+        data |= {"matrix": True} if self._matrix else {}
         names = [*map(str, labels)]
         names = names if len({*names}) == len(names) else [*map(repr, labels)]  # "1" and 1
         settings = replace(self.settings, data=data | {"classifier": params}, classes=names)
@@ -221,17 +253,17 @@ class WaveClassifier(Parameters):
         classifier.history, classifier.settings, classifier.metrics = list(kept.records), settings, metrics
         labels = settings.data.get("labels", settings.classes)
         classifier.classes_ = label_column.as_array([*map(label_column.from_json, labels)])
+        classifier._matrix = settings.data.get("matrix", False)
         return classifier
 
-    def _preset(self, number: dict[Any, int]) -> Preset:
+    def _preset(self, asked: Targets) -> Preset:
         """Return the preset with the settings that were given; classes are called by their numbers."""
-        rule = self.class_weight
-        return self.chosen(
-            **({"class_weight": targets.rule_of(rule, number)} if isinstance(rule, dict) else {})
-        )
+        rule, several = self.class_weight, {"labels": "several" if asked.several else None}
+        weighed = {"class_weight": targets.rule_of(rule, asked.numbers)} if isinstance(rule, dict) else {}
+        return self.chosen(**several, **weighed)
 
     def _trained(self) -> Trained:
-        return Trained.of(self.settings, self.network, self.tokenizer, self.metrics.get("temperature"))
+        return Trained.of(self.settings, self.network, self.tokenizer, self.metrics)
 
     def _numbers(self) -> dict[Any, int]:
         """Return the number of each label."""

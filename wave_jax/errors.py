@@ -49,7 +49,7 @@ def check_setting(name: str, value: Any, valid: bool, allowed: str) -> None:
 def check_choices(settings: Any) -> None:
     """Raise a ValueError if a field of a dataclass holds none of its choices, or a number of another type.
 
-    The annotation is the only place that lists the choices: a `Literal`, beside which it may allow a
+    The annotation is the only place that lists the choices: a `Literal`, beside which it may allow None or a
     function, or numbers and None.
     """
     for name, annotation in get_type_hints(type(settings)).items():
@@ -60,10 +60,12 @@ def check_choices(settings: Any) -> None:
             fits = any(type(value) in _KINDS[kind][0] for kind in alternatives)
             check_setting(name, value, fits, " or ".join(_KINDS[kind][1] for kind in alternatives))
         for literal in (each for each in alternatives if get_origin(each) is Literal):
-            choices, function = get_args(literal), len(alternatives) > 1
-            *others, last = map(str, [*choices, *["a function"] * function])
+            none = type(None) in alternatives
+            choices, function = get_args(literal), len(alternatives) > 1 + none
+            *others, last = map(str, [*["None"] * none, *choices, *["a function"] * function])
             allowed = f"{', '.join(others)} or {last}" if others else last
-            check_setting(name, value, value in choices or (function and callable(value)), allowed)
+            fits = value in choices or (none and value is None) or (function and callable(value))
+            check_setting(name, value, fits, allowed)
 
 
 _KINDS = {

@@ -29,6 +29,8 @@ class Rival(NamedTuple):
     """The class of each text."""
     seconds: float
     """Of training."""
+    shares: Callable[[Sequence[str]], np.ndarray]
+    """The probability of each class, (texts, c)."""
 
     def accuracy(self, split: Split) -> float:
         """Return the share of texts that are answered right."""
@@ -36,12 +38,16 @@ class Rival(NamedTuple):
 
 
 def tfidf(train: Split) -> Rival:
-    """Train logistic regression on the TF-IDF of words and pairs of words."""
+    """Train logistic regression on the TF-IDF of words and pairs of words.
+
+    With several labels a text it is one regression for each label, against the rest.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     start = time.perf_counter()
     counts = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-    return _regression(counts.fit_transform(train.texts), train.labels, counts.transform, start)
+    labels = train.labels if train.targets is None else train.targets.astype(int)
+    return _regression(counts.fit_transform(train.texts), labels, counts.transform, start)
 
 
 def vectors(train: Split, folder: str | Path, kept: dict[str, np.ndarray]) -> Rival:
@@ -58,9 +64,16 @@ def vectors(train: Split, folder: str | Path, kept: dict[str, np.ndarray]) -> Ri
 
 def _regression(inputs: Any, labels: Any, of: Callable[[Sequence[str]], Any], start: float) -> Rival:
     from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
 
-    model: Any = LogisticRegression(C=10, max_iter=1000).fit(inputs, labels)
-    return Rival(lambda texts: model.predict(of(texts)), time.perf_counter() - start)
+    model: Any = LogisticRegression(C=10, max_iter=1000)
+    if labels.ndim == 2:
+        model = OneVsRestClassifier(model)
+    model.fit(inputs, labels)
+    seconds = time.perf_counter() - start
+    return Rival(
+        lambda texts: model.predict(of(texts)), seconds, lambda texts: model.predict_proba(of(texts))
+    )
 
 
 def _vectors(texts: Sequence[str], folder: str | Path, kept: dict[str, np.ndarray]) -> np.ndarray:

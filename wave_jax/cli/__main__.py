@@ -89,10 +89,11 @@ class Predict:
     """A table, or a file with one text per line; - is standard input."""
     text_column: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None
     """Column of the texts in a table; by default found by its name."""
-    top: Annotated[int, tyro.conf.arg(metavar="K")] = 1
-    """Number of labels, the likeliest first."""
-    threshold: Annotated[float, tyro.conf.arg(metavar="P")] = 0.0
-    """Least probability of a label; cells of others stay empty."""
+    top: Annotated[int | None, tyro.conf.arg(metavar="K")] = None
+    """Number of labels, the likeliest first; by default 1, or all where a text has several."""
+    threshold: Annotated[float | None, tyro.conf.arg(metavar="P")] = None
+    """Least probability of a label; cells of others stay empty. By default 0, or with several labels a text
+    the threshold chosen in training."""
     probabilities: bool = False
     """Print the probability of each class too."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -107,9 +108,7 @@ class Predict:
 
         with predict.opened(self.file, self.text_column) as (names, blocks, schema):
             answers = predict.answering(self.run, self.threads)
-            form = predict.Form(
-                answers.classes, names, self.json, self.top, self.threshold, self.probabilities
-            )
+            form = predict.form(answers, names, self)
             with answer_files.opened(self.out, form, schema) as write:
                 for rows in blocks:
                     write(rows, answers.predict_proba([text for text, _ in rows]))

@@ -136,6 +136,7 @@ def _types(form: Form, schema: Any, pyarrow: Any) -> list[Any]:
     """Return the types of the cells; None for a column whose values are yet to tell it."""
     answers = len(form.columns) - len(form.names or ["text"])
     kept = (list(schema.types) if schema is not None else [None] * len(form.names)) or [pyarrow.string()]
-    labels = 2 * min(form.top, len(form.classes))
-    of_answers = [pyarrow.float32() if i % 2 or i >= labels else pyarrow.string() for i in range(answers)]
+    labels, share = 2 * form.pairs, pyarrow.string() if form.several else pyarrow.float32()
+    of_labels = [pyarrow.string(), share] * form.pairs
+    of_answers = of_labels + [pyarrow.float32()] * (answers - labels)
     return of_answers + kept

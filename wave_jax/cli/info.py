@@ -76,9 +76,10 @@ def in_short(metrics: Mapping[str, Any]) -> str:
 
 
 def _f1(metrics: Mapping[str, Any], split: str) -> str:
-    """Write macro-F1, which runs of earlier versions lack."""
-    name = f"{split}_macro_f1"
-    return f" (macro-F1 {percent(metrics[name])})" if name in metrics else ""
+    """Write macro-F1, which runs of earlier versions lack; and micro-F1 of several labels a text."""
+    names = {"micro-F1": f"{split}_micro_f1", "macro-F1": f"{split}_macro_f1"}
+    known = [f"{shown} {percent(metrics[name])}" for shown, name in names.items() if name in metrics]
+    return f" ({', '.join(known)})" if known else ""
 
 
 def percent(share: float) -> str:

@@ -17,7 +17,7 @@ from wave_jax.data import columns, table_files
 from wave_jax.data.table_files import Table
 from wave_jax.errors import DataError, check_setting
 
-__all__ = ["Form", "Source", "answering", "line", "opened"]
+__all__ = ["Form", "Source", "answering", "form", "line", "opened"]
 
 _CONTROLS = re.compile(r"\r\n|[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # they would steer a terminal
 _TOGETHER = 1024  # rows of a table
@@ -117,6 +117,19 @@ def _text(line: bytes) -> str:
 # --- answers out --------------------------------------------------------------------------------------------
 
 
+def form(answers: Any, names: Sequence[str], options: Any) -> "Form":
+    """Return the form that the command's options ask for.
+
+    Where they ask for nothing, it is the likeliest label, or with several labels a text those from the
+    network's threshold on.
+    """
+    several = answers.threshold is not None
+    top, threshold = options.top, options.threshold
+    top = (len(answers.classes) if several else 1) if top is None else top
+    threshold = (answers.threshold or 0.0) if threshold is None else threshold
+    return Form(answers.classes, names, options.json, top, threshold, options.probabilities, several)
+
+
 @dataclass(frozen=True)
 class Form:
     """What is written of an answer: the likeliest labels first, as a row of cells or as a JSON object."""
@@ -131,6 +144,8 @@ class Form:
     """Least probability of a label that is written."""
     every: bool = False
     """Whether the probability of each class is written too."""
+    several: bool = False
+    """Whether a text has several labels: they go into one cell, as a|b."""
 
     def __post_init__(self):
         check_setting("top", self.top, self.top >= 1, "at least 1")
@@ -139,7 +154,7 @@ class Form:
     @property
     def columns(self) -> list[str]:
         """Return the names of the cells of a row."""
-        numbers = ["", *(f"_{k}" for k in range(2, self._top + 1))]
+        numbers = ["", *(f"_{k}" for k in range(2, self.pairs + 1))]
         answers = [f"{name}{number}" for number in numbers for name in _ANSWER]
         classes = [f"p({name})" for name in self.classes] if self.every else []
         return [*answers, *classes, *(self.names or ["text"])]
@@ -169,8 +184,10 @@ class Form:
           written: how a probability is written.
         """
         for text, fields, answers, p in self._answered(rows, shares):
-            found = [cell for label, share in answers for cell in (label, written(share))]
-            found += [None] * (2 * self._top - len(found))
+            found: list[Any] = [cell for label, share in answers for cell in (label, written(share))]
+            if self.several:
+                found = ["|".join(found[::2]), "|".join(map("{:.4f}".format, (p for _, p in answers)))]
+            found += [None] * (2 * self.pairs - len(found))
             every = map(written, p) if self.every else ()
             yield [*found, *every, *(fields if self.names else [text])]
 
@@ -184,10 +201,15 @@ class Form:
     def _top(self) -> int:
         return min(self.top, len(self.classes))
 
+    @property
+    def pairs(self) -> int:
+        """Return the number of cells for labels; each has one for its probability beside it."""
+        return 1 if self.several else self._top
+
     def _json(self, text: str, fields: Sequence[Any], answers: list[tuple[str, float]], p: Any) -> str:
         row = dict(zip(self.names, fields, strict=True)) if self.names else {}
         label = "prediction" if self.names else "label"
-        if self.top > 1:
+        if self.top > 1 or self.several:
             row[f"{label}s"] = [{"label": name, "probability": share} for name, share in answers]
         else:
             row[label], row["probability"] = answers[0] if answers else (None, None)

@@ -50,7 +50,8 @@ def evaluation(
     name, splits = _splits(folder.settings, test, place, columns)
     trained = folder.trained()
     found = {part: _numbers(trained.evaluate(split), trained.classes) for part, split in splits.items()}
-    return {"run": str(folder.path), "data": name, **found}
+    threshold = {} if trained.threshold is None else {"threshold": trained.threshold}
+    return {"run": str(folder.path), "data": name, **threshold, **found}
 
 
 def _splits(
@@ -58,9 +59,8 @@ def _splits(
 ) -> tuple[str, dict[str, Split]]:
     """Return the name of the texts to evaluate on, and their splits."""
     if place is not None and Path(place).is_file() and not _moved(settings, place):
-        split = datasets.labelled(
-            place, settings.classes, text_column=columns.text, label_column=columns.label
-        )
+        columns = columns._replace(several=settings.training.labels == "several")
+        split = datasets.labelled(place, settings.classes, columns=columns)
         return Path(place).name, {"texts": split}
     dataset = run.texts_of(settings, place)
     splits = {"valid": dataset.valid, **({"test": dataset.test} if test else {})}
@@ -79,7 +79,7 @@ def _moved(settings: Settings, place: str) -> bool:
 
 def _numbers(found: Evaluation, classes: Sequence[str]) -> dict[str, Any]:
     """Return an evaluation as JSON holds it; what is not defined is null."""
-    columns = found.precision, found.recall, found.f1, found.confusion.sum(axis=1)
+    columns = found.precision, found.recall, found.f1, found.texts
     by_class = {
         name: {"precision": _known(p), "recall": _known(r), "f1": _known(f1), "texts": int(texts)}
         for name, p, r, f1, texts in zip(classes, *columns, strict=True)
@@ -89,6 +89,7 @@ def _numbers(found: Evaluation, classes: Sequence[str]) -> dict[str, Any]:
         "texts": int(score.count),
         "accuracy": score.correct / score.count,
         "macro_f1": found.macro_f1,
+        **({"micro_f1": found.micro_f1} if found.confusion.ndim == 3 else {}),
         "loss": float(score.mean_loss),
         "classes": by_class,
         "confusion": found.confusion.tolist(),
@@ -107,6 +108,9 @@ def evaluation_text(found: Mapping[str, Any]) -> str:
             split = found[name]
             where = found["data"] if name == "texts" else f"{found['data']}, {name}"
             head = f"{where}: {percent(split['accuracy'])} of {split['texts']:,} texts"
+            if "micro_f1" in split:
+                head += f" with exactly their labels, from {found['threshold']:.3g} on"
+                head += f", micro-F1 {percent(split['micro_f1'])}"
             head += f", macro-F1 {percent(split['macro_f1'])}"
             parts.append(f"{head}, loss {split['loss']:.3f}\n\n{tables.plain(_class_rows(split))}")
     return "\n\n".join(parts)
@@ -137,6 +141,9 @@ def explanation(folder: RunFolder, text: str, page: Path, label: str | None, met
         for token in found.strongest()
     ]
     head = f"{found.classes[found.label]}, probability {found.probabilities[found.label]:.3f}"
+    if found.threshold is not None:
+        answers = ", ".join(found.classes[i] for i in found.answers) or "none"
+        head = f"Labels from {found.threshold:.3g} on: {answers}\nExplained is {head}"
     return f"{head}\n\n{tables.plain(words)}\n\n{page} shows the text."
 
 

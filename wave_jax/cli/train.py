@@ -120,6 +120,7 @@ class Train:
 
         valid = self.settings.valid
         named = {"text_column": self.text_column, "label_column": self.label_column}
+        named["labels"] = self.settings.training.labels
         origin = {
             **datasets.origin_of(self.data),
             "valid": str(valid.absolute()) if isinstance(valid, Path) else valid,

@@ -31,7 +31,8 @@ class TokenArrays(NamedTuple):
     labels: Array  # (texts,) int32; -1 for a text without a label
     pad_id: int | Array = 0
     segments: Array | None = None  # (total,) uint16: the sentence of each token
-    weights: Array | None = None  # (texts,) float32: how much each text counts in the loss
+    weights: Array | None = None  # (texts,) or (texts, c) float32: how much each text, or label, counts
+    targets: Array | None = None  # (texts, c): probabilities, float32; or several labels, bool
 
     @property
     def lengths(self) -> Int[np.ndarray, " texts"]:
@@ -46,7 +47,8 @@ class Batch(NamedTuple):
     mask: Any  # (b, n) bool: True at tokens, False at padding
     labels: Any  # (b,) int32
     segments: Any = None  # (b, n) int32: the sentence of each token, from 0; or None
-    weights: Any = None  # (b,) float32: how much each text counts in the loss; or None
+    weights: Any = None  # (b,) or (b, c) float32: how much each text, or label, counts in the loss; or None
+    targets: Any = None  # (b, c): probabilities of the classes, float32; or several labels, bool; or None
 
 
 # --- from texts to arrays -----------------------------------------------------------------------------------
@@ -149,9 +151,15 @@ def to_device(tokens: TokenArrays, room: int = 0) -> TokenArrays:
         labels=np.pad(tokens.labels, (0, without), constant_values=-1),
         pad_id=np.asarray(tokens.pad_id, np.int32),
         segments=None if tokens.segments is None else np.pad(tokens.segments, (0, empty)),
-        weights=None if tokens.weights is None else np.pad(tokens.weights, (0, without)),
+        weights=_padded(tokens.weights, without),
+        targets=_padded(tokens.targets, without),
     )
     return jax.tree.map(jnp.asarray, roomy)
+
+
+def _padded(rows: Array | None, without: int) -> np.ndarray | None:
+    """Return an array with so many rows of zeros added; None of None."""
+    return None if rows is None else np.pad(rows, [(0, without), *[(0, 0)] * (rows.ndim - 1)])
 
 
 def gather(tokens: TokenArrays, rows: Int[Array, " b"], n: int) -> Batch:
@@ -173,10 +181,17 @@ def gather(tokens: TokenArrays, rows: Int[Array, " b"], n: int) -> Batch:
     at = start[:, None] + xp.where(mask, place, 0)
     labels = xp.where(rows < 0, -1, tokens.labels[row]).astype(xp.int32)
     ids = xp.where(mask, tokens.ids[at], tokens.pad_id).astype(xp.int32)
-    numbers, counts = tokens.segments, tokens.weights
+    numbers = tokens.segments
     segments = None if numbers is None else xp.where(mask, numbers[at], 0).astype(xp.int32)
-    weights = None if counts is None else xp.where(rows < 0, 0, counts[row]).astype(xp.float32)
-    return Batch(ids, mask, labels, segments, weights)
+
+    def of_rows(values: Array | None) -> Any:
+        """Return the values of these texts; 0 of filler."""
+        if values is None:
+            return None
+        filler = (rows < 0).reshape(-1, *[1] * (values.ndim - 1))
+        return xp.where(filler, xp.zeros((), values.dtype), values[row])
+
+    return Batch(ids, mask, labels, segments, of_rows(tokens.weights), of_rows(tokens.targets))
 
 
 def of_texts(

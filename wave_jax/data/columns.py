@@ -30,7 +30,8 @@ def read(path: Path, columns: Columns = FIND) -> Rows:
         text, label = _places(table, columns, path)
         for place, fields in table.rows:
             where = f"{path}, {table.unit} {place}"
-            values.append(_label_of(fields[label], where))
+            read_label = _labels_of if columns.several else _label_of
+            values.append(read_label(fields[label], where))
             texts.append(" ".join(fields[1:]) if text is None else text_of(fields[text], where))
             places.append(place)
         names, unit = table.names, table.unit
@@ -39,7 +40,10 @@ def read(path: Path, columns: Columns = FIND) -> Rows:
     empty = sum(not text.strip() for text in texts)
     if empty:
         _log.warning("%s: %s of %s texts are empty.", path, f"{empty:,}", f"{len(texts):,}")
-    chosen = FIND if text is None else Columns(names[text], names[label])
+    if not columns.several and (barred := next((value for value in values if "|" in value), None)):
+        _log.info("%s: %r is the name of one class; --labels several reads it as several.", path, barred)
+    named = (None, None) if text is None else (names[text], names[label])
+    chosen = Columns(*named, columns.several)
     return Rows(
         texts, values, lambda row: f"{path}, {unit} {places[row]}", str(path), int(text is None), chosen
     )
@@ -48,7 +52,7 @@ def read(path: Path, columns: Columns = FIND) -> Rows:
 def _places(table: Table, columns: Columns, path: Path) -> tuple[int | None, int]:
     """Return where texts and labels are in a row; None for texts that fill all other fields."""
     if not table.names:
-        if any(columns):
+        if columns.text or columns.label:
             raise DataError(
                 f"{path} has no header, and no column has a name: leave the names of columns out."
             )
@@ -73,7 +77,7 @@ def _places(table: Table, columns: Columns, path: Path) -> tuple[int | None, int
 def _say(names: Sequence[str], text: int, label: int, columns: Columns, path: Path) -> None:
     """Say what was found that nobody named, unless the names say it."""
     found = names[text], names[label]
-    if not all(columns) and found != ("text", "label"):
+    if not (columns.text and columns.label) and found != ("text", "label"):
         _log.info("%s: texts are in column %r, labels in column %r.", path, *found)
 
 
@@ -133,9 +137,24 @@ def _label_of(field: Any, where: str) -> str:
     """Return a label as it is written."""
     if isinstance(field, list | tuple):
         if len(field) > 1:
-            raise DataError(f"{where}: {len(field)} labels, where one belongs: leave one of them.")
+            raise DataError(
+                f"{where}: {len(field)} labels, where one belongs: leave one of them, or read several"
+                " (--labels several)."
+            )
         field = field[0] if field else ""
     label = "" if field is None or field != field else str(field).strip()
     if not label:
         raise DataError(f"{where}: the label is empty: give the row a label, or remove it.")
     return label
+
+
+def _labels_of(field: Any, where: str) -> tuple[str, ...]:
+    """Return the labels in a field, none if it is empty: those of a list, or those between bars.
+
+    >>> _labels_of("a | b", "line 2"), _labels_of(["a|b"], "line 2"), _labels_of(None, "line 2")
+    (('a', 'b'), ('a|b',), ())
+    """
+    if field is None or field != field or (isinstance(field, str) and not field.strip()):
+        return ()
+    parts = field if isinstance(field, list | tuple) else str(field).split("|")
+    return tuple(dict.fromkeys(_label_of(part, where) for part in parts))

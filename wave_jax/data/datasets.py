@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from wave_jax.data import columns, folders, planted, published
+from wave_jax.data import folders, planted, published
+from wave_jax.data.columns import read
 from wave_jax.data.labels import as_list
-from wave_jax.data.rows import Columns, Rows, class_names
+from wave_jax.data.rows import FIND, Columns, Rows, class_names
 from wave_jax.data.splits import Split, hold_out, infer_classes, split_of
 from wave_jax.errors import DataError
 
@@ -78,6 +79,9 @@ class Dataset:
     ) -> "Dataset":
         """Make a data set of texts in memory; a label is an integer from 0 or the name of a class.
 
+        All labels together may be a matrix with a column a class: bool for several labels a text, float32 for
+        probabilities (`targets.checked`).
+
         Args:
           texts: training texts.
           labels: their labels.
@@ -91,6 +95,9 @@ class Dataset:
         >>> Dataset.from_texts(["a", "b"], [1, 0], valid=(["c"], [0]), classes=["no", "yes"]).classes
         ('no', 'yes')
         """
+        if isinstance(labels, np.ndarray) and labels.ndim == 2:
+            names = class_names([str(c) for c in classes or range(labels.shape[1])], "classes")
+            return _of_matrices(names, (texts, labels), valid, test, weights, share, seed)
         train = _in_memory("train", texts, labels)._replace(weights=weights)
         dev = valid and _in_memory("valid", *valid)
         read_test = test and partial(_in_memory, "test", *test)
@@ -114,6 +121,7 @@ def load(
     valid: float | str | os.PathLike[str] = 0.2,
     text_column: str | None = None,
     label_column: str | None = None,
+    labels: Literal["several"] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     size: int | None = None,
 ) -> Dataset:
@@ -126,26 +134,31 @@ def load(
         or a file of validation texts; 0 trains on all texts.
       text_column: name of the column of texts; found by its usual names if not given.
       label_column: name of the column of labels; found by its usual names if not given.
+      labels: several if a text has any number of labels, as a|b or as a list; the planted corpus then has two
+        topics a text.
       data_dir: folder of downloads; $WAVE_JAX_DATA or a cache folder if not given.
       size: number of planted training texts.
 
     >>> load("planted", size=100)
     Dataset('planted', 4 classes, train 100, valid 20)
     """
-    name, named = os.fspath(name_or_folder), Columns(text_column, label_column)
+    named = Columns(text_column, label_column, labels == "several")
+    name = os.fspath(name_or_folder)
     if name == "planted":
-        return _planted(seed, planted.SIZE if size is None else size)
+        return _planted(seed, planted.SIZE if size is None else size, named.several)
     if size is not None:
         raise DataError(f"size={size} is for the planted corpus only: leave it out for {name!r}.")
-    dev = None if isinstance(valid, int | float) else columns.read(Path(valid), named)
+    dev = None if isinstance(valid, int | float) else read(Path(valid), named)
     share = valid if isinstance(valid, int | float) else 0.0
+    if name in published.CORPORA and named.several:
+        raise DataError(f"Texts of {name} have one label each: leave several labels out, or name a file.")
     if name in published.CORPORA:
         corpus = published.prepare(name, published.data_folder(data_dir))
         train, read_test = corpus.read("train"), partial(corpus.read, "test")
         return _dataset(name, corpus.classes, train, dev, read_test, share, seed)
     path = Path(name)
     if name and path.is_file():
-        return _dataset(path.name, None, columns.read(path, named), dev, None, share, seed)
+        return _dataset(path.name, None, read(path, named), dev, None, share, seed)
     if not name or not path.is_dir():
         raise DataError(f"{name!r} is neither a file or a folder of texts nor one of {', '.join(NAMES)}.")
     return _from_folder(path, dev, named, share, seed)
@@ -155,27 +168,30 @@ def labelled(
     path: str | os.PathLike[str],
     classes: Sequence[str],
     *,
-    text_column: str | None = None,
-    label_column: str | None = None,
+    columns: Columns = FIND,
 ) -> Split:
     """Read the labelled texts of one file, whose labels are among these classes.
 
     Args:
       path: the file.
       classes: names of the classes, in the order of their numbers.
-      text_column: name of the column of texts; found by its usual names if not given.
-      label_column: name of the column of labels; found by its usual names if not given.
+      columns: names of its columns, found by their usual names if not given; and whether a text has several
+        labels.
     """
-    return split_of(columns.read(Path(path), Columns(text_column, label_column)), tuple(classes), False)
+    return split_of(read(Path(path), columns), tuple(classes), False)
 
 
-def _planted(seed: int, size: int) -> Dataset:
+def _planted(seed: int, size: int, several: bool) -> Dataset:
     """Draw the planted corpus: its splits are drawn apart, the test split when it is asked for."""
     if size < 1:
         raise DataError(f"The planted corpus needs at least 1 training text, not size={size}.")
 
     def draw(part: planted.Part) -> Split:
-        drawn = planted.generate(seed, part, size if part == "train" else max(1, size // 5))
+        count = size if part == "train" else max(1, size // 5)
+        if several:
+            pairs = planted.pairs(seed, part, count)
+            return Split.of_matrix(pairs.texts, pairs.labels)
+        drawn = planted.generate(seed, part, count)
         return Split(drawn.texts, drawn.labels, drawn.topics, drawn.evidence)
 
     return Dataset("planted", planted.CLASSES, draw("train"), draw("valid"), partial(draw, "test"))
@@ -210,6 +226,30 @@ def _in_memory(part: str, texts: Column, labels: Column) -> Rows:
                 f"{part}, label {row} is {label!r:.60}: give integers from 0 or names of classes."
             )
     return Rows(plain, [str(label) for label in values], lambda row: f"{part}, row {row}", f"{part} split")
+
+
+def _of_matrices(
+    classes: tuple[str, ...],
+    train: tuple[Column, np.ndarray],
+    valid: tuple[Column, np.ndarray] | None,
+    test: tuple[Column, np.ndarray] | None,
+    weights: np.ndarray | None,
+    share: float,
+    seed: int,
+) -> Dataset:
+    """Make a data set whose labels are matrices."""
+
+    def split(part: str, texts: Column, matrix: np.ndarray, weights: np.ndarray | None = None) -> Split:
+        return Split.of_matrix(_in_memory(part, texts, [0] * len(matrix)).texts, matrix, weights)
+
+    whole = split("train", *train, weights)
+    empty = np.flatnonzero(~train[1].any(axis=0))
+    if len(empty):
+        raise DataError(
+            f"No training text has class {classes[empty[0]]!r}: add some, or leave its column out."
+        )
+    parts = hold_out(whole, share, seed) if valid is None else (whole, split("valid", *valid))
+    return Dataset("texts", classes, *parts, test and partial(split, "test", *test))
 
 
 def _dataset(

@@ -34,11 +34,13 @@ __all__ = [
     "MATERIALS",
     "SIZE",
     "Accuracies",
+    "Pairs",
     "Part",
     "Planted",
     "Spans",
     "accuracies",
     "generate",
+    "pairs",
 ]
 
 Part = Literal["train", "valid", "test"]
@@ -106,6 +108,13 @@ class Planted(NamedTuple):
     words: tuple[tuple[int, ...], ...]
 
 
+class Pairs(NamedTuple):
+    """Texts with one label or two, as a matrix with a column a class."""
+
+    texts: tuple[str, ...]
+    labels: Bool[np.ndarray, "n 4"]
+
+
 class Accuracies(NamedTuple):
     """What can be reached: at best, by adding up words, and by adding them up to the best log loss."""
 
@@ -131,6 +140,20 @@ def generate(seed: int = 0, part: Part = "train", size: int = SIZE) -> Planted:
     labels = np.where(draw(size) < NOISE, others, topics).astype(np.int32)
     texts, spans, words = zip(*map(_write, shape, ids, carries), strict=True)
     return Planted(texts, labels, topics.astype(np.int32), spans, words)
+
+
+def pairs(seed: int = 0, part: Part = "train", size: int = SIZE) -> Pairs:
+    """Join planted texts by twos: a text then has the labels of both, which are one where they agree.
+
+    >>> pairs(size=4).labels.sum(axis=1).tolist()
+    [2, 2, 1, 2]
+    """
+    drawn = generate(seed, part, 2 * size)
+    texts = tuple(map(" ".join, zip(drawn.texts[:size], drawn.texts[size:], strict=True)))
+    labels = np.zeros((size, len(CLASSES)), bool)
+    for half in np.split(drawn.labels, 2):
+        labels[np.arange(size), half] = True
+    return Pairs(texts, labels)
 
 
 def accuracies() -> Accuracies:

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from wave_jax.errors import DataError
 
-__all__ = ["FIND", "Columns", "Rows", "class_names", "is_number", "joined_rows"]
+__all__ = ["FIND", "Columns", "Rows", "class_names", "is_number", "joined_rows", "one_each"]
 
 
 class Columns(NamedTuple):
@@ -16,6 +16,8 @@ class Columns(NamedTuple):
 
     text: str | None = None
     label: str | None = None
+    several: bool = False
+    """Whether a text has any number of labels: a|b in one field, or a list; by default all of it is one."""
 
 
 FIND = Columns()
@@ -25,7 +27,7 @@ class Rows(NamedTuple):
     """Texts with labels as they were written, and where each row is."""
 
     texts: list[str]
-    values: list[str]
+    values: list[Any]  # a string each; a tuple of strings where a text has several labels
     where: Callable[[int], str]  # number of a row -> "train.csv, line 7"
     source: str
     first: int = 0  # the smallest integer label; 1 in a file without header
@@ -55,6 +57,19 @@ def joined_rows(parts: Sequence[Rows]) -> Rows:
         values=[value for part in parts for value in part.values],
         where=where,
     )
+
+
+def one_each(rows: Rows) -> tuple[Rows, list[int]]:
+    """Return a row for each label of texts that have several, and the row that each of them comes from.
+
+    >>> rows, places = one_each(Rows(["x", "y"], [("a", "b"), ()], "line {}".format, "file"))
+    >>> rows.values, places
+    (['a', 'b'], [0, 0])
+    """
+    places = [row for row, names in enumerate(rows.values) for _ in names]
+    values = [name for names in rows.values for name in names]
+    texts = [rows.texts[row] for row in places]
+    return rows._replace(texts=texts, values=values, where=lambda i: rows.where(places[i])), places
 
 
 def is_number(value: str) -> bool:

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Int32
 
 from wave_jax.data import planted
-from wave_jax.data.rows import Rows, is_number
+from wave_jax.data import targets as target_kinds
+from wave_jax.data.rows import Rows, is_number, one_each
 from wave_jax.errors import DataError
 
 __all__ = ["Split", "hold_out", "infer_classes", "split_of"]
@@ -20,9 +21,11 @@ __all__ = ["Split", "hold_out", "infer_classes", "split_of"]
 class Split:
     """Texts with their labels, which are numbers of classes.
 
-    `weights` says how much each text counts in the loss. A planted split also knows `topics`, the labels
-    before its label noise, and `evidence`: for every text the (start, end) character spans of the words that
-    carry the topic.
+    `weights` says how much each text counts in the loss. With `targets` a text has more than one label: they
+    are the probability of each class, (texts, c) float32, or bool where several labels hold, and `labels`
+    names the class that stands for the text (`targets.standing`). A planted split also knows `topics`, the
+    labels before its label noise, and `evidence`: for every text the (start, end) character spans of the
+    words that carry the topic.
 
     >>> Split(("good", "bad"), np.array([1, 0], np.int32))
     Split(2 texts)
@@ -33,6 +36,7 @@ class Split:
     topics: Int32[np.ndarray, " n"] | None = None
     evidence: planted.Spans | None = None
     weights: np.ndarray | None = None
+    targets: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -42,13 +46,15 @@ class Split:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over labels, texts and weights, in their order."""
+        """SHA-256 over labels, texts, weights and targets, in their order."""
         sha = hashlib.sha256(self.labels.astype("<i4").tobytes())
         for text in self.texts:
             raw = text.encode()
             sha.update(len(raw).to_bytes(8, "little") + raw)
         if self.weights is not None:
             sha.update(self.weights.astype("<f8").tobytes())
+        if self.targets is not None:
+            sha.update(self.targets.astype("?" if target_kinds.is_several(self.targets) else "<f4").tobytes())
         return sha.hexdigest()
 
     def take(self, rows: Sequence[int] | np.ndarray) -> "Split":
@@ -64,7 +70,19 @@ class Split:
             None if self.topics is None else self.topics[at],
             None if self.evidence is None else tuple(self.evidence[i] for i in at),
             None if self.weights is None else self.weights[at],
+            None if self.targets is None else self.targets[at],
         )
+
+    @classmethod
+    def of_matrix(
+        cls, texts: Sequence[str], matrix: np.ndarray, weights: np.ndarray | None = None
+    ) -> "Split":
+        """Return texts with a matrix as targets (`targets.checked`).
+
+        >>> Split.of_matrix(["x", "y"], np.array([[False, True], [True, True]])).labels.tolist()
+        [1, 0]
+        """
+        return cls(tuple(texts), target_kinds.standing(matrix), weights=weights, targets=matrix)
 
 
 def hold_out(split: Split, share: float = 0.2, seed: int = 0) -> tuple[Split, Split]:
@@ -102,6 +120,7 @@ def infer_classes(rows: Rows) -> tuple[str, ...]:
 
     Without a header they are all integers from 1 up to the largest.
     """
+    rows = one_each(rows)[0] if rows.columns.several else rows
     numbers = [is_number(value) for value in rows.values]
     if any(numbers) != all(numbers):
         odd = numbers.index(not numbers[0])
@@ -125,6 +144,16 @@ def infer_classes(rows: Rows) -> tuple[str, ...]:
 
 def split_of(rows: Rows, classes: tuple[str, ...], complete: bool) -> Split:
     """Turn rows into a split; a label outside the classes is an error, and so is a class without a row."""
+    if not rows.columns.several:
+        return Split(tuple(rows.texts), _numbers(rows, classes, complete), weights=rows.weights)
+    labels, places = one_each(rows)
+    matrix = np.zeros((len(rows.texts), len(classes)), bool)
+    matrix[places, _numbers(labels, classes, complete)] = True
+    return Split.of_matrix(rows.texts, matrix, rows.weights)
+
+
+def _numbers(rows: Rows, classes: tuple[str, ...], complete: bool) -> np.ndarray:
+    """Return the number of each row's label."""
     numbers = {str(i + rows.first): i for i in range(len(classes))}
     names = {name: i for i, name in enumerate(classes)}
     # Without a header labels are integers; where a name looks like an integer, labels are names.
@@ -143,4 +172,4 @@ def split_of(rows: Rows, classes: tuple[str, ...], complete: bool) -> Split:
             f"{rows.source}: no row of class {classes[absent[0]]!r}: add rows of it, or make the classes of"
             " all splits and of labels.txt (classes= in memory) equal."
         )
-    return Split(tuple(rows.texts), labels, weights=rows.weights)
+    return labels

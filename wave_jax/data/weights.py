@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from wave_jax.data.splits import Split
+from wave_jax.data.targets import is_several
 from wave_jax.errors import DataError
 
 __all__ = ["checked", "of_texts"]
@@ -36,7 +37,11 @@ def checked(weights: Any, texts: int) -> np.ndarray:
 
 
 def of_texts(split: Split, classes: Sequence[str], rule: str | None) -> np.ndarray | None:
-    """Return the weight of each text, with mean 1; None if all count alike.
+    """Return the weight of each text, (texts,), with mean 1; None if all count alike.
+
+    A text with probabilities for labels has the weight of its classes by them. With several labels a weight
+    is that of having a label, (texts, c): `balanced` has the texts with a label count as much as those
+    without it, as one regression for each label against the rest does.
 
     Args:
       split: the texts, with their own weights if they have any.
@@ -50,14 +55,36 @@ def of_texts(split: Split, classes: Sequence[str], rule: str | None) -> np.ndarr
     if rule is None and split.weights is None:
         return None
     weights = np.ones(len(split)) if split.weights is None else split.weights.astype(np.float64)
-    if rule == "balanced":
-        counts = np.bincount(split.labels, weights, minlength=len(classes))
-        weights = weights / np.maximum(counts, np.finfo(float).tiny)[split.labels]
+    if rule is not None and is_several(split.targets):
+        weights = _of_labels(split, weights, classes, rule)
     elif rule is not None:
-        weights = weights * _by_name(rule, classes)[split.labels]
+        weights = weights * _of_classes(split, weights, classes, rule)
     if not weights.any():
         raise DataError("All weights of the training texts are 0: give some of them a weight above 0.")
     return (weights / weights.mean()).astype(np.float32)
+
+
+def _of_classes(split: Split, weights: np.ndarray, classes: Sequence[str], rule: str) -> np.ndarray:
+    """Return the weight that each text's class gives it; by its probabilities, if it has some."""
+    targets = split.targets
+    if rule != "balanced":
+        by_class = _by_name(rule, classes)
+    else:
+        c = len(classes)
+        counts = np.bincount(split.labels, weights, minlength=c) if targets is None else weights @ targets
+        by_class = 1 / np.maximum(counts, np.finfo(float).tiny)
+    return by_class[split.labels] if targets is None else targets @ by_class
+
+
+def _of_labels(split: Split, weights: np.ndarray, classes: Sequence[str], rule: str) -> np.ndarray:
+    """Return the weight of each label of each text: its class's if the text has it, else the text's own."""
+    assert split.targets is not None
+    if rule == "balanced":
+        having = weights @ split.targets
+        by_class = (weights.sum() - having) / np.maximum(having, np.finfo(float).tiny)
+    else:
+        by_class = _by_name(rule, classes)
+    return weights[:, None] * np.where(split.targets, by_class, 1.0)
 
 
 def _by_name(rule: str, classes: Sequence[str]) -> np.ndarray:

@@ -19,14 +19,15 @@ LEAST = 100
 def numbers(prepared: Prepared, network: Network, test: Split | None = None) -> dict[str, Any]:
     """Return the temperature of a network with log loss and calibration error of its answers, as metrics.
 
-    There are none if the settings ask for none, or if the validation texts are fewer than `LEAST`.
+    There are none if the settings ask for none, if the validation texts are fewer than `LEAST`, or if they
+    have several labels, which a threshold is chosen for, or probabilities, which are to be kept.
 
     Args:
       prepared: what `run.prepare` made.
       network: the network kept.
       test: the test split, if it is to be measured.
     """
-    if not prepared.calibrate or len(prepared.valid.labels) < LEAST:
+    if not prepared.calibrate or prepared.valid.targets is not None or len(prepared.valid.labels) < LEAST:
         return {}
     splits = {"valid": prepared.valid}
     if test is not None:

@@ -150,10 +150,10 @@ class RunFolder:
     def trained(self, step: int | None = None) -> Trained:
         """Load the network of a step, or the one that the run keeps, with its tokenizer and classes.
 
-        If the run chose a temperature for the network that it keeps, the answers have it.
+        If the run chose a temperature or a threshold for the network that it keeps, the answers have it.
         """
-        temperature = (self.metrics() or {}).get("temperature") if step is None else None
-        return Trained.of(self.settings, self.network(step), self.tokenizer(), temperature)
+        metrics = self.metrics() if step is None else None
+        return Trained.of(self.settings, self.network(step), self.tokenizer(), metrics)
 
     def restore(self, step: int | None = None, like: TrainState | None = None) -> TrainState:
         """Load the state of a step, or of the newest, bit for bit.

@@ -96,6 +96,8 @@ class Parameters:
       clip: Largest norm of the gradient of all parameters; a longer one is scaled down.
       smoothing: Share of the target that label smoothing spreads over all classes.
       class_weight: Weight of each class in the loss: balanced, or a dict by label; others count 1.
+      labels: Several: a text has any number of labels, and a string of several holds them as a|b. Sets, lists
+        and matrices of labels say so themselves.
       drop_tokens: Share of the tokens of a text, but never [CLS], that each epoch leaves out at random.
       keep_tokens: Lower bound on the tokens that a text of average length keeps.
       lengths: Maximum number of padded lengths: fewer leave more padding and fewer programs to compile.
@@ -137,6 +139,7 @@ class Parameters:
     clip: float | Default | None = "preset"
     smoothing: float | Default = "preset"
     class_weight: Literal["balanced"] | dict[Any, float] | Default | None = "preset"
+    labels: Literal["several"] | Default | None = "preset"
     drop_tokens: float | Default = "preset"
     keep_tokens: int | Default = "preset"
     lengths: int | Default = "preset"

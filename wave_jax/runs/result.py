@@ -8,6 +8,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from wave_jax.data.splits import Split
 from wave_jax.networks.layers import count_parameters
 from wave_jax.networks.trace import Network
@@ -15,8 +17,9 @@ from wave_jax.runs import calibration
 from wave_jax.runs.environment import device, versions
 from wave_jax.runs.folder import RunFolder, parameter_digest
 from wave_jax.runs.run import Prepared
-from wave_jax.training.evaluate import Evaluation, evaluate
+from wave_jax.training.evaluate import Evaluation, evaluate, predict, probabilities
 from wave_jax.training.loop import Record
+from wave_jax.training.threshold import best_threshold
 
 __all__ = ["finish", "measure"]
 
@@ -50,7 +53,8 @@ def measure(
     """Return the numbers of a run, as JSON holds them: of the network kept, and of its training.
 
     `seconds` are those of training, compiling included, over all parts of a run that was resumed; reading,
-    validation and saving come on top. `texts_per_second` is the number of texts seen, over them.
+    validation and saving come on top. `texts_per_second` is the number of texts seen, over them. With several
+    labels a text, `threshold` is chosen on the validation texts, and 0.5 where there are none.
 
     Args:
       prepared: what `prepare` made.
@@ -60,6 +64,8 @@ def measure(
       preset: name of the preset, for the record.
     """
     settings, count = prepared.settings, count_parameters(network)
+    threshold = _threshold(prepared, network)
+    trained = prepared.trained(network)._replace(threshold=threshold)
     texts, seconds = _texts_and_seconds(records, len(prepared.train.labels), settings.training.batch)
     return {
         "model": settings.kind,
@@ -67,8 +73,9 @@ def measure(
         "seed": settings.training.seed,
         "data": settings.data["name"],
         "data_digest": settings.data["digest"],
-        **_scores("valid", evaluate(network, prepared.valid)),
-        **({} if test is None else _scores("test", prepared.trained(network).evaluate(test))),
+        **({} if threshold is None else {"threshold": threshold}),
+        **_scores("valid", evaluate(network, prepared.valid, threshold=threshold)),
+        **({} if test is None else _scores("test", trained.evaluate(test))),
         "parameters": count.total,
         "parameters_without_embeddings": count.without_embeddings,
         "parameter_digest": parameter_digest(network),
@@ -81,12 +88,23 @@ def measure(
     }
 
 
+def _threshold(prepared: Prepared, network: Network) -> float | None:
+    """Choose the threshold of several labels on the validation texts; None if a text has one label."""
+    if prepared.start.threshold is None:
+        return None
+    shares = probabilities(predict(network, prepared.valid), several=True)
+    return best_threshold(shares, np.asarray(prepared.valid.targets))
+
+
 def _scores(split: str, found: Evaluation) -> dict[str, float]:
     """Return the numbers of a split as metrics.json names them; none of a split without texts."""
     if not found.score.count:
         return {}
-    scores = found.score.correct / found.score.count, found.macro_f1, float(found.score.mean_loss)
-    return {f"{split}_{name}": x for name, x in zip(("accuracy", "macro_f1", "loss"), scores, strict=True)}
+    scores = {"accuracy": found.score.correct / found.score.count, "macro_f1": found.macro_f1}
+    if found.confusion.ndim == 3:
+        scores["micro_f1"] = found.micro_f1
+    scores["loss"] = float(found.score.mean_loss)
+    return {f"{split}_{name}": x for name, x in scores.items()}
 
 
 def _texts_and_seconds(records: Sequence[Record], size: int, batch: int) -> tuple[int, float]:

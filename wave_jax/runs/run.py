@@ -24,6 +24,8 @@ from jax.sharding import Mesh
 
 from wave_jax.data import batches, datasets, weights
 from wave_jax.data.datasets import Dataset
+from wave_jax.data.splits import Split
+from wave_jax.data.targets import is_several
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.errors import CheckpointError
 from wave_jax.networks import bert_weights
@@ -101,6 +103,7 @@ def prepare(
       cache: folder for tokenizers and token arrays.
       origin: the arguments of `datasets.load`, kept in the settings so that the texts are found again.
     """
+    _check_labels(dataset.train, preset)
     compiled.check_process()
     programs.keep()
     tokenizer = _tokenizer(dataset, preset, cache)
@@ -122,6 +125,16 @@ def prepare(
     counts = weights.of_texts(dataset.train, dataset.classes, preset.training.class_weight)
     train = start.tokens(dataset.train, cache)._replace(weights=counts)
     return Prepared(settings, start, train, start.tokens(dataset.valid, cache), preset.calibrates)
+
+
+def _check_labels(train: Split, preset: Preset) -> None:
+    """Raise a ValueError unless texts and settings agree on how many labels a text has."""
+    several = preset.training.labels == "several"
+    if several != is_several(train.targets):
+        has = "one label each, and the settings ask for several" if several else "several labels each"
+        raise ValueError(f"The texts have {has}: set labels={None if several else 'several'!r} (--labels).")
+    if preset.calibrate and train.targets is not None:
+        raise ValueError("A temperature is chosen for one known label a text: leave calibrate out.")
 
 
 def _tokenizer(dataset: Dataset, preset: Preset, cache: str | os.PathLike[str] | None) -> Tokenizer:

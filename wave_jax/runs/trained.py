@@ -1,8 +1,8 @@
 """A trained network with all that its answers need: tokenizer, classes, and how much of a text it reads."""
 
 import os
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 
@@ -27,29 +27,40 @@ class Trained(NamedTuple):
     """Names of the classes, in the order of the logits."""
     max_length: int
     """Tokens of a text that are read, [CLS] and [SEP] included."""
+    threshold: float | None = None
+    """With several labels a text, the least probability of a label that holds; None if a text has one."""
 
     @classmethod
     def of(
-        cls, settings: Settings, network: Network, tokenizer: Tokenizer, temperature: float | None = None
+        cls,
+        settings: Settings,
+        network: Network,
+        tokenizer: Tokenizer,
+        metrics: Mapping[str, Any] | None = None,
     ) -> "Trained":
-        """Return a network of a run with these settings, with its tokenizer and classes.
+        """Return a network of a run, with its tokenizer and classes.
 
         Args:
           settings: those of the run.
           network: the network.
           tokenizer: the tokenizer of the run.
-          temperature: what the logits are divided by, if it was chosen.
+          metrics: numbers of the run, which know what was chosen on its validation texts: the temperature that
+            logits are divided by, and the threshold of several labels, 0.5 if it was not.
         """
-        return cls(_tempered(network, temperature), tokenizer, settings.classes, settings.max_length)
+        several, chosen = settings.training.labels == "several", metrics or {}
+        threshold = float(chosen.get("threshold", 0.5)) if several else None
+        network = _tempered(network, chosen.get("temperature"))
+        return cls(network, tokenizer, settings.classes, settings.max_length, threshold)
 
     def tokens(self, split: Split, cache: str | os.PathLike[str] | None = None) -> TokenArrays:
         """Tokenize a split as the network reads it, from the folder `cache` if it is there already."""
         by_sentence = getattr(self.network.config, "levels", "input") == "sentence"
-        return tokenize(split.texts, split.labels, self.tokenizer, self.max_length, cache, by_sentence)
+        tokens = tokenize(split.texts, split.labels, self.tokenizer, self.max_length, cache, by_sentence)
+        return tokens._replace(targets=split.targets)
 
     def evaluate(self, split: Split) -> Evaluation:
         """Compute loss, accuracy and confusion over the labelled texts of a split."""
-        return evaluate(self.network, self.tokens(split))
+        return evaluate(self.network, self.tokens(split), threshold=self.threshold)
 
     def explain(self, text: str, label: str | None = None, method: Method = "leave_one_out") -> Explanation:
         """Explain what each token of a text adds to a class; to the likeliest one if no label is given."""
@@ -64,6 +75,7 @@ class Trained(NamedTuple):
             label=None if label is None else classes.index(label),
             method=method,
             max_length=self.max_length,
+            threshold=self.threshold,
         )
 
 

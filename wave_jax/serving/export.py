@@ -85,12 +85,13 @@ def save(
       text: the text that a page opens with.
     """
     check_setting("dtype", dtype, dtype in get_args(Dtype), "float32, float16 or int8")
-    network, (_, tokenizer, classes, max_length) = _checked(trained), trained
+    network, (_, tokenizer, classes, max_length, threshold) = _checked(trained), trained
     n = tokenizer.longest(max_length)
     weights = _weights(network, tokenizer.v, n)
     arrays = _rounded(min(weights, _folded(weights, n), key=_numbers), dtype)
     digest = parameter_digest(network)
-    content = Content(_formula(network), arrays, tokenizer.to_json(), tuple(classes), max_length, digest)
+    answers = tuple(classes), max_length, digest, threshold
+    content = Content(_formula(network), arrays, tokenizer.to_json(), *answers)
     raw = file.pack(content)
     loss = None if valid is None else _loss(network, Predictor(file.unpack(raw)), valid)
     if Path(path).suffix == ".html":
@@ -113,7 +114,7 @@ def stablehlo(network: Network, n: int) -> bytes:
 
 def _checked(trained: Trained) -> WaveNetwork:
     """Return the network, or raise a ValueError if no file can hold it."""
-    network, tokenizer, classes, max_length = trained
+    network, tokenizer, classes, max_length, _ = trained
     if not isinstance(network, WaveNetwork) or (network.config.layers, network.config.levels) != (1, "input"):
         raise ValueError(
             f"Only a Wave Network of one layer at input level folds into a file, not {network.config}:"
@@ -201,9 +202,12 @@ def _numbers(arrays: Mapping[str, np.ndarray]) -> int:
 def _loss(network: WaveNetwork, file: Predictor, tokens: TokenArrays) -> Loss:
     before = evaluate.predict(network, tokens)
     after = file.answer(Tokens(np.asarray(tokens.ids), np.asarray(tokens.offsets)))
-    answers = np.stack([before, after]).argmax(axis=-1)
-    labels = np.asarray(tokens.labels)
-    right = (answers == labels)[:, labels >= 0]
+    logits, labels = np.stack([before, after]), np.asarray(tokens.labels)
+    if file.threshold is None:
+        answers, truth = logits.argmax(axis=-1)[..., None], labels[:, None]
+    else:
+        answers, truth = evaluate.probabilities(logits, True) >= file.threshold, tokens.targets
+    right = (answers == truth).all(axis=-1)[:, labels >= 0]
     accuracy = right.mean(axis=-1).tolist() if right.size else (math.nan, math.nan)
-    changed, largest = np.mean(answers[0] != answers[1]), np.abs(after - before).max()
+    changed, largest = (answers[0] != answers[1]).any(axis=-1).mean(), np.abs(after - before).max()
     return Loss(len(labels), float(changed), float(largest), *accuracy)

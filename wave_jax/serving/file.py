@@ -27,7 +27,7 @@ __all__ = [
     "unpack",
 ]
 
-_FORMAT = 1
+_ONE, _SEVERAL = 1, 2  # formats: of networks with one label a text, and with several, which have a threshold
 
 
 _MAGIC = b"WaveJAX\n"
@@ -80,6 +80,7 @@ class Content(NamedTuple):
     classes: Sequence[str]
     max_length: int  # tokens of a text that are read
     digest: str  # of the network's parameters, before they were folded or rounded
+    threshold: float | None = None  # of several labels a text; None if a text has one
 
 
 def pack(content: Content) -> bytes:
@@ -90,9 +91,12 @@ def pack(content: Content) -> bytes:
         "arrays": [(name, x.dtype.name, x.shape) for name, x in little.items()],
     }
     del header["tokenizer"]  # it ends the body
+    if content.threshold is None:
+        del header["threshold"]  # so that earlier versions read the file
+    version = _ONE if content.threshold is None else _SEVERAL
     raw = json.dumps(header).encode()
     body = b"".join([*(x.tobytes() for x in little.values()), zlib.compress(content.tokenizer.encode(), 9)])
-    return _START.pack(_MAGIC, _FORMAT, len(raw), len(body), _checksum(raw, body)) + raw + body
+    return _START.pack(_MAGIC, version, len(raw), len(body), _checksum(raw, body)) + raw + body
 
 
 def read(path: str | os.PathLike[str]) -> Content:
@@ -125,8 +129,10 @@ def _header(start: bytes, size: int) -> tuple[int, bytes]:
     if len(start) < _START.size:
         raise ValueError(f"it ends after {len(start)} bytes: copy or export it again.")
     _, version, header, body, checksum = _START.unpack(start)
-    if version != _FORMAT:
-        raise ValueError(f"it is of format {version}, not {_FORMAT}: take the wave_jax that wrote it.")
+    if version not in (_ONE, _SEVERAL):
+        raise ValueError(
+            f"it is of format {version}, not {_ONE} or {_SEVERAL}: take the wave_jax that wrote it."
+        )
     whole = _START.size + header + body
     if size != whole:
         raise ValueError(f"it has {size:,} bytes, not {whole:,}: copy or export it again.")
@@ -206,6 +212,9 @@ def _check_names(content: Content) -> None:
         raise ValueError("its classes are not a list of different names.")
     if type(length) is not int or not 3 <= length <= 2**16 or not isinstance(content.digest, str):
         raise ValueError(f"its texts are cut to {length!r:.40}, or its digest is no text.")
+    threshold = content.threshold
+    if threshold is not None and not (type(threshold) is float and 0 <= threshold <= 1):
+        raise ValueError(f"its threshold is {threshold!r:.40}, no probability.")
 
 
 def restored(arrays: Mapping[str, np.ndarray], name: str, rows: Any = slice(None)) -> np.ndarray:

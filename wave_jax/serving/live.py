@@ -22,16 +22,19 @@ _TOGETHER = 64  # texts of a batch
 class Answers:
     """A trained network that answers as `predictor.Predictor` does, whatever its kind.
 
+    `threshold` is None, or with several labels a text the least probability of a label that is answered.
+
     Texts are padded to powers of two and batches to one size, so a stream of them compiles nothing new.
     """
 
     def __init__(self, trained: Trained):
         self.trained, self.classes = trained, tuple(trained.classes)
+        self.threshold = trained.threshold
         longest = trained.tokenizer.longest(trained.max_length)
         self._shapes = (*(2**k for k in range(4, 17) if 2**k < longest), longest)
 
     def predict_proba(self, texts: Sequence[str]) -> Float[np.ndarray, "texts c"]:
-        """Return the probability of each class for each text."""
+        """Return the probability of each class for each text; with several labels each for itself."""
         check_texts(texts)
         probabilities = np.empty((len(texts), len(self.classes)), np.float32)
         split = Split(tuple(texts), np.full(len(texts), -1, np.int32))
@@ -39,13 +42,19 @@ class Answers:
         for n, rows in Plan.of_all(tokens, _TOGETHER, self._shapes):
             for row in rows:
                 batch = batches.gather(tokens, row, n)
-                answers = _probabilities(self.trained.network, batch.ids, batch.mask, batch.segments)
+                inputs = self.trained.network, batch.ids, batch.mask, batch.segments
+                answers = _probabilities(*inputs, self.threshold is not None)
                 probabilities[row[row >= 0]] = np.asarray(answers)[row >= 0]
         return probabilities
 
 
-@few(64)
+@few(64, static_argnames=("several",))
 def _probabilities(
-    network: Network, ids: Int[Array, "b n"], mask: Bool[Array, "b n"], segments: Int[Array, "b n"] | None
+    network: Network,
+    ids: Int[Array, "b n"],
+    mask: Bool[Array, "b n"],
+    segments: Int[Array, "b n"] | None,
+    several: bool,
 ) -> Float[Array, "b c"]:
-    return jax.nn.softmax(network(ids, mask, segments))
+    logits = network(ids, mask, segments)
+    return jax.nn.sigmoid(logits) if several else jax.nn.softmax(logits)

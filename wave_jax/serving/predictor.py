@@ -36,6 +36,7 @@ class Predictor:
         self.threads = threads
         self.formula, self.digest = content.formula, content.digest
         self.classes, self.max_length = tuple(content.classes), content.max_length
+        self.threshold = content.threshold
         self.tokenizer = Tokenizer.from_json(content.tokenizer)
         arrays = self._arrays = content.arrays
         self._head = {name: restored(arrays, name) for name in _HEAD}
@@ -51,15 +52,26 @@ class Predictor:
         self._known = np.zeros(v, bool)
 
     def __repr__(self) -> str:
-        return f"Predictor(classes={list(self.classes)}, {self.formula}, max_length={self.max_length})"
+        several = "" if self.threshold is None else f", threshold={self.threshold}"
+        labels = f"classes={list(self.classes)}{several}"
+        return f"Predictor({labels}, {self.formula}, max_length={self.max_length})"
 
-    def predict(self, texts: Sequence[str]) -> list[str]:
-        """Return the label of each text."""
-        return [self.classes[k] for k in self.logits(texts).argmax(axis=-1)]
+    def predict(self, texts: Sequence[str]) -> list[str] | list[set[str]]:
+        """Return the label of each text; of a network with several labels a text, a set for each."""
+        if self.threshold is None:
+            return [self.classes[k] for k in self.logits(texts).argmax(axis=-1)]
+        found = self.predict_proba(texts) >= self.threshold
+        return [{self.classes[k] for k in np.flatnonzero(row)} for row in found]
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the probability of each class, (texts, c) float32: softmax of the logits."""
+        """Return the probability of each class, (texts, c) float32: softmax of the logits.
+
+        With several labels a text it is 1 / (1 + exp(-logit)), for each class by itself.
+        """
         logits = self.logits(texts)
+        if self.threshold is not None:
+            small = np.exp(-np.abs(logits))  # never beyond float32
+            return np.where(logits >= 0, 1, small) / (1 + small)
         shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return shares / shares.sum(axis=-1, keepdims=True)
 

@@ -34,6 +34,7 @@ from wave_jax.errors import check_setting
 from wave_jax.networks.trace import Network
 from wave_jax.study import attribution
 from wave_jax.study.explanation import Explanation, Method, TokenScore
+from wave_jax.training.evaluate import probabilities
 
 __all__ = ["explain"]
 
@@ -47,6 +48,7 @@ def explain(
     label: int | None = None,
     method: Method = "leave_one_out",
     max_length: int,
+    threshold: float | None = None,
 ) -> Explanation:
     """Score every token of a text by what it adds to the logit of a class.
 
@@ -58,6 +60,7 @@ def explain(
       label: number of the class to explain; the likeliest one if not given.
       method: how to score.
       max_length: tokens that are read, [CLS] and [SEP] included.
+      threshold: with several labels a text, the least probability of a label that is answered.
     """
     check_setting("method", method, method in get_args(Method), f"one of {', '.join(get_args(Method))}")
     c = network.classifier.out_features
@@ -79,12 +82,13 @@ def explain(
     return Explanation(
         text,
         tuple(map(str, classes)),
-        tuple(np.exp(logits - np.logaddexp.reduce(logits)).tolist()),
+        tuple(probabilities(logits, threshold is not None).tolist()),
         int(label_),
         tuple(TokenScore(*word[1:], score) for word, score in zip(words, scores, strict=True)),
         method,
         words[-2].end if len(words) < len(whole) else len(text),
         None if error is None else float(error),
+        threshold,
     )
 
 

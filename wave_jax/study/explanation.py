@@ -40,6 +40,16 @@ class Explanation:
     """How many characters were read; behind them the text was cut off."""
     error: float | None = None
     """Of integrated gradients: the sum of the scores minus what it should be."""
+    threshold: float | None = None
+    """With several labels a text, the least probability of a label that is answered."""
+
+    @property
+    def answers(self) -> list[int]:
+        """The classes that are answered, the likeliest first: one, or those above the threshold."""
+        if self.threshold is None:
+            return [self.answer]
+        ranked = sorted(range(len(self.classes)), key=lambda i: -self.probabilities[i])
+        return [i for i in ranked if self.probabilities[i] >= self.threshold]
 
     @property
     def answer(self) -> int:
@@ -115,10 +125,8 @@ _LONE = re.compile("[\ud800-\udfff\0]")  # what no page can hold
 
 
 def _body(explanation: Explanation) -> str:
-    label, answer = (_safe(explanation.classes[i]) for i in (explanation.label, explanation.answer))
-    share = _percent(explanation.probabilities[explanation.answer])
-    head = f"The answer is <strong>{answer}</strong>, with probability {share}."
-    if explanation.label != explanation.answer:
+    label, head = _safe(explanation.classes[explanation.label]), _answer(explanation)
+    if explanation.answers != [explanation.label]:
         head += f" Explained is <strong>{label}</strong>."
     full = max((abs(group[2]) for group in _groups(explanation)), default=0.0)
     legend = (
@@ -135,6 +143,19 @@ def _body(explanation: Explanation) -> str:
         f'<p class="small">{legend}</p>\n'
         f'<div class="tables">\n{_classes(explanation)}\n{_tokens(explanation, full)}\n</div>\n</div>'
     )
+
+
+def _answer(explanation: Explanation) -> str:
+    """Write what is answered, with the probability of each class."""
+    shown = [
+        f"<strong>{_safe(explanation.classes[i])}</strong>, with probability"
+        f" {_percent(explanation.probabilities[i])}"
+        for i in explanation.answers
+    ]
+    if explanation.threshold is None:
+        return f"The answer is {shown[0]}."
+    among = f"among {len(explanation.classes)} classes, each from {_percent(explanation.threshold)} on"
+    return f"The answers are {'; '.join(shown) if shown else 'none'} ({among})."
 
 
 def _groups(explanation: Explanation) -> list[tuple[int, int, float]]:

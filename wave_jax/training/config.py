@@ -40,6 +40,8 @@ class TrainConfig:
     """Share of the target that label smoothing spreads over all classes."""
     class_weight: str | None = None
     """Weight of each class in the loss: balanced, or by name as rare=3,common=0.5; others count 1."""
+    labels: Literal["several"] | None = None
+    """Several: a text has any number of labels, in files as a|b, and each gets a probability of its own."""
     drop_tokens: float = 0.0
     """Share of the tokens of a text, but never [CLS], that each epoch leaves out at random."""
     keep_tokens: int = 0

@@ -9,16 +9,18 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.sharding import Mesh
+from jaxtyping import Array, Bool
 
 from wave_jax.data import batches
 from wave_jax.data.batches import Batch, TokenArrays
 from wave_jax.data.plan import Plan, buckets, coarse
+from wave_jax.data.targets import is_several
 from wave_jax.networks.trace import Network, positions_of
 from wave_jax.training import devices
 from wave_jax.training.compiled import few
 from wave_jax.training.loss import Score, score_of_logits
 
-__all__ = ["Evaluation", "evaluate", "predict"]
+__all__ = ["Evaluation", "counted", "evaluate", "predict", "probabilities"]
 
 
 class Evaluation(NamedTuple):
@@ -27,17 +29,33 @@ class Evaluation(NamedTuple):
     score: Score
     """Totals, added up in float64."""
     confusion: np.ndarray
-    """(c, c) int64: texts by their label (row) and the class that was answered (column)."""
+    """(c, c) int64: texts by their label (row) and the class that was answered (column). With several labels
+    a text, (c, 2, 2): for each class the texts by whether they have it (row) and got it (column)."""
 
     @property
     def accuracy(self) -> float:
-        """Return the share of texts that were answered with their label."""
+        """Return the share of texts that were answered with their label; of several, with exactly these."""
         return float(self.score.accuracy)
+
+    @property
+    def right(self) -> np.ndarray:
+        """Return, for each class, the texts that have it and got it."""
+        return self.confusion[:, 1, 1] if self.confusion.ndim == 3 else self.confusion.diagonal()
+
+    @property
+    def texts(self) -> np.ndarray:
+        """Return, for each class, the texts that have it."""
+        return self.confusion[:, 1].sum(axis=1) if self.confusion.ndim == 3 else self.confusion.sum(axis=1)
+
+    @property
+    def answers(self) -> np.ndarray:
+        """Return, for each class, the texts that got it."""
+        return self.confusion[:, :, 1].sum(axis=1) if self.confusion.ndim == 3 else self.confusion.sum(axis=0)
 
     @property
     def precision(self) -> np.ndarray:
         """Return, for each class, the share of its answers that are right; NaN for a class never answered."""
-        return _share(self.confusion, axis=0)
+        return _share(self.right, self.answers)
 
     @property
     def recall(self) -> np.ndarray:
@@ -46,7 +64,7 @@ class Evaluation(NamedTuple):
         >>> Evaluation(Score(1.0, 3, 4), np.array([[1, 1], [0, 2]])).recall.tolist()
         [0.5, 1.0]
         """
-        return _share(self.confusion, axis=1)
+        return _share(self.right, self.texts)
 
     @property
     def f1(self) -> np.ndarray:
@@ -55,8 +73,7 @@ class Evaluation(NamedTuple):
         >>> Evaluation(Score(1.0, 3, 4), np.array([[1, 1], [0, 2]])).f1.round(3).tolist()
         [0.667, 0.8]
         """
-        total = self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
-        return np.where(total > 0, 2 * self.confusion.diagonal() / np.maximum(total, 1), np.nan)
+        return _share(2 * self.right, self.texts + self.answers)
 
     @property
     def macro_f1(self) -> float:
@@ -64,13 +81,27 @@ class Evaluation(NamedTuple):
         f1 = self.f1
         return float(f1[~np.isnan(f1)].mean()) if len(f1[~np.isnan(f1)]) else math.nan
 
+    @property
+    def micro_f1(self) -> float:
+        """Return F1 of all classes together: every answer counts alike.
 
-def _share(confusion: np.ndarray, axis: int) -> np.ndarray:
-    total = confusion.sum(axis=axis)
-    return np.where(total > 0, confusion.diagonal() / np.maximum(total, 1), np.nan)
+        >>> Evaluation(Score(1.0, 3, 4), np.array([[[2, 0], [1, 1]], [[1, 1], [0, 2]]])).micro_f1
+        0.75
+        """
+        return float(_share(2 * self.right.sum(), self.texts.sum() + self.answers.sum()))
 
 
-def evaluate(network: Network, tokens: TokenArrays, batch: int = 256, mesh: Mesh | None = None) -> Evaluation:
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
+
+
+def evaluate(
+    network: Network,
+    tokens: TokenArrays,
+    batch: int = 256,
+    mesh: Mesh | None = None,
+    threshold: float | None = None,
+) -> Evaluation:
     """Compute the totals over all texts with a label; they depend on the batch only through float32 rounding.
 
     Args:
@@ -78,17 +109,43 @@ def evaluate(network: Network, tokens: TokenArrays, batch: int = 256, mesh: Mesh
       tokens: the split.
       batch: texts of a batch.
       mesh: devices that each batch is sharded over.
+      threshold: with several labels a text, the least probability of a label that is answered; 0.5 if not
+        given.
     """
     logits, losses = _answers(network, tokens, batch, mesh)
-    labels, answers = np.asarray(tokens.labels), logits.argmax(axis=-1)
+    labels, c = np.asarray(tokens.labels), logits.shape[-1]
     real = labels >= 0
-    c = logits.shape[-1]
     if len(labels) and labels.max() >= c:
         raise ValueError(f"A text has label {labels.max()}, but the network knows the classes 0..{c - 1}.")
+    loss = float(losses[real].sum(dtype=np.float64))
+    if is_several(tokens.targets):
+        answers = probabilities(logits, True) >= (0.5 if threshold is None else threshold)
+        return counted(answers[real], np.asarray(tokens.targets)[real], loss)
     confusion = np.zeros((c, c), np.int64)
-    np.add.at(confusion, (labels[real], answers[real]), 1)
-    total = Score(float(losses[real].sum(dtype=np.float64)), int(confusion.trace()), int(real.sum()))
-    return Evaluation(total, confusion)
+    np.add.at(confusion, (labels[real], logits.argmax(axis=-1)[real]), 1)
+    return Evaluation(Score(loss, int(confusion.trace()), int(real.sum())), confusion)
+
+
+def counted(
+    answers: Bool[np.ndarray, "texts c"], targets: Bool[np.ndarray, "texts c"], loss: float = math.nan
+) -> Evaluation:
+    """Count answers with several labels a text.
+
+    >>> counted(np.array([[True, False]]), np.array([[True, True]])).recall.tolist()
+    [1.0, 0.0]
+    """
+    kinds = [[~targets & ~answers, ~targets & answers], [targets & ~answers, targets & answers]]
+    confusion = np.moveaxis(np.array(kinds).sum(axis=2), 2, 0)
+    return Evaluation(Score(loss, int((answers == targets).all(axis=1).sum()), len(targets)), confusion)
+
+
+def probabilities(logits: np.ndarray, several: bool) -> np.ndarray:
+    """Return the probability of each class: by softmax, or with several labels a text each for itself.
+
+    >>> probabilities(np.zeros((1, 4)), False).tolist(), probabilities(np.zeros((1, 2)), True).tolist()
+    ([[0.25, 0.25, 0.25, 0.25]], [[0.5, 0.5]])
+    """
+    return np.asarray(jax.nn.sigmoid(logits) if several else jax.nn.softmax(logits))
 
 
 def predict(network: Network, tokens: TokenArrays, batch: int = 256, mesh: Mesh | None = None) -> np.ndarray:
@@ -131,4 +188,8 @@ def _lengths(network: Network, tokens: TokenArrays) -> tuple[int, ...]:
 def _of_batch(network: Network, batch: Batch, mesh: Mesh | None) -> Any:
     batch = devices.shard(batch, mesh)
     logits = network(batch.ids, batch.mask, batch.segments)
-    return devices.constrain((logits, jax.vmap(score_of_logits)(logits, batch.labels).loss), mesh)
+
+    def loss(logits: Array, label: Array, targets: Array | None) -> Array:
+        return score_of_logits(logits, label, targets=targets).loss
+
+    return devices.constrain((logits, jax.vmap(loss)(logits, batch.labels, batch.targets)), mesh)
