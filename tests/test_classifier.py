@@ -62,7 +62,9 @@ def test_it_learns_and_answers_with_the_labels(fitted):
 
 def test_probabilities_are_those_of_the_network_in_the_order_of_the_classes(fitted):
     p = fitted.predict_proba(["fall", "rise gain a", ""])
-    split = type("Split", (), {"texts": ("fall", "rise gain a", ""), "labels": np.zeros(3, np.int32)})
+    split = type(
+        "Split", (), {"texts": ("fall", "rise gain a", ""), "labels": np.zeros(3, np.int32), "targets": None}
+    )
     logits = evaluate.predict(fitted.network, tokens_of_unchecked(split, fitted))
     np.testing.assert_allclose(p, np.exp(logits) / np.exp(logits).sum(-1, keepdims=True), rtol=1e-4)
     assert (p[0, 0], p[1, 1]) == (p[0].max(), p[1].max())
@@ -305,6 +307,115 @@ def test_no_bit_depends_on_the_validation_texts_that_it_is_given():
     assert one.history[-1].step == 3
 
 
+# --- several labels a text, soft targets --------------------------------------------------------------------
+
+SETS = [{LABELS[i]} | ({"a"} if i % 6 == 0 else set()) for i in range(48)]  # "a" has a word of its own
+
+
+@pytest.fixture(scope="module")
+def several():
+    return WaveClassifier(**TINY | {"epochs": 40}).fit(TEXTS, SETS)
+
+
+def test_sets_of_labels_come_back_as_sets(several, tmp_path):
+    assert several.classes_.tolist() == ["a", "down", "up"]
+    assert several.predict(TEXTS).tolist() == SETS
+    assert several.score(TEXTS, SETS) == 1
+    assert several.score(TEXTS[:4], [*SETS[:3], {"unheard of"}]) == 0.75
+    assert several.metrics["valid_micro_f1"] == several.metrics["valid_macro_f1"] == 1
+    shares, threshold = several.predict_proba(TEXTS), several.metrics["threshold"]
+    assert (
+        (shares >= threshold) == [[label in labels for label in several.classes_] for labels in SETS]
+    ).all()
+    assert (shares.sum(axis=1) > 1.2).any()  # probabilities of their own
+    assert several.predict([]).shape == (0,)
+    several.save(tmp_path / "run")
+    loaded = WaveClassifier.load(tmp_path / "run")
+    assert loaded.predict(TEXTS).tolist() == SETS
+    assert loaded.metrics == several.metrics
+    assert RunFolder.open(tmp_path / "run").trained().threshold == threshold
+
+
+def test_a_matrix_of_labels_gives_a_matrix_and_the_same_network(several, tmp_path):
+    matrix = np.array([[label in labels for label in several.classes_] for labels in SETS])
+    given = WaveClassifier(**TINY | {"epochs": 40}).fit(
+        TEXTS, matrix.astype(int), classes=["a", "down", "up"]
+    )
+    assert parameter_digest(given.network) == parameter_digest(several.network)
+    answers = given.predict(TEXTS)
+    assert answers.dtype == int
+    np.testing.assert_array_equal(answers, matrix)
+    assert given.score(TEXTS, matrix) == 1
+    given.save(tmp_path / "run")
+    np.testing.assert_array_equal(WaveClassifier.load(tmp_path / "run").predict(TEXTS), matrix)
+    f1 = cross_val_score(WaveClassifier(**TINY), TEXTS, matrix, cv=2, scoring="f1_macro")
+    assert f1.min() > 0.3
+
+
+def test_bars_part_labels_where_the_setting_says_so():
+    bars = ["|".join(sorted(labels)) for labels in SETS]
+    assert WaveClassifier(**TINY | {"epochs": 1}).fit(TEXTS, bars).classes_.tolist() == ["a|up", "down", "up"]
+    told = WaveClassifier(**TINY | {"epochs": 1}, labels="several").fit(TEXTS, bars)
+    assert told.classes_.tolist() == ["a", "down", "up"]
+
+
+def test_texts_and_labels_are_weighed_and_a_text_may_have_no_label():
+    labels = [{"up"} if i % 6 == 0 else set() for i in range(47)] + [{"down"}]
+    texts, share = ["same words"] * 48, []
+    for rule, sample_weight in ((None, None), ("balanced", None), ({"up": 50}, None), (None, [9] * 47 + [0])):
+        settings = TINY | {"valid": 0.0, "class_weight": rule}
+        classifier = WaveClassifier(**settings).fit(texts, labels, sample_weight)
+        assert classifier.metrics["threshold"] == 0.5
+        share.append(classifier.predict_proba(["same words"])[0, 1])
+    plain, balanced, heavy, weighed = share
+    assert plain < 0.3 < balanced < 0.7 < heavy
+    assert weighed < 0.3
+
+
+def test_soft_targets_teach_their_probabilities():
+    shares = np.array([[0.2, 0.8], [0.7, 0.3]] * 24)
+    settings = TINY | {"epochs": 60, "smoothing": 0.0}
+    student = WaveClassifier(**settings).fit(TEXTS, shares, classes=["down", "up"])
+    np.testing.assert_allclose(student.predict_proba(TEXTS), shares, atol=0.1)
+    assert student.predict(TEXTS).tolist() == LABELS
+    assert student.score(TEXTS, LABELS) == student.score(TEXTS, shares) == 1
+    hard = WaveClassifier(**TINY).fit(TEXTS, np.eye(2)[[int(label == "up") for label in LABELS]])
+    assert hard.predict(TEXTS[:2]).tolist() == [1, 0]
+
+
+def test_why_several_labels_hold(several):
+    explanation = several.explain(TEXTS[0])
+    assert [explanation.classes[i] for i in explanation.answers] == sorted(
+        SETS[0], key=lambda label: -explanation.probabilities[several.classes_.tolist().index(label)]
+    )
+    assert sum(explanation.probabilities) > 1
+    assert "The answers are <strong>" in explanation.page()
+    assert several.explain(TEXTS[0], "down").label == 1
+    assert "Explained is <strong>down</strong>" in several.explain(TEXTS[0], "down").page()
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        (np.array([[1, 0]] * 48), "No training text has class 1: add one, or leave its column out"),
+        ([set()] * 48, "at least 2 classes, got 0"),
+        (np.array([[0.5, 0.6]] * 48), r"labels\[0\] adds up to 1\.1"),
+        (np.array([[1, 0], [0, 1]]), "There are 48 texts but 2 labels"),
+    ],
+)
+def test_bad_matrices_and_sets(labels, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        WaveClassifier(**TINY).fit(TEXTS, labels)
+
+
+def test_validation_labels_are_of_the_same_kind():
+    matrix = np.eye(2, dtype=int)[[i % 2 for i in range(48)]]
+    with pytest.raises(ValueError, match="valid has labels of another kind than the training texts"):
+        WaveClassifier(**TINY).fit(TEXTS, matrix, valid=(TEXTS[:2], ["x", "y"]))
+    with pytest.raises(ValueError, match="There are 3 columns of labels but 2 different classes"):
+        WaveClassifier(**TINY).fit(TEXTS, matrix, valid=(TEXTS[:3], np.eye(3, dtype=int)))
+
+
 # --- scikit-learn -------------------------------------------------------------------------------------------
 
 
@@ -371,7 +482,8 @@ def test_it_needs_no_scikit_learn():
         (["a", 7], [1, 2], TypeError, r"texts\[1\] must be str, got int: 7"),
         ("ab", [1, 2], TypeError, "got a single str: put it in a list"),
         (np.array([["a"], ["b"]]), [1, 2], TypeError, r"texts\[0\] must be str, got list"),
-        (["a", "b"], [1, [2]], TypeError, r"labels\[1\] is \[2\], which is not hashable"),
+        (["a", "b"], [1, [2]], TypeError, r"labels\[0\] is 1, where others are sets or lists"),
+        (["a", "b"], [1, {}], TypeError, r"labels\[1\] is {}, which is not hashable"),
         (["a", "b"], [1, float("nan")], ValueError, r"labels\[1\] is nan"),
         (["a", "b"], [1, 2], DataError, "No class has two texts"),
         (["a", "a", "\ud800"], [1, 1, 2], DataError, "UTF-8"),

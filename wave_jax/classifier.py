@@ -114,9 +114,10 @@ class WaveClassifier(Parameters):
             raise ValueError(
                 f"fit needs texts of at least 2 classes, got {len(given.classes)}: {given.classes!r:.60}."
             )
+        given.check_complete()
         preset = self._preset(given)
         if valid is not None:
-            names = given.classes if given.matrix else None
+            names = given.classes if targets.is_matrix(valid[1]) else None
             tried, known = targets.columns(*valid, several=bars, classes=names, known=given)
             valid = tried, known.numbered
         dataset = Dataset.from_texts(

@@ -223,6 +223,46 @@ def test_a_single_file_trains_without_validation_texts_and_exports(place, capsys
     assert "one.jsonl has no validation texts: evaluate on a file (--data FILE)" in capsys.readouterr().err
 
 
+def test_several_labels_from_a_file_to_its_answers(place, capsys, monkeypatch):
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("WAVE_JAX_DATA", str(place / "caches"))
+    rows = [
+        f"{label}{'|late' if i % 2 else ''},{words}{' night' * (i % 2)}"
+        for i in range(20)
+        for label, words in TEXTS
+    ]
+    Path("several.csv").write_text("\n".join(["label,text", *rows, ",x"]) + "\n")
+    options = ["--out", "runs/several", *TINY, "--epochs", "30", "--labels", "several"]
+    assert main(["train", "--data", "several.csv", *options]) == 0
+    metrics = metrics_of(Path("runs/several"))
+    assert metrics["valid_micro_f1"] > 0.8
+    assert "(micro-F1 " in capsys.readouterr().out
+
+    Path("new.csv").write_text("label,text\nlate|up,gain rise up night\n")
+    assert main(["evaluate", "runs/several", "--data", "new.csv", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["threshold"], found["texts"]["accuracy"]) == (metrics["threshold"], 1)
+    assert found["texts"]["classes"]["late"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "texts": 1}
+    assert main(["evaluate", "runs/several"]) == 0
+    assert "with exactly their labels, from 0." in capsys.readouterr().out
+
+    assert main(["export", "runs/several", "--out", "several.wave"]) == 0
+    capsys.readouterr()
+    for run in ("runs/several", "several.wave"):
+        assert main(["predict", run, "new.csv"]) == 0
+        answer = capsys.readouterr().out.splitlines()[1].split("\t")
+        assert set(answer[0].split("|")) == {"late", "up"}
+        assert main(["predict", run, "new.csv", "--top", "1", "--threshold", "1"]) == 0
+        assert capsys.readouterr().out.splitlines()[1].split("\t")[:2] == ["", ""]
+        assert main(["predict", run, "new.csv", "--out", "answers.parquet"]) == 0
+    assert main(["explain", "runs/several", "gain rise up night", "--out", "page.html"]) == 0
+    assert "Labels from 0." in capsys.readouterr().out
+
+    Path("new.csv").write_text("label,text\nlate|down|never,x\n")
+    assert main(["evaluate", "runs/several", "--data", "new.csv"]) == 1
+    assert "label 'never' is outside the 4 classes" in capsys.readouterr().err
+
+
 def test_a_file_of_validation_texts_validates(place, capsys, monkeypatch):
     monkeypatch.chdir(place)
     Path("mine.tsv").write_text("label\ttext\nup\tgain\ndown\tfall\n")

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -124,3 +125,30 @@ def test_a_line_costs_its_length_alone(tmp_path):
 def test_nothing_in_an_answer_steers_a_terminal():
     line = predict.line(["a\x1b[31m", "b\x9b\x00c\td\r\ne\u2028f\x85"])
     assert line == "a [31m\tb  c d e f \n"
+
+
+def test_several_labels_of_a_text_share_a_cell():
+    form = predict.Form(CLASSES, top=3, threshold=0.2, several=True)
+    assert [*form.lines([("x", ())], SHARES)] == ["b|a\t0.7000|0.2000\tx\n"]
+    assert [*form.lines([("x", ())], SHARES / 9)] == ["\t\tx\n"]
+    table = predict.Form(CLASSES, ("text",), top=3, threshold=0.2, several=True)
+    assert table.header() == "prediction\tprobability\ttext\n"
+    as_json = predict.Form(CLASSES, json=True, threshold=0.2, top=3, several=True)
+    (line,) = as_json.lines([("x", ())], SHARES)
+    assert [answer["label"] for answer in json.loads(line)["labels"]] == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "asked", "expected"),
+    [
+        (None, (None, None), (1, 0.0, False)),
+        (0.3, (None, None), (3, 0.3, True)),
+        (0.3, (2, 0.6), (2, 0.6, True)),
+        (None, (2, 0.1), (2, 0.1, False)),
+    ],
+)
+def test_what_is_written_follows_the_network_unless_told(threshold, asked, expected):
+    answers = SimpleNamespace(classes=CLASSES, threshold=threshold)
+    options = SimpleNamespace(top=asked[0], threshold=asked[1], json=False, probabilities=False)
+    form = predict.form(answers, (), options)
+    assert (form.top, form.threshold, form.several) == expected

@@ -112,7 +112,8 @@ def test_every_text_needs_its_label():
 @given(LENGTHS, st.data())
 def test_gather(lengths, data):
     weights = np.arange(len(lengths), dtype=np.float32) + 1
-    tokens = split_of(lengths, segments=True)._replace(weights=weights)
+    targets = np.stack([weights > 1, weights < 3], 1)
+    tokens = split_of(lengths, segments=True)._replace(weights=weights, targets=targets)
     rows = data.draw(st.lists(st.integers(-1, len(lengths) - 1), min_size=1, max_size=6))
     n = max(lengths) + data.draw(st.integers(0, 3))
     batch = batches.gather(tokens, np.array(rows), n)
@@ -125,12 +126,14 @@ def test_gather(lengths, data):
         assert batch.segments[k, :length].tolist() == [(j + 1) // 4 for j in range(length)]
         assert batch.labels[k] == (-1 if row < 0 else row % 3)
         assert batch.weights[k] == (0 if row < 0 else row + 1)
-    assert [array.dtype for array in batch] == [np.int32, bool, np.int32, np.int32, np.float32]
+        assert batch.targets[k].tolist() == [row > 0, 0 <= row < 2]
+    assert [array.dtype for array in batch] == [np.int32, bool, np.int32, np.int32, np.float32, bool]
 
 
 @pytest.mark.parametrize("segments", [False, True])
 def test_on_the_device_and_inside_of_a_scan(segments):
-    tokens = split_of([3, 9, 5, 12], segments)._replace(pad_id=7)
+    by_label = np.arange(12, dtype=np.float32).reshape(4, 3)
+    tokens = split_of([3, 9, 5, 12], segments)._replace(pad_id=7, weights=by_label, targets=by_label > 4)
     device = batches.to_device(tokens)
     assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(device))
     assert device.ids.dtype == np.uint16  # no padding and no wider than needed

@@ -118,3 +118,28 @@ def test_a_table_to_be_answered_needs_no_labels(tmp_path):
     assert text_column(table("a", "b"), "b", tmp_path) == 1
     with pytest.raises(DataError, match="none of the columns a, b is known to hold texts: name it"):
         text_column(table("a", "b"), None, tmp_path)
+
+
+def test_several_labels_stand_between_bars_or_in_a_list(tmp_path, caplog):
+    several = Columns(several=True)
+    file = tmp_path / "train.csv"
+    file.write_text("label,text\na | b,x\n,y\nb,z\n")
+    assert read(file, several).values == [("a", "b"), (), ("b",)]
+    lines = tmp_path / "train.jsonl"
+    lines.write_text('{"label": ["a|b", "c"], "text": "x"}\n{"label": null, "text": "y"}\n')
+    assert read(lines, several).values == [("a|b", "c"), ()]
+    marked = tmp_path / "train.txt"
+    marked.write_text("__label__a __label__b x\n__label__c y\n")
+    assert read(marked, several).values == [("a", "b"), ("c",)]
+    with pytest.raises(DataError, match=r"2 labels, where one belongs: .* \(--labels several\)"):
+        read(marked)
+    with pytest.raises(DataError, match="line 3: the label is empty"):
+        read(file)
+
+
+def test_without_being_told_a_bar_is_part_of_a_name_and_that_is_said(tmp_path, caplog):
+    file = tmp_path / "train.csv"
+    file.write_text("label,text\na|b,x\nc,y\n")
+    with caplog.at_level("INFO", "wave_jax"):
+        assert read(file).values == ["a|b", "c"]
+    assert "'a|b' is the name of one class; --labels several reads it as several" in caplog.text

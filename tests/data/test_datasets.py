@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from wave_jax.data import datasets
 from wave_jax.data.datasets import Dataset
+from wave_jax.data.rows import Columns
 from wave_jax.data.splits import Split, hold_out
 from wave_jax.errors import DataError
 
@@ -197,3 +198,44 @@ def test_the_cut_is_the_same_in_another_process(tmp_path):
         for seed in "12"
     ]
     assert {run.stdout.decode().strip() for run in runs} == {datasets.load(path).digest}
+
+
+def test_several_labels_of_a_file_are_a_matrix(tmp_path):
+    file = tmp_path / "news.csv"
+    rows = [f"{'a|b' if i % 2 else 'b'},text {i}" for i in range(10)] + [",text 10"]
+    file.write_text("\n".join(["label,text", *rows]) + "\n")
+    dataset = datasets.load(file, labels="several", valid=0.2)
+    assert dataset.classes == ("a", "b")
+    found = dict(zip(dataset.train.texts, dataset.train.targets.tolist(), strict=True))
+    found |= dict(zip(dataset.valid.texts, dataset.valid.targets.tolist(), strict=True))
+    assert len(found) == 11
+    assert (found["text 1"], found["text 2"], found["text 10"]) == (
+        [True, True],
+        [False, True],
+        [False, False],
+    )
+    other = tmp_path / "new.csv"
+    other.write_text("label,text\nb|a,x\n")
+    labelled = datasets.labelled(other, dataset.classes, columns=Columns(several=True))
+    assert labelled.targets.tolist() == [[True, True]]
+    other.write_text("label,text\na,x\nb|d,y\n")
+    with pytest.raises(DataError, match=r"line 3: label 'd' is outside the 2 classes"):
+        datasets.labelled(other, dataset.classes, columns=Columns(several=True))
+
+
+def test_a_matrix_in_memory_is_the_targets_and_each_class_has_texts():
+    matrix = np.array([[1, 0], [0, 1], [1, 1], [0, 0]], bool)
+    dataset = Dataset.from_texts(list("abcd"), matrix, valid=(["e"], matrix[:1]), test=(["f"], matrix[2:3]))
+    np.testing.assert_array_equal(dataset.train.targets, matrix)
+    assert dataset.valid.targets.tolist() == [[True, False]]
+    assert dataset.test.targets.tolist() == [[True, True]]
+    assert dataset.digest != Dataset.from_texts(list("abcd"), ~matrix, valid=(["e"], matrix[:1])).digest
+    with pytest.raises(DataError, match="No training text has class '1'"):
+        Dataset.from_texts(list("ab"), matrix[[0, 0]])
+
+
+def test_the_planted_corpus_has_two_topics_a_text_and_published_ones_have_one():
+    several = datasets.load("planted", size=20, labels="several")
+    assert set(several.train.targets.sum(axis=1)) == {1, 2}
+    with pytest.raises(DataError, match="Texts of ag_news have one label each"):
+        datasets.load("ag_news", labels="several")

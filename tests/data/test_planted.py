@@ -176,3 +176,10 @@ def test_the_document_states_what_is_derived():
     document = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text()
     for accuracy in planted.accuracies():
         assert f"{accuracy:.2%}".replace("%", " %") in document
+
+
+def test_pairs_join_two_texts_and_have_the_labels_of_both():
+    joined, drawn = planted.pairs(3, "valid", 50), planted.generate(3, "valid", 100)
+    for i, text in enumerate(joined.texts):
+        assert text == f"{drawn.texts[i]} {drawn.texts[50 + i]}"
+        assert set(np.flatnonzero(joined.labels[i])) == {drawn.labels[i], drawn.labels[50 + i]}

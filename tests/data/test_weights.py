@@ -72,3 +72,28 @@ def test_weights_that_say_nothing_are_refused(weights, message):
 def test_a_rule_that_says_nothing_is_refused(rule, message):
     with pytest.raises(DataError, match=message):
         of_texts(SPLIT, "xy", rule)
+
+
+SEVERAL = np.array([[1, 0], [1, 1], [1, 0], [0, 0]], bool)
+
+
+def test_of_several_labels_those_with_and_without_a_label_weigh_alike():
+    weights = of_texts(Split.of_matrix("abcd", SEVERAL, np.array([1.0, 1.0, 2.0, 4.0])), "xy", "balanced")
+    assert weights.mean() == pytest.approx(1)
+    for k in range(2):
+        assert weights[SEVERAL[:, k], k].sum() == pytest.approx(weights[~SEVERAL[:, k], k].sum(), rel=1e-6)
+    named = of_texts(Split.of_matrix("abcd", SEVERAL), "xy", "y=3")
+    np.testing.assert_allclose(named / named[0, 0], np.where(SEVERAL, [1, 3], 1))
+    assert of_texts(Split.of_matrix("abcd", SEVERAL), "xy", None) is None
+
+
+def test_of_probabilities_a_text_weighs_as_its_classes_do():
+    shares = np.float32([[0.75, 0.25], [1, 0], [0, 1]])
+    np.testing.assert_allclose(
+        of_texts(Split.of_matrix("abc", shares), "xy", "y=3"), np.array([1.5, 1, 3]) / 5.5 * 3, rtol=1e-6
+    )
+    balanced = of_texts(Split.of_matrix("abc", shares), "xy", "balanced")
+    by_class = 1 / shares.sum(axis=0)
+    np.testing.assert_allclose(balanced, shares @ by_class / (shares @ by_class).mean(), rtol=1e-6)
+    hard = of_texts(Split.of_matrix("abcd", np.eye(2, dtype=np.float32)[LABELS]), "xy", "balanced")
+    np.testing.assert_allclose(hard, of_texts(SPLIT, "xy", "balanced"), rtol=1e-6)

@@ -72,12 +72,13 @@ def test_a_file_cut_short_at_any_place_is_refused(file):
         (lambda raw: b"", "ends after 0 bytes"),
         (lambda raw: b"PK\x03\x04" + raw, "no export of wave_jax wrote it"),
         (
-            lambda raw: raw[:8] + struct.pack("<I", 2) + raw[12:],
-            "format 2, not 1: take the wave_jax that wrote",
+            lambda raw: raw[:8] + struct.pack("<I", 3) + raw[12:],
+            "format 3, not 1 or 2: take the wave_jax that wrote",
         ),
+        (lambda raw: raw[:8] + struct.pack("<I", 2) + raw[12:], "of format 2, and its threshold is None"),
         (lambda raw: raw[:-9] + b"\x00" + raw[-8:], "damaged, as its SHA-256 shows"),
     ],
-    ids=["shorter", "longer", "empty", "foreign", "newer", "changed"],
+    ids=["shorter", "longer", "empty", "foreign", "newer", "of another format", "changed"],
 )
 def test_what_is_not_whole_is_refused_with_a_sentence(file, tmp_path, change, message):
     assert message in refused(tmp_path / "file", change(file.read_bytes()))

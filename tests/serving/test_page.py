@@ -501,3 +501,21 @@ def test_a_damaged_page_says_so(part, browser, path, tmp_path):
     (tmp_path / "page.html").write_text(text.replace(data, other))
     tab = browser.open(tmp_path / "page.html", ready=False)
     tab.until("document.getElementById('about')?.textContent.includes('copy or export it again')")
+
+
+@in_a_browser
+def test_several_labels_are_marked_each_by_its_own_probability(browser, tmp_path):
+    trained = Trained(NETWORK, TOKENIZER, CLASSES, N)
+    logits = Predictor(file.unpack(saved(tmp_path / "one.wave", NETWORK).read_bytes())).logits([TEXT])[0]
+    want = 1 / (1 + np.exp(-logits.astype(float)))
+    threshold = float(np.sort(want)[:2].mean())  # two of three are above it
+    export.save(tmp_path / "several.html", trained._replace(threshold=threshold), text=TEXT)
+    tab = browser.open(tmp_path / "several.html")
+    marked = {name for name, share in shares(tab).items() if share.endswith("✓")}
+    assert marked == {CLASSES[k] for k in np.flatnonzero(want >= threshold)}
+    assert len(marked) == 2
+    assert list(shares(tab)) == [CLASSES[k] for k in np.argsort(-want)]
+    for name, share in shares(tab).items():
+        assert float(share.split(" %")[0]) == pytest.approx(100 * want[CLASSES.index(name)], abs=0.06)
+    about = tab.run("document.getElementById('about').textContent")
+    assert "A text may have several labels, or none: those from" in about

@@ -148,3 +148,32 @@ def test_no_jax_is_loaded(file):
 def test_no_threads(file):
     with pytest.raises(ValueError, match="threads must be at least 1"):
         predictor.load(file, threads=0)
+
+
+# --- several labels a text ----------------------------------------------------------------------------------
+
+
+def test_several_labels_are_those_above_the_threshold_of_the_file(tmp_path):
+    network = build(TINY, v=TOKENIZER.v)
+    one = predictor.load(saved_with(tmp_path / "one", network, None))
+    several = predictor.load(saved_with(tmp_path / "several", network, 0.3))
+    assert (one.threshold, several.threshold) == (None, 0.3)
+    assert "threshold=0.3" in repr(several)
+    shares = several.predict_proba(TEXTS)
+    np.testing.assert_allclose(shares, 1 / (1 + np.exp(-several.logits(TEXTS).astype(float))), rtol=1e-5)
+    assert several.predict(TEXTS) == [{CLASSES[k] for k in range(3) if row[k] >= 0.3} for row in shares]
+    huge = several.logits(TEXTS)
+    several.logits = lambda texts: huge * np.float32(1e30)
+    assert set(np.unique(several.predict_proba(TEXTS))) <= {0, 0.5, 1}
+
+
+def test_only_files_of_several_labels_are_of_the_second_format(tmp_path):
+    network = build(TINY, v=TOKENIZER.v)
+    raw = {name: saved_with(tmp_path / str(name), network, name).read_bytes() for name in (None, 0.25)}
+    assert [raw[name][8] for name in (None, 0.25)] == [1, 2]
+    assert b"threshold" not in raw[None]
+
+
+def saved_with(path, network, threshold):
+    export.save(path, Trained(network, TOKENIZER, CLASSES, N, threshold))
+    return path

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import TINY, build
+from tiny import CONFIGS, TINY, build, split_of
 
 from wave_jax.data.batches import TokenArrays, gather
 from wave_jax.training import devices
-from wave_jax.training.evaluate import Evaluation, evaluate, predict
+from wave_jax.training.evaluate import Evaluation, counted, evaluate, predict, probabilities
 from wave_jax.training.loss import Score, score_of_logits
 
 
@@ -90,3 +90,32 @@ def test_f1_of_classes_and_their_mean():
     np.testing.assert_allclose(found.f1[:4], metrics.f1_score(labels, answers, average=None))
     assert np.isnan(found.f1[4])
     assert found.macro_f1 == pytest.approx(metrics.f1_score(labels, answers, average="macro"))
+
+
+def test_several_labels_are_counted_as_scikit_learn_does():
+    metrics = pytest.importorskip("sklearn.metrics")
+    draw = np.random.default_rng(0)
+    answers, targets = draw.random((2, 40, 5)) < 0.4
+    targets[:, 4] = answers[:, 4] = False  # a class without texts and answers counts nothing
+    found = counted(answers, targets)
+    np.testing.assert_array_equal(found.confusion, metrics.multilabel_confusion_matrix(targets, answers))
+    assert found.micro_f1 == pytest.approx(metrics.f1_score(targets, answers, average="micro"))
+    of_four = metrics.f1_score(targets[:, :4], answers[:, :4], average="macro")
+    assert found.macro_f1 == pytest.approx(of_four)
+    assert found.accuracy == pytest.approx(metrics.accuracy_score(targets, answers))
+    np.testing.assert_allclose(
+        found.precision[:4], metrics.precision_score(targets, answers, average=None, zero_division=0)[:4]
+    )
+
+
+def test_a_network_is_evaluated_on_several_labels_at_a_threshold():
+    network, tokens = build(CONFIGS["bag"]), split_of([3, 5, 4])._replace(pad_id=0)
+    tokens = tokens._replace(ids=tokens.ids % 11, targets=np.array([[1, 0, 1], [0, 0, 0], [1, 1, 0]], bool))
+    shares = probabilities(predict(network, tokens), several=True)
+    for threshold in (0.5, 0.2):
+        found = evaluate(network, tokens, threshold=None if threshold == 0.5 else threshold)
+        expected = counted(shares >= threshold, tokens.targets)
+        np.testing.assert_array_equal(found.confusion, expected.confusion)
+        assert (found.score.correct, found.score.count) == (expected.score.correct, 3)
+    losses = -np.log(np.where(tokens.targets, shares, 1 - shares)).sum()
+    assert found.score.loss == pytest.approx(losses, rel=1e-4)

@@ -89,3 +89,54 @@ def test_in_training_every_voice_learns_the_labels_by_itself():
     assert got.loss != pytest.approx(weighed(voices.mean(axis=0)), rel=1e-2)
     answers = voices.mean(axis=0).argmax(axis=-1)
     assert (int(got.count), int(got.correct)) == (2, (answers == np.array([1, 2])).sum())
+
+
+# --- soft targets and several labels
+
+SHARES = np.array([[0.7, 0.2, 0.1], [0, 0, 1], [0.1, 0.5, 0.4], [0.2, 0.8, 0], [1 / 3, 1 / 3, 1 / 3]])
+SEVERAL = np.array([[1, 0, 0], [1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 0]], bool)
+
+
+def several_by_hand(z, y, smoothing):
+    p = 1 / (1 + np.exp(-z))
+    q = (1 - smoothing) * y + smoothing * y.mean(axis=1, keepdims=True)
+    return -(q * np.log(p) + (1 - q) * np.log(1 - p))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_soft_targets_by_hand_and_of_one_class_they_are_its_label(smoothing):
+    z = jnp.float32(LOGITS)
+    got = score_of_logits(z, jnp.asarray(SHARES.argmax(1)), smoothing, targets=jnp.float32(SHARES))
+    q = (1 - smoothing) * SHARES + smoothing / 3
+    log_p = LOGITS - np.log(np.exp(LOGITS).sum(1, keepdims=True))
+    assert got.loss == pytest.approx(-(q * log_p).sum(), rel=1e-5)
+    assert got.correct == (LOGITS.argmax(1) == SHARES.argmax(1)).sum()
+    hard = score_of_logits(z, jnp.asarray(LABELS), smoothing, targets=jnp.eye(3)[LABELS])
+    np.testing.assert_allclose(hard, score_of_logits(z, jnp.asarray(LABELS), smoothing), rtol=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_several_labels_by_hand_and_their_gradient_is_p_minus_q(smoothing):
+    labels = jnp.asarray([*LABELS, -1])
+    z, y = jnp.float32([*LOGITS, [3.0, -2, 1]]), jnp.asarray([*SEVERAL, [True] * 3])  # the last is filler
+    got = score_of_logits(z, labels, smoothing, targets=y)
+    assert got.loss == pytest.approx(several_by_hand(LOGITS, SEVERAL, smoothing).sum(), rel=1e-5)
+    assert (got.correct, got.count) == (((LOGITS > 0) == SEVERAL).all(1).sum(), 5)
+    slope = jax.grad(lambda z: score_of_logits(z, labels, smoothing, targets=y).loss)(z)
+    q = (1 - smoothing) * SEVERAL + smoothing * SEVERAL.mean(1, keepdims=True)
+    np.testing.assert_allclose(slope[:5], 1 / (1 + np.exp(-LOGITS)) - q, rtol=1e-4, atol=1e-6)
+    assert not slope[5].any()
+
+
+def test_weights_of_texts_and_of_their_labels():
+    z, y, labels = jnp.float32(LOGITS), jnp.asarray(SEVERAL), jnp.asarray(LABELS)
+    terms, w = several_by_hand(LOGITS, SEVERAL, 0), np.arange(15.0).reshape(5, 3)
+    of_labels = score_of_logits(z, labels, weights=jnp.float32(w), targets=y)
+    assert of_labels.loss == pytest.approx((w * terms).sum(), rel=1e-5)
+    of_texts = score_of_logits(z, labels, weights=jnp.float32(w[:, 0]), targets=y)
+    assert of_texts.loss == pytest.approx((w[:, :1] * terms).sum(), rel=1e-5)
+
+
+def test_large_logits_of_several_labels_stay_finite():
+    got = score_of_logits(jnp.float32([[1e4, -1e4]]), jnp.array([0]), targets=jnp.array([[False, True]]))
+    assert got.loss == pytest.approx(2e4)

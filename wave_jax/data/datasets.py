@@ -19,6 +19,7 @@ from wave_jax.data.columns import read
 from wave_jax.data.labels import as_list
 from wave_jax.data.rows import FIND, Columns, Rows, class_names
 from wave_jax.data.splits import Split, hold_out, infer_classes, split_of
+from wave_jax.data.targets import Targets
 from wave_jax.errors import DataError
 
 __all__ = ["NAMES", "Dataset", "labelled", "load", "origin_of"]
@@ -243,11 +244,7 @@ def _of_matrices(
         return Split.of_matrix(_in_memory(part, texts, [0] * len(matrix)).texts, matrix, weights)
 
     whole = split("train", *train, weights)
-    empty = np.flatnonzero(~train[1].any(axis=0))
-    if len(empty):
-        raise DataError(
-            f"No training text has class {classes[empty[0]]!r}: add some, or leave its column out."
-        )
+    Targets(list(classes), train[1]).check_complete()
     parts = hold_out(whole, share, seed) if valid is None else (whole, split("valid", *valid))
     return Dataset("texts", classes, *parts, test and partial(split, "test", *test))
 

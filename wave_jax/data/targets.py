@@ -56,6 +56,13 @@ class Targets(NamedTuple):
         number = self.numbers
         return [number[label] for label in self.given] if isinstance(self.given, list) else self.given
 
+    def check_complete(self) -> None:
+        """Raise a DataError if a column of a matrix is of a class that no text has."""
+        empty = [] if isinstance(self.given, list) else np.flatnonzero(~self.given.any(axis=0))
+        if len(empty):
+            name = self.classes[empty[0]]
+            raise DataError(f"No training text has class {name!r}: add one, or leave its column out.")
+
     @property
     def each(self) -> list[Any]:
         """Return the label of each text, the likeliest of probabilities; of several labels a set."""
@@ -138,7 +145,7 @@ def checked(matrix: np.ndarray) -> np.ndarray:
     """
     if matrix.ndim != 2 or matrix.shape[1] < 2:
         raise DataError(
-            f"labels have the shape {matrix.shape}: a matrix has a row a text and 2 columns or more."
+            f"labels have the shape {matrix.shape}: give a matrix a row for each text and 2 columns or more."
         )
     if matrix.dtype.kind in "biu":
         _refuse(matrix, (matrix != 0) & (matrix != 1), "neither 0 nor 1: give 1 where a text has a label")

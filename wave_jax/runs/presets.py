@@ -57,7 +57,7 @@ class Preset:
 
     @property
     def calibrates(self) -> bool:
-        """Return whether answers get a temperature: of the presets, those of SMALL, where a text has one label.
+        """Return whether answers get a temperature: of the presets, those of SMALL alone.
 
         >>> [PRESETS[name].calibrates for name in PRESETS]
         [True, False, False]

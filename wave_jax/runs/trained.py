@@ -44,8 +44,8 @@ class Trained(NamedTuple):
           settings: those of the run.
           network: the network.
           tokenizer: the tokenizer of the run.
-          metrics: numbers of the run, which know what was chosen on its validation texts: the temperature that
-            logits are divided by, and the threshold of several labels, 0.5 if it was not.
+          metrics: numbers of the run, which know what was chosen on its validation texts: the temperature
+            that logits are divided by, and the threshold of several labels, 0.5 if it was not.
         """
         several, chosen = settings.training.labels == "several", metrics or {}
         threshold = float(chosen.get("threshold", 0.5)) if several else None

@@ -112,18 +112,23 @@ def unpack(raw: bytes) -> Content:
 
     Memory and time stay within a multiple of the file's size, whatever its header says.
     """
-    header, checksum = _header(raw[: _START.size], len(raw))
+    version, header, checksum = _header(raw[: _START.size], len(raw))
     head, rest = raw[_START.size : _START.size + header], memoryview(raw)[_START.size + header :]
     if checksum != _checksum(head, rest):
         raise ValueError("it is damaged, as its SHA-256 shows: copy or export it again.")
     try:
-        return _parsed(json.loads(head), rest)
+        content = _parsed(json.loads(head), rest)
     except RecursionError:
         raise ValueError("its header is nested too deep.") from None
+    if (version == _SEVERAL) != (content.threshold is not None):
+        raise ValueError(
+            f"it is of format {version}, and its threshold is {content.threshold}: export it again."
+        )
+    return content
 
 
-def _header(start: bytes, size: int) -> tuple[int, bytes]:
-    """Return the bytes of the header and the checksum, if a file of this start and size may be whole."""
+def _header(start: bytes, size: int) -> tuple[int, int, bytes]:
+    """Return format, bytes of the header, and checksum, if a file of this start and size may be whole."""
     if not start.startswith(_MAGIC[: len(start)]):
         raise ValueError("no export of wave_jax wrote it.")
     if len(start) < _START.size:
@@ -138,7 +143,7 @@ def _header(start: bytes, size: int) -> tuple[int, bytes]:
         raise ValueError(f"it has {size:,} bytes, not {whole:,}: copy or export it again.")
     if header > _HEADER:
         raise ValueError(f"its header has {header:,} bytes, where {_HEADER:,} are read.")
-    return header, checksum
+    return version, header, checksum
 
 
 def _checksum(header: bytes, body: bytes | memoryview) -> bytes:

@@ -91,7 +91,7 @@ class Evaluation(NamedTuple):
         return float(_share(2 * self.right.sum(), self.texts.sum() + self.answers.sum()))
 
 
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def _share(part: Any, whole: Any) -> np.ndarray:
     return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
 
 

@@ -23,4 +23,4 @@ def best_threshold(shares: Float[np.ndarray, "texts c"], targets: Bool[np.ndarra
     f1 = 2 * right / (np.arange(1, len(right) + 1) + targets.sum())
     f1[falling[:-1] == falling[1:]] = -1  # no threshold lies between equal ones
     last = int(np.argmax(f1))
-    return round((falling[last] + falling[last + 1]) / 2, 6)
+    return round(float(falling[last] + falling[last + 1]) / 2, 6)

@@ -54,14 +54,16 @@ function side(score, full) {
   return Math.abs(score) < FAINTEST * full || !full ? "" : score > 0 ? "for" : "against";
 }
 
-/** The classes by probability; choosing one explains it. */
+/** The classes by probability, those that are answered marked; choosing one explains it. */
 class Classes {
   /**
    * @param {string[]} names
+   * @param {boolean} several  Whether a text may have several of them.
    * @param {(label: number) => void} choose
    */
-  constructor(names, choose) {
+  constructor(names, several, choose) {
     this.names = names;
+    this.several = several;
     this.rows = names.map((name, label) => {
       const choice = /** @type {HTMLInputElement} */ (
         element("input", { type: "radio", name: "label", value: label })
@@ -92,14 +94,15 @@ class Classes {
    * @param {Answered} answer
    * @param {number} label  the class that is explained
    */
-  show({ shares, best }, label) {
+  show({ shares, labels }, label) {
     this.label = label;
     this.ranked = shares.map((_, i) => i).sort((a, b) => shares[b] - shares[a] || a - b);
     this.list();
     for (const [i, { row, choice, share, bar }] of this.rows.entries()) {
-      row.className = `class${i === label ? " explained" : ""}${i === best ? " first" : ""}`;
+      const first = labels.includes(i);
+      row.className = `class${i === label ? " explained" : ""}${first ? " first" : ""}`;
       choice.checked = i === label;
-      share.textContent = percent(shares[i]);
+      share.textContent = percent(shares[i]) + (first && this.several ? " ✓" : "");
       bar.style.width = `${100 * shares[i]}%`;
     }
   }

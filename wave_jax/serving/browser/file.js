@@ -10,6 +10,7 @@
  * @property {string[]} classes
  * @property {number} max_length
  * @property {string} digest
+ * @property {number} [threshold]  Of several labels a text; absent if a text has one.
  */
 
 const START = 56; // bytes before the header

@@ -48,7 +48,8 @@ class Page {
     this.moving = false;
     const mark = (/** @type {number | null} */ unit) => this.mark(unit);
     const take_out = (/** @type {number} */ unit) => this.take_out(unit);
-    this.classes = new Classes(network.classes, (label) => this.explain(label));
+    const several = network.threshold !== null;
+    this.classes = new Classes(network.classes, several, (label) => this.explain(label));
     this.words = new Words(mark, take_out);
     this.pictures = new Dimension(network, (k) => this.choose(k), mark, take_out);
     this.backwards = new Backwards(mark, () => this.show());
@@ -169,14 +170,15 @@ class Page {
    * @param {Answered} answer
    * @param {number} label
    */
-  follow({ shares, logits, best }, label) {
+  follow({ shares, logits, labels }, label) {
     const name = this.network.classes[label];
     for (const id of ["magnitude", "phase"])
       the(id).parentElement.querySelector("output").textContent = `× ${Number(the(id).value).toFixed(2)}`;
     the("follows").textContent = `${name} ${percent(shares[label])}, logit ${signed(logits[label], 9)}`;
     clearTimeout(this.quiet);
     this.quiet = setTimeout(() => {
-      the("said").textContent = `${this.network.classes[best]}, ${percent(shares[best])}`;
+      const said = labels.map((i) => `${this.network.classes[i]}, ${percent(shares[i])}`);
+      the("said").textContent = said.join("; ") || "none of the labels";
     }, QUIET);
   }
 
@@ -214,11 +216,15 @@ class Page {
 
   /** Say what this page is, once. */
   describe() {
-    const { classes, d, tokenizer, formula, digest, max_length } = this.network;
+    const { classes, threshold, d, tokenizer, formula, digest, max_length } = this.network;
     the("title").textContent = document.title = one_of(classes);
+    const marked =
+      threshold === null
+        ? ""
+        : ` A text may have several labels, or none: those from ${percent(threshold)} on are marked.`;
     the("about").textContent =
       `A Wave Network of one layer, ${d} dimensions and ${tokenizer.v.toLocaleString("en")} tokens. ` +
-      "It answers inside this page: nothing is fetched, nothing you type leaves it.";
+      `It answers inside this page: nothing is fetched, nothing you type leaves it.${marked}`;
     const read =
       formula.pool === "cls"
         ? "Only [CLS], the dark dot, is read by what follows."

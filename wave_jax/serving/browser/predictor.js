@@ -41,19 +41,6 @@ function times(x, matrix, bias) {
   return out;
 }
 
-/**
- * Multiply a row by a transposed matrix.
- * @param {Row} x
- * @param {Row} matrix  x.length columns
- * @returns {Float64Array}
- */
-function times_transposed(x, matrix) {
-  const out = new Float64Array(matrix.length / x.length);
-  for (let i = 0, k = 0; i < out.length; i++)
-    for (let j = 0; j < x.length; j++, k++) out[i] += x[j] * matrix[k];
-  return out;
-}
-
 /** The logits of texts, and what goes on inside. */
 class Predictor {
   /**
@@ -64,6 +51,7 @@ class Predictor {
     const { formula, classes, max_length, digest, arrays } = content;
     this.formula = formula;
     this.classes = classes;
+    this.threshold = content.threshold ?? null;
     this.max_length = max_length;
     this.digest = digest;
     this.tokenizer = new Tokenizer(content.tokenizer, characters);
@@ -288,10 +276,12 @@ function read_out({ real, imag }, kind) {
 }
 
 /**
- * Return the probabilities of logits.
+ * Return the probabilities of logits: by softmax, or of several labels each for itself.
  * @param {Row} logits
+ * @param {boolean} several
  */
-function softmax(logits) {
+function probabilities(logits, several) {
+  if (several) return Array.from(logits, (x) => 1 / (1 + Math.exp(-x)));
   const most = Math.max(...logits);
   const shares = Array.from(logits, (x) => Math.exp(x - most));
   const total = shares.reduce((a, b) => a + b, 0);

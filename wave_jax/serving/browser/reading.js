@@ -22,7 +22,8 @@
  * @property {Row[]} s2  Sums of the others' squares, among them.
  * @property {Row} logits
  * @property {number[]} shares  Probabilities.
- * @property {number} best
+ * @property {number} best  The likeliest class.
+ * @property {number[]} labels  The classes that are answered, the likeliest first: one, or those above the threshold.
  */
 
 /**
@@ -72,7 +73,12 @@ function answered(network, reading, out, scale) {
   const w = gone.size ? kept.map((j) => reading.w[j]) : reading.w;
   const s2 = gone.size ? others(w) : reading.s2;
   const logits = network.answer(w, scale);
-  return { kept, w, s2, logits, shares: softmax(logits), best: logits.indexOf(Math.max(...logits)) };
+  const { threshold } = network;
+  const shares = probabilities(logits, threshold !== null);
+  const best = logits.indexOf(Math.max(...logits));
+  const ranked = shares.map((_, i) => i).sort((a, b) => shares[b] - shares[a] || a - b);
+  const labels = threshold === null ? [best] : ranked.filter((i) => shares[i] >= threshold);
+  return { kept, w, s2, logits, shares, best, labels };
 }
 
 /**

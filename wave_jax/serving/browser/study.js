@@ -55,6 +55,19 @@ function sum_of_others(w, group, k) {
 }
 
 /**
+ * Multiply a row by a transposed matrix.
+ * @param {Row} x
+ * @param {Row} matrix  x.length columns
+ * @returns {Float64Array}
+ */
+function times_transposed(x, matrix) {
+  const out = new Float64Array(matrix.length / x.length);
+  for (let i = 0, k = 0; i < out.length; i++)
+    for (let j = 0; j < x.length; j++, k++) out[i] += x[j] * matrix[k];
+  return out;
+}
+
+/**
  * Differentiate a logit by magnitude and phase of every wave, then by every token through either.
  * @param {Predictor} network
  * @param {Row[]} w  rows of tokens, [CLS] first
