@@ -90,7 +90,7 @@ class Predict:
     text_column: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None
     """Column of the texts in a table; by default found by its name."""
     top: Annotated[int | None, tyro.conf.arg(metavar="K")] = None
-    """Number of labels, the likeliest first; by default 1, or of several all."""
+    """Labels at most: 1, or of several all."""
     threshold: Annotated[float | None, tyro.conf.arg(metavar="P")] = None
     """Least probability of a label; by default 0, or of several that of training."""
     probabilities: bool = False
