@@ -11,7 +11,7 @@ from wave_jax.runs.settings import Settings
 
 __all__ = ["card"]
 
-_METRICS = {"accuracy": "accuracy", "macro_f1": "f1"}
+_METRICS = {"accuracy": "accuracy", "micro_f1": "f1", "macro_f1": "f1"}
 """Numbers of a split, and what the Hub calls them."""
 _USE = """```python
 from wave_jax import WaveClassifier
@@ -49,6 +49,7 @@ def card(
         "rows of the vocabulary": f"{settings.v:,}",
         "tokens of a text that are read": f"{settings.max_length:,}",
         "temperature": metrics.get("temperature", "none"),
+        **({"threshold of several labels": metrics["threshold"]} if "threshold" in metrics else {}),
         "network": _listed(settings.network),
         "training": _listed(settings.training),
     }

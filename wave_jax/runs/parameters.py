@@ -96,8 +96,7 @@ class Parameters:
       clip: Largest norm of the gradient of all parameters; a longer one is scaled down.
       smoothing: Share of the target that label smoothing spreads over all classes.
       class_weight: Weight of each class in the loss: balanced, or a dict by label; others count 1.
-      labels: Several: any number of labels a text, in strings with bars between them, each of its own
-        probability.
+      labels: Several: any number of labels a text, in strings with bars between, each of its own probability.
       drop_tokens: Share of the tokens of a text, but never [CLS], that each epoch leaves out at random.
       keep_tokens: Lower bound on the tokens that a text of average length keeps.
       lengths: Maximum number of padded lengths: fewer leave more padding and fewer programs to compile.

@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from wave_jax.serving import predictor
 from wave_jax.serving.predictor import Predictor
 
@@ -19,6 +21,9 @@ __all__ = ["Labelling"]
 
 class Labelling:
     """Add two columns to a batch of texts: `prediction`, the likeliest label, and its `probability`.
+
+    Of a network with several labels a text, those above its threshold are the prediction, as a|b, and the
+    probability is that of the first.
 
     It is sent to workers as the name of its file, which each of them loads with its first batch.
     """
@@ -34,9 +39,14 @@ class Labelling:
         """Return a batch, a mapping of columns or a frame of pandas, with the two columns besides its own."""
         if self._predictor is None:
             self._predictor = predictor.load(self.path, self.threads)
-        shares = self._predictor.predict_proba([*batch[self.text]])
+        shares, classes = self._predictor.predict_proba([*batch[self.text]]), self._predictor.classes
+        if (threshold := self._predictor.threshold) is None:
+            labels = [classes[k] for k in shares.argmax(axis=-1)]
+        else:
+            ranked = [[k for k in np.argsort(-row) if row[k] >= threshold] for row in shares]
+            labels = ["|".join(classes[k] for k in row) for row in ranked]
         found = {
-            "prediction": [self._predictor.classes[k] for k in shares.argmax(axis=-1)],
+            "prediction": labels,
             "probability": shares.max(axis=-1, initial=0),
         }
         return {**batch, **found} if isinstance(batch, Mapping) else batch.assign(**found)

@@ -41,7 +41,7 @@ class TrainConfig:
     class_weight: str | None = None
     """Weight of each class in the loss: balanced, or by name as rare=3,common=0.5; others count 1."""
     labels: Literal["several"] | None = None
-    """Several: any number of labels a text, in strings with bars between them, each of its own probability."""
+    """Several: any number of labels a text, in strings with bars between, each of its own probability."""
     drop_tokens: float = 0.0
     """Share of the tokens of a text, but never [CLS], that each epoch leaves out at random."""
     keep_tokens: int = 0
