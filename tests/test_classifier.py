@@ -25,6 +25,7 @@ from wave_jax.errors import CheckpointError, DataError
 from wave_jax.runs import hub, result, run
 from wave_jax.runs.condition import metrics_of
 from wave_jax.runs.folder import RunFolder, parameter_digest
+from wave_jax.serving import predictor
 from wave_jax.training import evaluate
 from wave_jax.training.step import init
 
@@ -234,6 +235,16 @@ def test_a_folder_of_the_hub_is_the_same_classifier(fitted, tmp_path):
     assert pushed[0][0][0] == "someone/news"
     assert pushed[0][0][1].settings.classes == ("down", "up")
     assert pushed[0][1] == {"private": True, "license": "unknown"}
+
+
+def test_an_exported_file_answers_with_the_labels(fitted, tmp_path):
+    written = fitted.export(tmp_path / "news.wave", dtype="float32")
+    assert written.size == (tmp_path / "news.wave").stat().st_size
+    answering = predictor.load(tmp_path / "news.wave")
+    assert answering.classes == ("down", "up")
+    np.testing.assert_allclose(
+        answering.predict_proba(TEXTS), fitted.predict_proba(TEXTS), rtol=1e-4, atol=1e-6
+    )
 
 
 def test_a_run_of_the_command_line_opens(fitted, tmp_path):

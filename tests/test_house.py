@@ -24,6 +24,7 @@ IMPORTS = {
     "tables": set(),
     "web": set(),
     "wave": {"choices", "numerics"},
+    "__main__": {"cli"},
     "data": {"disk", "errors"},
     "networks": {"choices", "disk", "errors", "numerics", "wave"},
     "training": {"data", "errors", "networks"},

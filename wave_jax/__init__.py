@@ -119,7 +119,9 @@ __all__ = [
 def _modules() -> dict[str, str]:
     """Return the full name of every module of the library, commands apart, by its own name."""
     names = [module.name for module in pkgutil.walk_packages(__path__, "wave_jax.")]
-    return _FORMER | {name.rpartition(".")[2]: name for name in names if ".cli" not in name}
+    return _FORMER | {
+        name.rpartition(".")[2]: name for name in names if ".cli" not in name and "__" not in name
+    }
 
 
 def __getattr__(name: str):

@@ -31,6 +31,9 @@ from wave_jax.runs.parameters import Parameters, of_run
 from wave_jax.runs.presets import Preset
 from wave_jax.runs.settings import Settings
 from wave_jax.runs.trained import Trained
+from wave_jax.serving import export
+from wave_jax.serving.export import Exported
+from wave_jax.serving.file import Dtype
 from wave_jax.serving.live import Answers
 from wave_jax.study.explanation import Explanation, Method
 from wave_jax.training import progress
@@ -223,6 +226,13 @@ class WaveClassifier(Parameters):
     def from_pretrained(cls, path: str | os.PathLike[str]) -> "WaveClassifier":
         """Return the classifier of a folder of `save_pretrained`, or of a repository of the Hub."""
         return cls._of(hub.load(path))
+
+    def export(self, path: str | os.PathLike[str], *, dtype: Dtype = "int8") -> Exported:
+        """Write one small file that answers without JAX, or a page if the name ends in .html."""
+        kept, temperature = self._saved(), self.metrics.get("temperature")
+        return export.save(
+            path, Trained.of(kept.settings, kept.network, kept.tokenizer, temperature), dtype=dtype
+        )
 
     def push_to_hub(self, repository: str, *, private: bool = False, license: str = "unknown") -> str:
         """Write what `save_pretrained` does into a repository of the Hub; return its address."""

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from tiny import APART, APART_PRESET, DATA, PRESET, learnt, own_words
 
+from wave_jax.data.datasets import Dataset
 from wave_jax.data.tokens import rounded_up
-from wave_jax.errors import CheckpointError
+from wave_jax.errors import CheckpointError, DataError
 from wave_jax.runs import result, run
 from wave_jax.runs.folder import RunFolder, parameter_digest
 from wave_jax.training import evaluate
@@ -127,6 +128,13 @@ def test_a_folder_is_of_one_run(prepared, tmp_path):
     other = prepared._replace(settings=replace(prepared.settings, training=TrainConfig(epochs=9)))
     with pytest.raises(CheckpointError, match=r"training\.epochs is 3, not 9"):
         run.run_folder(tmp_path / "run", other, resume=True)
+
+
+def test_texts_of_one_class_are_refused_by_name():
+    with pytest.raises(
+        DataError, match=r"texts: all texts are of one class \(\+\): add texts of another one"
+    ):
+        run.prepare(Dataset.from_texts(["a", "b"] * 5, [0] * 10, classes=["+"]), PRESET)
 
 
 def test_texts_that_moved_are_the_same_texts(tmp_path):

@@ -104,6 +104,9 @@ def test_a_changed_file(tmp_path):
 def test_a_missing_file(tmp_path):
     assert "is missing: name the folder of a run" in error_of(tmp_path / "config.json")
     assert "cannot be read" in error_of(tmp_path)
+    (tmp_path / "news.wave").touch()
+    with pytest.raises(CheckpointError, match=r"news\.wave is a file: name the folder of a run; an exported"):
+        Settings.read(tmp_path / "news.wave" / "config.json")
 
 
 def test_a_newer_format(tmp_path):

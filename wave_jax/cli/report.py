@@ -218,8 +218,12 @@ def _page(folder: RunFolder, metrics: Mapping[str, Any], validated: Sequence[Rec
             "![accuracy over steps](accuracy.png)",
             tables.markdown(epochs),
             "The line of an epoch speaks of its last steps; training counts dropout and dropped tokens.",
-            tables.markdown([{"": name, "value": str(value)} for name, value in plain.items()]),
+            tables.markdown([{"": name, "value": _short(value)} for name, value in plain.items()]),
             *(f"{name.capitalize()}: {listed(dataclasses.asdict(of))}." for name, of in settings.items()),
             f"Versions: {listed(metrics['versions'])}.\n",
         ]
     )
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -199,6 +199,17 @@ def _listed(settings: Preset) -> str:
     """
     tree = dataclasses.asdict(settings)
     values = tree.pop("network") | tree.pop("training") | tree
-    options = [f"--{name.replace('_', '-')}\xa0{value}" for name, value in values.items()]
+    options = [_option(name.replace("_", "-"), value) for name, value in values.items()]
     lines = textwrap.wrap(" ".join(options), 76, break_on_hyphens=False)
     return "\n".join("  " + line.replace("\xa0", " ") for line in lines)
+
+
+def _option(name: str, value: Any) -> str:
+    """Return a setting as it is given; a switch as what turns it the other way.
+
+    >>> _option("whole-words", True), _option("d", 96)
+    ('--no-whole-words', '--d\\xa096')
+    """
+    if isinstance(value, bool):
+        return f"--no-{name}" if value else f"--{name}"
+    return f"--{name}\xa0{value}"

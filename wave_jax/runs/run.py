@@ -27,7 +27,7 @@ from wave_jax.data.datasets import Dataset
 from wave_jax.data.splits import Split
 from wave_jax.data.targets import is_several
 from wave_jax.data.tokenizer import Tokenizer
-from wave_jax.errors import CheckpointError
+from wave_jax.errors import CheckpointError, DataError
 from wave_jax.networks import bert_weights
 from wave_jax.networks.configs import BertConfig, TransformerConfig
 from wave_jax.networks.trace import Network
@@ -106,6 +106,9 @@ def prepare(
     _check_labels(dataset.train, preset)
     compiled.check_process()
     programs.keep()
+    if len(dataset.classes) < 2:
+        only = ", ".join(dataset.classes) or "none"
+        raise DataError(f"{dataset.name}: all texts are of one class ({only}): add texts of another one.")
     tokenizer = _tokenizer(dataset, preset, cache)
     v = rows_of(preset, tokenizer.v, len(dataset.classes))
     if preset.weights is not None:

@@ -107,6 +107,10 @@ def _checked(file: Path) -> dict[str, Any]:
         content = unsealed(read_regular(file))
     except FileNotFoundError:
         raise CheckpointError(f"{file} is missing: name the folder of a run.") from None
+    except NotADirectoryError:
+        raise CheckpointError(
+            f"{file.parent} is a file: name the folder of a run; an exported file can only predict."
+        ) from None
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror}.") from None
     except ValueError as error:
