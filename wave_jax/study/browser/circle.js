@@ -142,7 +142,7 @@ class Circle {
     });
     this.way.setAttribute("d", line.length ? `M${line.join("L")}` : "");
     this.name_tokens(places, followed);
-    const size = `${radius === null ? "largest |Z|" : "radius G"} ${most.toPrecision(3)}`;
+    const size = `${radius === null ? "largest |Z|" : "radius"} ${most.toPrecision(3)}`;
     this.caption.textContent = ` ${size}`;
     const angle = followed === null ? "" : `, ${this.tokens[followed]} at ${angle_of(wave[followed])}`;
     this.svg.setAttribute("aria-label", `${this.name}: ${size}${angle}`);
