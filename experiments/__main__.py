@@ -1,6 +1,7 @@
 """`python -m experiments NAME [--preset smoke|full] [--out FOLDER] [settings of the experiment]`.
 
-An experiment is a module beside this one with a frozen dataclass `Config`, its `PRESETS` by name, and
+With `--help` it says the question, what to expect, the price and the settings. An experiment is a module
+beside this one, whose docstring says so, with a frozen dataclass `Config`, its `PRESETS` by name, and
 `main(config, out)`, which writes its report, tables and figures into the folder `out`.
 
     python -m experiments all --data FOLDER FOLDER ... --weights FOLDER
@@ -11,6 +12,8 @@ It ends as does `python -m experiments claims`: with the papers' claims, judged 
 """
 
 import argparse
+import inspect
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from importlib import import_module
@@ -20,6 +23,7 @@ from typing import Any
 import tyro
 
 from experiments import claims
+from experiments.frame.about import about
 from experiments.frame.contenders import Networks
 from wave_jax.disk import write_whole
 
@@ -39,27 +43,48 @@ class Everything:
     """Whose size and settings: the papers' or SMALL's, else each experiment's own."""
 
 
+@dataclass(frozen=True)
+class Nothing:
+    """What has no settings."""
+
+
 def main(args: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m experiments", description="Answer one question, or all.")
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments",
+        description="Answer one question, or all. NAME --help says what it is, its price and its settings.",
+        add_help=False,
+    )
     parser.add_argument("name", choices=[*NAMES, "claims", "all"], help="the question: its module asks it")
-    parser.add_argument("--preset", choices=("smoke", "full"), default="full")
+    parser.add_argument("--preset", choices=("smoke", "full"), default="full", help="smoke only tries it out")
     parser.add_argument(
         "--out",
         type=Path,
         help="folder of the answer, else experiments/results/NAME, or runs/experiments/NAME of smoke",
     )
-    chosen, settings = parser.parse_known_args(args)
+    given = sys.argv[1:] if args is None else [*args]
+    if not given or given[0] in ("-h", "--help"):
+        parser.print_help()
+        return
+    chosen, settings = parser.parse_known_args(given)
     # What is tried out never takes the place of results.
     root = HERE / "results" if chosen.preset == "full" else Path("runs", "experiments")
     if chosen.name == "all":
-        everything(tyro.cli(Everything, args=settings), chosen.preset, chosen.out or root)
+        everything(_settings("all", Everything, Everything(), settings), chosen.preset, chosen.out or root)
         return
     if chosen.name == "claims":
+        _settings("claims", Nothing, Nothing(), settings, inspect.getdoc(claims))
         claims.write(chosen.out or HERE / "results")
         return
     experiment = import_module(f"experiments.{chosen.name}")
-    config = tyro.cli(experiment.Config, default=experiment.PRESETS[chosen.preset], args=settings)
+    preset = experiment.PRESETS[chosen.preset]
+    config = _settings(chosen.name, experiment.Config, preset, settings, inspect.getdoc(experiment))
     answer(experiment, config, chosen.out or root / folder(chosen.name, config))
+
+
+def _settings(name: str, kind: Any, preset: Any, given: Sequence[str], says: str | None = None) -> Any:
+    """Return a preset with the settings that are given, or print what the experiment says, and leave."""
+    more = f"{says or inspect.getdoc(kind)}\n\n--preset smoke tries it out; --out FOLDER is for its answer."
+    return tyro.cli(kind, default=preset, args=given, prog=f"python -m experiments {name}", description=more)
 
 
 def folder(name: str, config: Any) -> str:
@@ -73,7 +98,9 @@ def folder(name: str, config: Any) -> str:
 
 
 def answer(experiment: Any, config: Any, out: Path) -> None:
-    """Run one experiment; finished.txt records its settings when it comes to its end."""
+    """Say what will be done and what it costs, and do it; finished.txt records its settings at its end."""
+    says = about(experiment)
+    print(f"{says.question}\n\n{says.price}\n\n{config}\ninto {out}", flush=True)
     out.mkdir(parents=True, exist_ok=True)
     (out / "finished.txt").unlink(missing_ok=True)
     experiment.main(config, out)

@@ -1,6 +1,6 @@
 """What does a layer cost as the text grows, and as it grows wide?
 
-    python -m experiments complexity                                        (about 10 minutes on 2 cores)
+    python -m experiments complexity
 
 P2's comparison of complexity and parameters (P1: 2.4 million parameters without the embeddings). Wave with
 [CLS] pooling, as in the papers, where feed forward and norm are needed for one token only; Wave with mean
@@ -14,7 +14,9 @@ start, BERT's vocabulary, texts without padding. Of each, against text length n 
   training, without Adam; the four models in turn, the median counts).
 Beside them the formulas of `formulas`, and exponents by least squares over the same sizes.
 
-Expected: Wave n and d² in operations, n in memory; attention bends towards n², in memory first. Where texts
+Price: about 10 minutes on 2 cores. A stopped run goes on where it was.
+
+To expect: Wave n and d² in operations, n in memory; attention bends towards n², in memory first. Where texts
 are short or vectors narrow, seconds grow more slowly than operations: starting the program costs most.
 """
 

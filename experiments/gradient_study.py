@@ -9,7 +9,9 @@ from the intervals over seeds. The closed form of the gradient that reaches a to
 section 6) is held against the gradient itself. Of the waves alone: the share of every gradient that moves the
 magnitude, and the share that moves the phase.
 
-500 steps of five seeds take hours on 2 cores, most of them the Transformer's. BERT base wants a GPU.
+Price: hours on 2 cores for 500 steps of five seeds, most of them the Transformer's. BERT base wants a GPU. A
+stopped run goes on where it was.
+
 To expect: the closed form, to float32 rounding.
 """
 

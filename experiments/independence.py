@@ -8,7 +8,9 @@ P2 names it and its definition is not known: these three are ours, before and af
 2. Over a corpus: correlation between dimensions, and effective rank, of embeddings and behind the layer (h).
 3. A dimension is set to 0 in all tokens of a text: how many dimensions of h move?
 
-500 steps of five seeds take hours on 2 cores, most of them the Transformer's. BERT base wants a GPU.
+Price: hours on 2 cores for 500 steps of five seeds, most of them the Transformer's. BERT base wants a GPU. A
+stopped run goes on where it was.
+
 To expect: encode and combine give 0, and the linear maps mix all dimensions.
 """
 

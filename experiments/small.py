@@ -1,6 +1,6 @@
 """How good is SMALL: 2.4 million parameters in all, random start, no outside data?
 
-    python -m experiments small --data FOLDER FOLDER ...     (half an hour for AG News or IMDB on 2 cores)
+    python -m experiments small --data FOLDER FOLDER ...
 
 Beside the papers' tables (P1 tables 1 and 2, 25.8 million parameters with the embeddings: AG News 91.66,
 IMDB 87.02, DBpedia14 98.05). Every folder holds a train.csv and a test.csv. On each of them SMALL, with the
@@ -16,8 +16,12 @@ once per run. Beside it:
   bigrams): five epochs at rate 0.5 on the same training texts, the validation texts left out as for all;
   and the same quantized to the size of SMALL's exported file.
 
-What is compared with the papers comes first, then the variants. A stopped run goes on where it was; fastText,
-where it comes to be installed later, is added then. `--finished` writes the page of the runs that are there.
+What is compared with the papers comes first, then the variants.
+
+Price: half an hour on 2 cores for AG News or IMDB. A stopped run goes on where it was; fastText, where it
+comes to be installed later, is added then. `--finished` writes the page of the runs that are there.
+
+To expect: SMALL above fastText; of its choices, pairs are worth most.
 """
 
 import tempfile

@@ -430,6 +430,42 @@ def test_validation_labels_are_of_the_same_kind():
 # --- scikit-learn -------------------------------------------------------------------------------------------
 
 
+def test_a_measure_of_ones_own_stands_beside_every_record(fitted):
+    def measure(trained):
+        split = trained.tokens(DATA.test)
+        return parameter_digest(trained.network), trained.classes, len(split.labels)
+
+    again = WaveClassifier(**TINY).fit(TEXTS, LABELS, measure=measure)
+    assert len(again.measured) == len(again.history) == len(fitted.history)
+    assert len({digest for digest, *_ in again.measured}) == len(again.history)
+    assert again.measured[-1][0] == parameter_digest(again.network) == parameter_digest(fitted.network)
+    assert again.measured[0][1:] == (("0", "1"), 2)
+    assert fitted.measured == []
+    with unchecked(), pytest.raises(TypeError, match="measure must be a function of a Trained, got 3"):
+        WaveClassifier(**TINY).fit(TEXTS, LABELS, measure=3)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_text_explainer_of_lime_works_on_probabilities(fitted):
+    lime_text = pytest.importorskip("lime.lime_text")
+    explainer = lime_text.LimeTextExplainer(class_names=fitted.classes_, random_state=0)
+    found = explainer.explain_instance("rise a", fitted.predict_proba, num_features=2, num_samples=100)
+    word, weight = found.as_list()[0]
+    assert word == "rise"
+    assert weight > 0  # for the second class, "up"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_text_explainer_of_shap_works_on_probabilities(fitted):
+    shap = pytest.importorskip("shap")
+    explainer = shap.Explainer(fitted.predict_proba, shap.maskers.Text(r"\W+"), output_names=["down", "up"])
+    found = explainer(["rise a"], silent=True)
+    assert [word.strip() for word in found.data[0]] == ["rise", "a"]
+    assert found.values[0, 0, 1] > 0
+    whole = found.base_values[0] + found.values[0].sum(axis=0)
+    np.testing.assert_allclose(whole, fitted.predict_proba(["rise a"])[0], atol=1e-5)
+
+
 def test_scikit_learn_knows_what_it_is(fitted):
     assert is_classifier(fitted)
     assert get_tags(fitted).input_tags.string

@@ -2,11 +2,13 @@
 
 import contextlib
 import csv
+import inspect
 import json
 import sys
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType
 
 import jax
 import jax.numpy as jnp
@@ -44,6 +46,7 @@ from experiments.frame import (
     rivals,
     verdicts,
 )
+from experiments.frame.about import about
 from wave_jax import wave
 from wave_jax.data.splits import Split
 from wave_jax.data.tokenizer import Tokenizer
@@ -192,9 +195,9 @@ def test_all_passes_over_what_is_finished_with_the_same_settings(tmp_path, monke
                 raise KeyboardInterrupt
             ran.append((name, config, out))
 
-        found = SimpleNamespace(
-            Config=Config, PRESETS={"full": Config(), "smoke": Config(seeds=1)}, main=main
-        )
+        found = ModuleType(name, "What?\n\nPrice: a second.\n\nTo expect: nothing.")
+        presets = {"full": Config(), "smoke": Config(seeds=1)}
+        vars(found).update(Config=Config, PRESETS=presets, main=main)
         monkeypatch.setitem(sys.modules, f"experiments.{name}", found)
 
     def everything(*settings):
@@ -218,6 +221,36 @@ def test_all_passes_over_what_is_finished_with_the_same_settings(tmp_path, monke
         command.main(["two", "--preset", "smoke", "--out", str(tmp_path / "two"), "--data", "a", "b"])
     experiment("two")
     assert everything("--data", "a", "b") == ["two"]  # what was begun anew is not finished
+
+
+@pytest.mark.parametrize("name", command.NAMES)
+def test_help_says_the_question_the_claim_and_the_price(name, capsys):
+    experiment = import_module(f"experiments.{name}")
+    says = about(experiment)
+    assert "grid.cells(" in inspect.getsource(experiment)  # which shows a bar, and goes on where it was
+    assert "on 2 cores" in " ".join(says.price.split())
+    assert "goes on where it was" in " ".join(says.price.split())
+    with pytest.raises(SystemExit) as left:
+        command.main([name, "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert left.value.code == 0
+    for part in says:
+        assert " ".join(part.split()) in shown
+    assert f"usage: python -m experiments {name}" in shown
+    assert "--preset smoke" in shown
+
+
+def test_what_says_no_price_is_no_experiment():
+    with pytest.raises(ValueError, match=r"docstring of one must begin with a question.*Price: "):
+        about(ModuleType("one", "What?\n\nTo expect: nothing."))
+
+
+def test_before_it_begins_an_experiment_says_what_it_does_and_what_it_costs(tmp_path, capsys):
+    found = ModuleType("one", "What?\n\nPrice: a second.\n\nTo expect: nothing.")
+    vars(found).update(main=lambda config, out: print("begun"))
+    command.answer(found, "seeds=3", tmp_path)
+    said = capsys.readouterr().out
+    assert said.split("\n\n") == ["What?", "Price: a second.", f"seeds=3\ninto {tmp_path}\nbegun\n"]
 
 
 def test_an_unknown_experiment_is_refused_with_the_names_of_the_known(capsys):

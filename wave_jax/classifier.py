@@ -6,11 +6,12 @@
     classifier.save("runs/news")                                    # a run folder: WaveClassifier.load
 
 It keeps the conventions of scikit-learn (pipelines, `clone`, cross-validation, searches), which need not be
-installed. The box opens: `network`, `tokenizer`, `history` (the records of training), `metrics`, `settings`.
+installed. The box opens: `network`, `tokenizer`, `history` (the records of training), `measured` (one's own
+measure beside them), `metrics`, `settings`.
 """
 
 import os
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ from wave_jax.training.loop import Record
 
 __all__ = ["NotFitted", "WaveClassifier"]
 
-_FITTED = ("network", "tokenizer", "history", "metrics", "settings", "classes_")
+_FITTED = ("network", "tokenizer", "history", "measured", "metrics", "settings", "classes_")
 
 
 class NotFitted(ValueError, AttributeError):
@@ -61,6 +62,8 @@ class WaveClassifier(Parameters):
     network: Network
     tokenizer: Tokenizer
     history: list[Record]
+    measured: list[Any]
+    """What `fit(..., measure=)` found, beside each record of the history."""
     metrics: dict[str, Any]
     settings: Settings
     classes_: np.ndarray
@@ -95,6 +98,7 @@ class WaveClassifier(Parameters):
         *,
         valid: tuple[Iterable[Any], Any] | None = None,
         classes: Iterable[Any] | None = None,
+        measure: Callable[[Trained], Any] | None = None,
     ) -> "WaveClassifier":
         """Train on these texts; the same texts, labels and settings give the same network, bit for bit.
 
@@ -110,7 +114,11 @@ class WaveClassifier(Parameters):
           valid: (texts, labels) for validation; without them a share of the training texts is held out, the
             setting `valid`, or none if it is 0.
           classes: labels of the columns of a matrix; those of a table, else their numbers, if not given.
+          measure: a function of the network so far, with its tokenizer, that is called at every record of the
+            history; what it returns comes into `measured`.
         """
+        if measure is not None and not callable(measure):
+            raise TypeError(f"measure must be a function of a Trained, got {measure!r:.60}.")
         bars = self.labels == "several"
         plain, given = targets.columns(texts, labels, several=bars, classes=classes)
         if len(given.classes) < 2:
@@ -132,17 +140,12 @@ class WaveClassifier(Parameters):
             seed=preset.training.seed,
             share=_share(preset.valid),
         )
-        prepared, history = run.prepare(dataset, preset), []
-        network = prepared.network
-        with progress.bar(prepared.steps, self.verbose) as bar:
-            for turn in run.train(prepared):
-                network = turn.kept
-                history.append(turn.record)
-                bar.show(turn.record)
+        prepared = run.prepare(dataset, preset)
+        network, history, measured = self._followed(prepared, measure)
         self.network, self.tokenizer, self.settings = network, prepared.tokenizer, prepared.settings
         self.metrics = result.measure(prepared, network, history, preset=self.preset)
         self.metrics |= calibration.numbers(prepared, network)
-        self.history, self.classes_ = history, label_column.as_array(given.classes)
+        self.history, self.measured, self.classes_ = history, measured, label_column.as_array(given.classes)
         self._matrix = given.matrix
         return self
 
@@ -262,10 +265,24 @@ class WaveClassifier(Parameters):
         classifier = cls(**given)
         classifier.network, classifier.tokenizer = kept.network, kept.tokenizer
         classifier.history, classifier.settings, classifier.metrics = list(kept.records), settings, metrics
+        classifier.measured = []
         labels = settings.data.get("labels", settings.classes)
         classifier.classes_ = label_column.as_array([*map(label_column.from_json, labels)])
         classifier._matrix = settings.data.get("matrix", False)
         return classifier
+
+    def _followed(self, prepared: run.Prepared, measure: Callable | None) -> tuple[Network, list, list]:
+        """Train under a bar; return the network that is kept, the records, and what is measured at each."""
+        network, history, measured = prepared.network, [], []
+        with progress.bar(prepared.steps, self.verbose) as bar:
+            for turn in run.train(prepared):
+                network = turn.kept
+                history.append(turn.record)
+                if measure is not None:
+                    now = Trained.of(prepared.settings, turn.state.network, prepared.tokenizer)
+                    measured.append(measure(now))
+                bar.show(turn.record)
+        return network, history, measured
 
     def _preset(self, asked: Targets) -> Preset:
         """Return the preset with the settings that were given; classes are called by their numbers."""

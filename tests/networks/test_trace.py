@@ -160,6 +160,11 @@ def test_what_no_stage_can_become_is_refused(model):
     ]:
         with pytest.raises(ValueError, match=sentence):
             traced(model, edit)
+    for nudge, got in [(jnp.ones((1, 6)), r"float32\(1, 6\)"), (1j * jnp.ones((2, 6)), r"complex64\(2, 6\)")]:
+        with pytest.raises(
+            ValueError, match=rf"nudge must be shaped like the stage h float32\(2, 6\), got {got}"
+        ):
+            model.trace(BATCH.ids, BATCH.mask, BATCH.segments, nudge=Trace(h=nudge))
     if "Z1" not in model.stages:
         for what in ("edit", "nudge"):
             with pytest.raises(

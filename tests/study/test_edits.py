@@ -27,6 +27,14 @@ def test_scaling_against_the_formula_and_its_ends():
     np.testing.assert_allclose(scaled(phase=0.0)(Z), abs(Z), rtol=1e-5)
 
 
+def test_a_phase_that_is_left_needs_no_angle_and_a_derivative_by_it_does():
+    plain = jax.jit(lambda phase: scaled(0.5, phase)(Z))  # a traced phase takes the way by angles
+    np.testing.assert_allclose(scaled(0.5)(Z), plain(1.0), rtol=1e-5)
+    length = lambda scale: lambda z: jnp.sum(scale(z).real ** 3)
+    slopes = [jax.grad(length(scale))(Z) for scale in (scaled(0.5), scaled(0.5, jnp.float32(1)))]
+    np.testing.assert_allclose(*slopes, rtol=1e-4, atol=1e-5)
+
+
 def test_at_0_scaling_is_0_and_its_derivative_finite():
     @jax.jit
     @jax.value_and_grad

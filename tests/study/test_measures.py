@@ -87,6 +87,21 @@ def test_the_rest_does_not_hang_on_the_scale_nor_on_the_order(name):
     assert float(of(name)(X[::-1])) == want
 
 
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_sizes_are_sorted_by_their_bits_as_by_their_value(dtype):
+    sizes = jnp.asarray([3, 0, 1e-30, 7, 7, jnp.inf, 0.5, jnp.nan, -0.0, 1e30], dtype)
+    found, want = (sort(jnp.abs(sizes)).astype(jnp.float32) for sort in (measures._rising, jnp.sort))
+    np.testing.assert_array_equal(found, want)
+
+
+def test_gini_has_the_derivative_of_its_formula():
+    x = rng.normal(size=7)
+    with jax.enable_x64(True):
+        slope = jax.jit(jax.grad(measures.gini))(jnp.asarray(x))
+    moves = [(gini_by_pairs(x + t) - gini_by_pairs(x - t)) / 2e-6 for t in 1e-6 * np.eye(7)]
+    np.testing.assert_allclose(slope, moves, rtol=1e-5, atol=1e-7)
+
+
 def test_gini_of_many_equal_entries_keeps_its_digits():
     assert abs(float(of("gini")(np.full(3_000_000, 0.1, np.float32)))) < 1e-3
 

@@ -152,7 +152,7 @@ class Changes(NamedTuple):
         edit, nudge = getattr(self.edit, name), getattr(self.nudge, name)
         if edit is not None:
             stage = _edited(name, stage, edit)
-        return stage if nudge is None else stage + nudge
+        return stage if nudge is None else _nudged(name, stage, nudge)
 
     def of_layer(self, i: int) -> "Changes":
         """Return what is done to the stages of layer i."""
@@ -185,6 +185,17 @@ def _edited(name: str, stage: Array, edit: Array | Callable[[Array], Array]) -> 
             f"edit must keep the stage {name} {stage.dtype}{stage.shape}, got {found.dtype}{found.shape}."
         )
     return found
+
+
+def _nudged(name: str, stage: Array, nudge: Array) -> Array:
+    """Return a stage with something added that is shaped like it."""
+    nudge = jnp.asarray(nudge)
+    if nudge.shape != stage.shape or jnp.result_type(stage, nudge) != stage.dtype:
+        raise ValueError(
+            f"nudge must be shaped like the stage {name} {stage.dtype}{stage.shape},"
+            f" got {nudge.dtype}{nudge.shape}."
+        )
+    return stage + nudge
 
 
 def _of_layer(stage: Any, i: int) -> Any:

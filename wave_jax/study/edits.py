@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Complex, PRNGKeyArray
+from jaxtyping import Array, Bool, Complex, Float, PRNGKeyArray
 
 from wave_jax import wave
 from wave_jax.numerics import masked_mean
@@ -38,10 +38,12 @@ def scaled(
     """
 
     def edit(Z: Complex[Array, "*s"]) -> Complex[Array, "*s"]:
-        size, angle = wave.polar(Z)
+        size = wave.magnitude(Z)
         ratio = jnp.where(size > 0, size, 1) / around.magnitude
         size = jnp.where(size > 0, around.magnitude * ratio**magnitude, 0)
-        angle = around.phase + phase * (angle - around.phase)
+        if isinstance(phase, float) and phase == 1:  # the direction stays: no angle is needed
+            return _times(_unit(Z), size)
+        angle = around.phase + phase * (wave.phase(Z) - around.phase)
         return jax.lax.complex(size * jnp.cos(angle), size * jnp.sin(angle)).astype(Z.dtype)
 
     return edit
@@ -64,12 +66,22 @@ def shuffled(
     order = jnp.put_along_axis(jnp.zeros_like(places), places, drawn, axis=-1, inplace=False)
 
     def edit(Z: Complex[Array, "*batch n d"]) -> Complex[Array, "*batch n d"]:
-        polar = wave.polar(Z)
-        moved = jnp.take_along_axis(getattr(polar, part), order[..., None], axis=-2)
-        size, angle = polar._replace(**{part: moved})
-        return jax.lax.complex(size * jnp.cos(angle), size * jnp.sin(angle)).astype(Z.dtype)
+        moved = jnp.take_along_axis(Z, order[..., None], axis=-2)
+        unit, size = (moved, Z) if part == "phase" else (Z, moved)
+        return _times(_unit(unit), wave.magnitude(size))
 
     return edit
+
+
+def _unit(Z: Complex[Array, "*s"]) -> Complex[Array, "*s"]:
+    """Return exp(iα) = Z / |Z|, 1 where Z is 0."""
+    size = wave.magnitude(Z)
+    return jnp.where(size > 0, _times(Z, 1 / jnp.where(size > 0, size, 1)), 1)
+
+
+def _times(Z: Complex[Array, "*s"], size: Float[Array, "*s"]) -> Complex[Array, "*s"]:
+    """Return Z times a real number, without a product of complex ones."""
+    return jax.lax.complex(Z.real * size, Z.imag * size).astype(Z.dtype)
 
 
 def central(Z: Complex[Array, "*s d"], mask: Bool[Array, "*s"] | None = None) -> wave.Polar:

@@ -95,7 +95,7 @@ def gini(x: Float[Numbers, "*s"], mask: Bool[Numbers, "*r"] | None = None) -> Fl
     """
     x, counts = _counted(x, mask)
     m = _at_least_1(counts)
-    rising = jnp.sort(jnp.abs(x).ravel())  # padding is 0, comes first and weighs nothing
+    rising = _rising(jnp.abs(x).ravel())  # padding is 0, comes first and weighs nothing
     i = jnp.arange(1, rising.size + 1) - (rising.size - m)
     total = jnp.sum(rising)
     return jnp.sum((2 * i - m - 1) / m * rising) / _scale(total)
@@ -227,6 +227,21 @@ def _counted(x: Numbers, mask: Numbers | None) -> tuple[Array, Array]:
 
 def _at_least_1(counts: Array) -> Array:
     return jnp.maximum(jnp.sum(counts), 1)
+
+
+@jax.custom_jvp
+def _rising(size: Array) -> Array:
+    """Sort numbers that are not negative as the integers of their bits, which XLA's CPU sorts much faster."""
+    bits = jax.lax.bitcast_convert_type(size, jnp.dtype(f"int{8 * size.dtype.itemsize}"))
+    return jax.lax.bitcast_convert_type(jnp.sort(bits), size.dtype)
+
+
+@_rising.defjvp
+def _rising_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    """Bits have no derivative: take those of the numbers that come to each place."""
+    (size,), (change,) = primals, tangents
+    order = jnp.argsort(size)
+    return size[order], change[order]
 
 
 def _scale(size: Array) -> Array:
