@@ -28,7 +28,7 @@ from wave_jax.networks.trace import Network
 from wave_jax.runs import calibration, hub, result, run, saved
 from wave_jax.runs.folder import RunFolder
 from wave_jax.runs.hub import Saved
-from wave_jax.runs.parameters import Parameters, of_run
+from wave_jax.runs.parameters import Parameters, of_run, share_of
 from wave_jax.runs.presets import Preset
 from wave_jax.runs.settings import Settings
 from wave_jax.runs.trained import Trained
@@ -138,7 +138,7 @@ class WaveClassifier(Parameters):
             classes=[str(i) for i in range(len(given.classes))],
             weights=None if sample_weight is None else weights.checked(sample_weight, len(plain)),
             seed=preset.training.seed,
-            share=_share(preset.valid),
+            share=share_of(preset.valid),
         )
         prepared = run.prepare(dataset, preset)
         network, history, measured = self._followed(prepared, measure)
@@ -279,8 +279,7 @@ class WaveClassifier(Parameters):
                 network = turn.kept
                 history.append(turn.record)
                 if measure is not None:
-                    now = Trained.of(prepared.settings, turn.state.network, prepared.tokenizer)
-                    measured.append(measure(now))
+                    measured.append(measure(prepared.trained(turn.state.network)))
                 bar.show(turn.record)
         return network, history, measured
 
@@ -296,12 +295,3 @@ class WaveClassifier(Parameters):
     def _numbers(self) -> dict[Any, int]:
         """Return the number of each label."""
         return {label: i for i, label in enumerate(self.classes_.tolist())}
-
-
-def _share(valid: Any) -> float:
-    """Return the setting `valid` as a share; a file is for the command line alone."""
-    if isinstance(valid, bool) or not isinstance(valid, int | float):
-        raise ValueError(
-            f"valid must be a share of the texts, got {valid!r}: give texts to fit(..., valid=)."
-        )
-    return float(valid)

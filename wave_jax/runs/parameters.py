@@ -15,7 +15,7 @@ from wave_jax.runs.presets import Preset
 from wave_jax.runs.settings import Settings
 from wave_jax.training.config import TrainConfig
 
-__all__ = ["Default", "Parameters", "of_run"]
+__all__ = ["Default", "Parameters", "of_run", "share_of"]
 
 Default = Literal["preset"]
 """As the preset has it: what every setting is until it is given."""
@@ -216,3 +216,12 @@ def _check_names(kind: type, given: Iterable[str]) -> None:
             near = [_ELSEWHERE[name]] if name in _ELSEWHERE else difflib.get_close_matches(name, known, 1)
             cure = f"it is called {near[0]}" if near else f"it has {', '.join(known)}"
             raise ValueError(f"{kind.__name__} has no setting {name!r}: {cure}.")
+
+
+def share_of(valid: Any) -> float:
+    """Return the setting `valid` as a share; a file is for the command line alone."""
+    if isinstance(valid, bool) or not isinstance(valid, int | float):
+        raise ValueError(
+            f"valid must be a share of the texts, got {valid!r}: give texts to fit(..., valid=)."
+        )
+    return float(valid)
