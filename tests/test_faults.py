@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from benchmarks.faults import ROOT, listed
+from benchmarks.faults import ROOT, Fault, listed, noticed
 
 FAULTS = listed()
 
@@ -21,3 +21,27 @@ def test_a_fault_changes_a_file_that_is_there_and_its_tests_are_there(fault):
     after = ast.parse(fault.put_into(before))
     assert ast.dump(after) != ast.dump(ast.parse(before))
     assert (ROOT / fault.tests).is_file()
+
+
+def test_a_fault_that_can_no_longer_be_put_in_is_named():
+    fault = Fault("the door opens to the wrong side", "house/room.py", "DOOR", "WALL")
+    for text, count in (("a window", 0), ("DOOR and DOOR", 2)):
+        with pytest.raises(
+            ValueError, match=rf"house/room\.py .* 'the door opens .*' {count} times, not once"
+        ):
+            fault.put_into(text)
+
+
+def test_a_fault_is_noticed_or_survives_and_the_copy_is_then_as_it_was(tmp_path):
+    room, tests = tmp_path / "house" / "room.py", tmp_path / "tests" / "test_room.py"
+    for path, text in (
+        (room, "DOORS = 2\nWINDOWS = 3\n"),
+        (tests, "from house.room import DOORS\n\n\ndef test_doors():\n    assert DOORS == 2\n"),
+    ):
+        path.parent.mkdir()
+        path.write_text(text)
+    door = Fault("a door too many", "house/room.py", "DOORS = 2", "DOORS = 3")
+    window = Fault("a window too many", "house/room.py", "WINDOWS = 3", "WINDOWS = 4")
+    assert noticed(tmp_path, door) == "tests/test_room.py::test_doors"
+    assert noticed(tmp_path, window) is None
+    assert room.read_text() == "DOORS = 2\nWINDOWS = 3\n"
