@@ -1,6 +1,6 @@
 """Long lives: hundreds of fits, thousands of predictions, threads and forks, with memory and answers watched.
 
-    python -m benchmarks.lives [SHARE]            (SHARE of the counts below, 1 if not given; half an hour)
+    python -m benchmarks.lives [SHARE]            (SHARE of the counts below, 1 if not given; an hour)
 
 Each life is a process of its own. It does something again and again, every time in another shape, and says
 what memory it holds on the way. Answers are compared, bit for bit, with those of one thread that gave them
