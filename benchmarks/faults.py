@@ -30,8 +30,8 @@ NOTES = """\
 {faults} faults, {survivors} survivors; {minutes:.0f} minutes. The tests that noticed one pass without any.
 
 *Before*: what survived the tests of commit 0f5367f, on which the list was made: {before} of these faults at
-the least. Most of those of one test file were put in together there, and it passed; of tests/test_experiments.py
-the tests of their experiments."""
+the least. Most of those of one test file were put in together there, and it passed; of test_experiments.py,
+the tests of their experiments passed."""
 
 
 class Fault(NamedTuple):
