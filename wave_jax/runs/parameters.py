@@ -179,6 +179,8 @@ class Parameters:
         """Return the preset with the settings that were given, and these; their values are checked."""
         preset, given = presets.preset(self.preset), {**self.given(), **more}
         given.pop("verbose", None)
+        if "valid" in given:
+            given["valid"] = share_of(given["valid"])
         return replace(
             preset,
             network=replace(preset.network, **{k: x for k, x in given.items() if k in _NETWORK}),
