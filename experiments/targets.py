@@ -46,8 +46,9 @@ class Config:
     """Folders of texts for soft targets."""
     several: tuple[str, ...] = ()
     """Folders of texts whose labels have parts; the planted corpus with two topics a text comes on top."""
-    weights: str | None = None
-    """Folder of the BERT whose vectors the teacher reads; without one, there are no soft targets."""
+    weights: tuple[str, ...] = ()
+    """Folders of BERTs, each with its tokenizer; the teacher reads vectors of the first one. Without it there
+    are no soft targets."""
     labelled: int = 1_000
     """Texts that the teacher learns from."""
     most: int = 10_000
@@ -113,16 +114,15 @@ def in_parts(dataset: Dataset) -> Dataset:
 def keys_of(part: str, dataset: Dataset, config: Config) -> list[dict[str, Any]]:
     """Return a key for each model of a part and each seed."""
     small = contenders.with_seed(presets.preset("small"), 0, config.epochs, dataset.train)
-    label = {"labels": "several"} if part == "several labels" else {}
-    rival = "logistic regression"
+    encoder, rival = Path(*config.weights[:1]), "logistic regression"
     models: dict[str, Any] = {
         "class weights": {"plain": small, "balanced": changed(small, class_weight="balanced")},
-        "soft targets": {"teacher": config.weights and Path(config.weights)}
+        "soft targets": {"teacher": encoder}
         | {name: presets.preset("small") for name in ("few labels", "teacher of few", "teacher of all")},
-        "several labels": {"SMALL": changed(small, **label), "TF-IDF": rival},
+        "several labels": {"SMALL": changed(small, labels="several"), "TF-IDF": rival},
     }[part]
     drawn = {"labelled": config.labelled, "most": config.most, "epochs": config.epochs}
-    drawn |= {"weights": config.weights and Path(config.weights)}
+    drawn |= {"weights": encoder}
     return [
         {"part": part, "data": dataset.name, "digest": dataset.digest, "test digest": dataset.test.digest}
         | {"model": model, "seed": seed, "settings": seeded(settings, seed)}

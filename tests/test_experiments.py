@@ -32,6 +32,7 @@ from experiments import (
     learning_curve,
     robustness,
     small,
+    targets,
     what_is_left,
 )
 from experiments.frame import (
@@ -767,3 +768,41 @@ def test_what_is_tried_out_never_takes_the_place_of_results(tmp_path, monkeypatc
     for preset in ("smoke", "full"):
         command.main(["gradient_study", "--preset", preset, "--networks", "small"])
     assert written == [Path("runs/experiments/gradient_study"), command.HERE / "results" / "gradient_study"]
+
+
+def test_targets(tmp_path, monkeypatch):
+    train = targets.of_small
+
+    def of_small(dataset, preset, key):
+        """Several labels are trained; the rest is the same function, and costs two programs more."""
+        if key["part"] == "several labels":
+            return train(dataset, preset, key)
+        return {"test_accuracy": 0.25, "test_macro_f1": 0.125, "seconds": 2.0}
+
+    monkeypatch.setattr(targets, "of_small", of_small)
+    page = run("targets", tmp_path, monkeypatch)
+    assert [row["model"] for row in table(page, "Class weights: planted")] == ["plain", "balanced"]
+    rows = table(page, "Several labels: planted")
+    assert [row["model"] for row in rows] == ["SMALL", "TF-IDF"]
+    assert all(row.keys() >= {"exact", "micro-F1", "macro-F1", "threshold", "seconds"} for row in rows)
+    points = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
+    f1 = next(float(p["test_macro_f1"]) for p in points if p["model"] == "TF-IDF")
+    assert rows[1]["macro-F1"] == f"{100 * f1:.1f}"
+
+
+def test_a_teacher_learns_few_labels_and_its_students_its_answers(tmp_path, monkeypatch):
+    dataset = corpora.load((), 0.05, 40)[0]
+    monkeypatch.setattr(rivals, "vectors", lambda train, folder, kept: rivals.tfidf(train))
+    config = replace(targets.PRESETS["smoke"], weights=(str(tmp_path),), labelled=20, most=30)
+    keys = {key["model"]: key for key in targets.keys_of("soft targets", dataset, config)}
+    assert [*keys] == ["teacher", "few labels", "teacher of few", "teacher of all"]
+    assert 0 <= targets.judge(dataset, keys["teacher"], {})["test_accuracy"] <= 1
+    seen = []
+    monkeypatch.setattr(targets, "of_small", lambda dataset, preset, key: seen.append(dataset) or {})
+    for model in ("few labels", "teacher of few", "teacher of all"):
+        targets.judge(dataset, keys[model], {})
+    few, same, more = ([*x.train.texts, *x.valid.texts] for x in seen)
+    assert (len(few), len(same), len(more)) == (20, 20, 30)
+    assert {*few} == {*same} < {*more}
+    assert seen[0].train.targets is None
+    np.testing.assert_allclose(seen[2].train.targets.sum(axis=1), 1, rtol=1e-5)
