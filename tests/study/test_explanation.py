@@ -125,3 +125,11 @@ def test_chromium_shows_the_text_as_it_is_and_runs_nothing(tmp_path):
     assert not {tag for tag, _ in dom.tags} & {"script", "b", "object", "iframe"}
     assert len(dom.spans("for")) == len(dom.spans("against")) == 2
     assert len(dom.spans("unread")) == 1
+
+
+def test_the_table_says_words_and_what_stands_for_them():
+    tokens = TokenScore("[UNK-A]", 0, 5, 1.0), TokenScore("fell", 6, 10, 0.5), TokenScore("[CLS]", 0, 0, 0.25)
+    page = Explanation("Aspen Fell", CLASSES, (0.5, 0.25, 0.25), 0, tokens, "leave_one_out", 10).page()
+    assert '<td class="token">Aspen <span class="small">[UNK-A]</span></td>' in page
+    assert '<td class="token">Fell</td>' in page
+    assert '<td class="token">[CLS]</td>' in page

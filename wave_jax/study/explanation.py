@@ -205,12 +205,21 @@ def _classes(explanation: Explanation) -> str:
 
 def _tokens(explanation: Explanation, full: float) -> str:
     rows = [
-        f'<tr><td class="token">{_safe(token.token)}</td><td class="n">{_signed(token.score, full)}</td>'
+        f'<tr><td class="token">{_word(explanation.text, token)}</td>'
+        f'<td class="n">{_signed(token.score, full)}</td>'
         f"<td>{'for' if token.score > 0 else 'against'}</td></tr>"
         for token in explanation.strongest()
     ]
     caption = f"Strongest tokens, in the logit of {_safe(explanation.classes[explanation.label])}"
     return f"<table><caption>{caption}</caption>{''.join(rows)}</table>"
+
+
+def _word(text: str, token: TokenScore) -> str:
+    """Return the word of a token; if it is only represented, as by its look or stem, by what."""
+    word = text[token.start : token.end]
+    if not word or word.casefold() == token.token.casefold():
+        return _safe(word or token.token)
+    return f'{_safe(word)} <span class="small">{_safe(token.token)}</span>'
 
 
 def _safe(text: str) -> str:
