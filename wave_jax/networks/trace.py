@@ -1,5 +1,6 @@
 """The stages of a forward pass, and the call that all networks share."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
@@ -20,7 +21,9 @@ def drawn(tree: Any) -> dict[str, str] | None:
         import treescope
     except ImportError:
         return None
-    return {"text/html": treescope.render_to_html(tree)}
+    with warnings.catch_warnings():  # treescope 0.1.10 asks NumPy 2.5 for a class that is deprecated
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return {"text/html": treescope.render_to_html(tree)}
 
 
 class Trace(NamedTuple):
