@@ -12,11 +12,11 @@ Ours, of neither paper. All networks are SMALL, trained as `wave-jax train` has 
   regression on TF-IDF, one for each label against the rest, on the same texts, at a threshold chosen on the
   same validation texts. The share of texts answered with exactly their labels is called exact.
 
-Price: half an hour on 2 cores for TREC and 10,000 texts of SST-2. The test split is read once a run. A stopped
-run goes on where it was.
+Price: half an hour on 2 cores for TREC and 10,000 texts of SST-2. The test split is read once a run. A
+stopped run goes on where it was.
 
-To expect: balanced classes lift macro-F1 on TREC-50, whose classes are of very different sizes; students of all
-texts come near their teacher, and above SMALL on few labels.
+To expect: balanced classes lift macro-F1 on TREC-50, whose classes are of very different sizes; students of
+all texts come near their teacher, for better or worse.
 """
 
 from collections.abc import Mapping, Sequence
