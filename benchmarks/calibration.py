@@ -2,8 +2,8 @@
 
     python -m benchmarks.calibration FOLDER...
 
-Trains SMALL on each folder (see docs/datasets.md) as `wave-jax train --test` does. The temperature is chosen
-on the validation texts alone. Writes benchmarks/results/calibration.md.
+Trains SMALL on each folder (see docs/datasets.md), of which a fifth of the training texts validates. The
+temperature is chosen on these alone. Writes benchmarks/results/calibration.md.
 """
 
 import sys
