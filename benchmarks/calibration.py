@@ -2,8 +2,8 @@
 
     python -m benchmarks.calibration FOLDER...
 
-Trains SMALL on each folder (see docs/datasets.md), of which a fifth of the training texts validates. The
-temperature is chosen on these alone. Writes benchmarks/results/calibration.md.
+Trains SMALL on each folder (see docs/datasets.md). Its own validation texts validate, or a fifth of the
+training texts; the temperature is chosen on these alone. Writes benchmarks/results/calibration.md.
 """
 
 import sys
