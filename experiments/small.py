@@ -59,7 +59,8 @@ def training(**changes: Any) -> Callable[[Preset], Preset]:
 
 def mean_of_embeddings(small: Preset) -> Preset:
     """Put the mean of a text's embeddings in the place of the wave; all else is SMALL's."""
-    return replace(small, network=LessConfig(**vars(small.network) | {"less": "wave", "read_out": "real"}))
+    settings: dict[str, Any] = {**vars(small.network), "less": "wave", "read_out": "real"}
+    return replace(small, network=LessConfig(**settings))
 
 
 # SMALL and what it is compared with, each a change of the preset.
