@@ -114,5 +114,5 @@ def with_seed(preset: Preset, seed: int, epochs: int | None, train: Split) -> Pr
 
     Else they are as many as the preset has for these texts, as a number: a cell is known by it.
     """
-    epochs = epochs or preset.training.epochs_for(train.labels)
+    epochs = epochs or preset.training.epochs_for(train.asked)
     return replace(preset, training=replace(preset.training, seed=seed, epochs=epochs))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import unchecked
 
+from wave_jax.data.batches import TokenArrays
 from wave_jax.training.config import TrainConfig
 
 
@@ -55,6 +56,14 @@ def test_few_texts_and_many_classes_are_read_more_often(texts, classes, batch, e
     assert config.steps_for(labels) == epochs * math.ceil(texts / batch)
     assert replace(config, epochs=2).epochs_for(labels) == 2  # what is given stands
     assert replace(config, steps=9).steps_for(labels) == 9
+
+
+def test_of_several_labels_every_one_is_a_class():
+    texts = np.eye(50, dtype=bool)[np.arange(64) % 2]  # 48 labels that no text has
+    assert TrainConfig(epochs=None).epochs_for(texts) == 50 * 50
+    tokens = TokenArrays(np.zeros(64), np.arange(65), np.arange(64) % 2)
+    assert TrainConfig(epochs=None).steps_for(tokens.asked) == 50 * 2
+    assert TrainConfig(epochs=None).steps_for(tokens._replace(targets=texts).asked) == 50 * 50
 
 
 def test_who_waits_for_a_better_epoch_keeps_the_best():

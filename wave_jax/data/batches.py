@@ -39,6 +39,11 @@ class TokenArrays(NamedTuple):
         """Tokens of each text, [CLS] and [SEP] included."""
         return np.diff(np.asarray(self.offsets))
 
+    @property
+    def asked(self) -> np.ndarray:
+        """Return the answers that are asked for: the targets, or the labels where there are none."""
+        return np.asarray(self.labels if self.targets is None else self.targets)
+
 
 class Batch(NamedTuple):
     """What a network reads. A row of label -1 counts nothing; filler is [CLS] alone with that label."""

@@ -57,6 +57,11 @@ class Split:
             sha.update(self.targets.astype("?" if target_kinds.is_several(self.targets) else "<f4").tobytes())
         return sha.hexdigest()
 
+    @property
+    def asked(self) -> np.ndarray:
+        """Return the answers that are asked for: the targets, or the labels where there are none."""
+        return self.labels if self.targets is None else self.targets
+
     def take(self, rows: Sequence[int] | np.ndarray) -> "Split":
         """Return the split of these rows, in this order.
 

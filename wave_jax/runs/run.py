@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
@@ -75,7 +74,7 @@ class Prepared(NamedTuple):
     @property
     def steps(self) -> int:
         """Number of steps of the whole run."""
-        return self.settings.training.steps_for(np.asarray(self.train.labels))
+        return self.settings.training.steps_for(self.train.asked)
 
 
 class Turn(NamedTuple):
@@ -123,7 +122,7 @@ def prepare(
         data={"name": dataset.name, "digest": dataset.digest, **({"origin": dict(origin)} if origin else {})},
     )
     start = Trained.of(settings, _start(settings, preset), tokenizer)
-    if few := preset.training.starves(dataset.train.labels):
+    if few := preset.training.starves(dataset.train.asked):
         _log.warning(few)
     counts = weights.of_texts(dataset.train, dataset.classes, preset.training.class_weight)
     train = start.tokens(dataset.train, cache)._replace(weights=counts)

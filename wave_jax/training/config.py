@@ -82,7 +82,7 @@ class TrainConfig:
         A network needs steps for every class, so a small corpus, or one of many classes, is read more often.
 
         Args:
-          labels: numbers of the classes, one a training text.
+          labels: number of the class of each training text, or a matrix with a column a class.
 
         >>> TrainConfig(epochs=None).epochs_for([0, 1] * 16_000), TrainConfig(epochs=None).epochs_for([0, 1])
         (6, 100)
@@ -119,7 +119,8 @@ class TrainConfig:
 
 def _steps_enough(labels: Sequence[int] | np.ndarray) -> int:
     """Return how many steps the classes of these labels need."""
-    return _STEPS_FOR_A_CLASS * (int(np.max(labels, initial=0)) + 1)
+    c = np.shape(labels)[1] if np.ndim(labels) == 2 else int(np.max(labels, initial=0)) + 1
+    return _STEPS_FOR_A_CLASS * c
 
 
 PAPER = TrainConfig()

@@ -110,7 +110,7 @@ class _Course:
     @cached_property
     def steps(self) -> int:
         """Number of steps of the whole run."""
-        return self.config.steps_for(np.asarray(self.train.labels))
+        return self.config.steps_for(self.train.asked)
 
     @cached_property
     def shapes(self) -> tuple[int, ...]:
