@@ -26,32 +26,22 @@ text, cannot see.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from experiments.frame import compare, grid, loops, page
+from experiments.frame import compare, grid, loops, page, scores
+from experiments.frame.scores import CHECKS, METHODS
 from wave_jax.data import batches, datasets, planted
 from wave_jax.data.datasets import Dataset
 from wave_jax.data.plan import Plan, buckets
 from wave_jax.data.splits import Split
 from wave_jax.runs import presets, run
 from wave_jax.runs.presets import Preset
-from wave_jax.study import attribution, faithfulness, plots
+from wave_jax.study import faithfulness, plots
 
-KEY = jax.random.key(0)
-METHODS = {
-    "leave one out": attribution.leave_one_out,
-    "Shapley, 32 orders": lambda network, batch: attribution.shapley(network, batch, KEY),
-    "integrated gradients": lambda network, batch: attribution.integrated_gradients(network, batch).scores,
-    "gradient x input": attribution.gradient_x_input,
-    "SmoothGrad": lambda network, batch: attribution.smooth_grad(network, batch, KEY),
-    "random": lambda network, batch: jax.random.uniform(KEY, batch.ids.shape),
-}
 ABOUT = """\
 The answer of a network to a test text is explained. *Share of scores on evidence*: of the absolute scores of
 a planted text that is answered with its topic, the part on tokens that carry the topic; in a told text they
@@ -65,8 +55,6 @@ are shuffled: its classifier's, its layer's too, its embedding's too. *Standard 
 score, as a share of the mean absolute score. Mean and 95 % interval over seeds."""
 KINDS = ("told", "paired")
 PAIRS = {*" ".join(planted.COLOURS + planted.MATERIALS).split()}
-SHUFFLED = ("classifier", "layers", "embedding")  # from the end to the start
-CHECKS = ("infidelity", "sensitivity", *(f"left, {part} shuffled" for part in SHUFFLED), "standard error")
 
 
 Rows = Sequence[dict[str, Any]]
@@ -88,7 +76,7 @@ class Config:
     """Tokens that are masked."""
 
 
-PRESETS = {"full": Config(), "smoke": Config(seeds=1, texts=20, size=100, epochs=1, most=2)}
+PRESETS = {"full": Config(), "smoke": Config(seeds=1, texts=8, size=100, epochs=1, most=2)}
 
 
 def main(config: Config, out: Path) -> None:
@@ -149,11 +137,13 @@ def judge(dataset: Dataset, key: grid.Key) -> dict[str, dict[str, Any]]:
     test = dataset.test.take(range(min(key["texts"], len(dataset.test))))
     tokens = prepared.start.tokens(test)
     places, rows = evidence_places(test, prepared), {method: [] for method in METHODS}
-    for n, steps in Plan.of_all(tokens, 64, buckets(tokens.lengths, most=1)):
+    others = scores.shuffled(network)
+    for n, steps in Plan.of_all(tokens, min(64, len(test)), buckets(tokens.lengths, most=1)):
         for step in steps:
-            batch, on = batches.gather(tokens, step, n), np.where(step[:, None] < 0, False, places[step, :n])
+            batch = scores.answered(network, batches.gather(tokens, step, n))
+            on = np.where(step[:, None] < 0, False, places[step, :n])
             for method, of in rows.items():
-                found = jax.device_get(_judge(network, batch, on, method, key["most"]))
+                found = jax.device_get(scores.judged(network, others, batch, on, method, key["most"]))
                 for at, i in enumerate(step):
                     if i >= 0:
                         judged = {name: values[at] for name, values in found.items()}
@@ -172,38 +162,6 @@ def means(rows: Rows) -> dict[str, Any]:
             mean[name] /= np.mean([row[unit] for row in rows], dtype=float)
     told = {name: np.mean(share) for name, share in shares.items() if share}
     return {"explained": len(rows), "accuracy": mean.pop("right"), **mean, **told}
-
-
-@partial(jax.jit, static_argnames=("method", "most"))
-def _judge(network: Any, batch: Any, places: Any, method: str, most: int) -> dict[str, Any]:
-    """Return what is found of each text, by name."""
-    answers = jnp.argmax(network(batch.ids, batch.mask, batch.segments), axis=-1)
-    batch = batch._replace(labels=answers)
-
-    def score(network: Any, batch: Any) -> Any:
-        found = METHODS[method](network, batch)
-        return found.scores if isinstance(found, attribution.Sampled) else found
-
-    scores = score(network, batch)
-    curve = faithfulness.deletion(network, batch, scores, most)
-    misses = [faithfulness.infidelity(network, batch, x, KEY) for x in (scores, 0 * scores)]
-    found = {
-        "answer": answers,
-        "share": faithfulness.share_on(scores, places),
-        "probability": curve.probability,
-        "kept": curve.answered,
-        "infidelity": misses[0],
-        "foretold": misses[1],
-        "sensitivity": faithfulness.sensitivity(score, network, batch, KEY, 4),
-    }
-    for i, part in enumerate(SHUFFLED):
-        shuffled = faithfulness.randomised(network, KEY, SHUFFLED[: i + 1])
-        left = faithfulness.rank_correlation(scores, score(shuffled, batch), batch.mask)
-        found[f"left, {part} shuffled"] = left
-    if isinstance(sampled := METHODS[method](network, batch), attribution.Sampled):
-        mean = {"standard error": sampled.error, "size": jnp.abs(scores)}
-        found |= {name: jnp.mean(values, axis=-1) for name, values in mean.items()}
-    return found
 
 
 def evidence_places(test: Split, prepared: run.Prepared) -> np.ndarray:

@@ -40,6 +40,12 @@ def wave_jax(*arguments: object, **settings) -> subprocess.CompletedProcess:
     return subprocess.run(command(*arguments), capture_output=True, text=True, **settings)
 
 
+def test_the_package_runs_as_the_command():
+    found = subprocess.run([sys.executable, "-m", "wave_jax", "--version"], capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.startswith("wave_jax ")
+
+
 def in_terminal(*arguments: object, cwd: Path) -> tuple[int, str]:
     """Exit code and all that a terminal of 80 columns was sent."""
     ours, theirs = pty.openpty()
