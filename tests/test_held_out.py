@@ -22,7 +22,7 @@ from experiments import (
     small,
     what_is_left,
 )
-from experiments.frame import grid, loops, peer
+from experiments.frame import grid, loops, peer, scores
 from wave_jax.runs import run
 from wave_jax.training.evaluate import evaluate, predict
 
@@ -125,9 +125,8 @@ def test_the_learning_curve_draws_its_texts_from_all_but_the_test_split(prepared
 
 
 def test_answers_to_test_texts_are_explained(prepared, monkeypatch):
-    monkeypatch.setattr(
-        attribution, "METHODS", {"nothing": lambda network, batch: jnp.zeros(batch.ids.shape)}
-    )
+    for module in (attribution, scores):
+        monkeypatch.setattr(module, "METHODS", {"nothing": lambda network, batch: jnp.zeros(batch.ids.shape)})
     found = attribution.judge(APART, KEY)["nothing"]
     assert (found["explained"], found["accuracy"]) == (7, pytest.approx(scored(prepared[0])[0]))
     assert learnt(prepared[0].tokenizer) == own_words(APART.train)
