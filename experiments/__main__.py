@@ -13,7 +13,10 @@ It ends as does `python -m experiments claims`: with the papers' claims, judged 
 
 import argparse
 import inspect
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from importlib import import_module
@@ -83,8 +86,26 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def _settings(name: str, kind: Any, preset: Any, given: Sequence[str], says: str | None = None) -> Any:
     """Return a preset with the settings that are given, or print what the experiment says, and leave."""
-    more = f"{says or inspect.getdoc(kind)}\n\n--preset smoke tries it out; --out FOLDER is for its answer."
+    if {"-h", "--help"} & {*given}:
+        print(wrapped(says or inspect.getdoc(kind) or ""), end="\n\n")
+    more = "--preset smoke tries it out; --out FOLDER is for its answer."
     return tyro.cli(kind, default=preset, args=given, prog=f"python -m experiments {name}", description=more)
+
+
+def wrapped(text: str) -> str:
+    """Fit paragraphs and lists into the terminal's width; indented lines stay.
+
+    >>> wrapped("one\\ntwo\\n- three\\n  four\\n\\n    five")
+    'one two\\n- three four\\n\\n    five'
+    """
+    width = shutil.get_terminal_size().columns
+
+    def fitted(part: str) -> str:
+        if part.isspace() or part.startswith("    "):
+            return part
+        return textwrap.fill(" ".join(part.split()), width, subsequent_indent="  " * part.startswith("- "))
+
+    return "".join(map(fitted, re.split(r"(\n\n|\n(?=- |    ))", text)))
 
 
 def folder(name: str, config: Any) -> str:

@@ -241,6 +241,12 @@ def test_help_says_the_question_the_claim_and_the_price(name, capsys):
     assert "--preset smoke" in shown
 
 
+def test_what_an_experiment_says_fits_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "10")
+    says = "one\ntwo three\n- four\n  five six\n\n    seven eight nine"
+    assert command.wrapped(says) == "one two\nthree\n- four\n  five six\n\n    seven eight nine"
+
+
 def test_what_says_no_price_is_no_experiment():
     with pytest.raises(ValueError, match=r"docstring of one must begin with a question.*Price: "):
         about(ModuleType("one", "What?\n\nTo expect: nothing."))
