@@ -28,9 +28,9 @@ def read(path: Path, columns: Columns = FIND) -> Rows:
     texts, values, places = [], [], []
     with table_files.opened(path) as table:
         text, label = _places(table, columns, path)
+        read_label = _labels_of if columns.several else _label_of
         for place, fields in table.rows:
             where = f"{path}, {table.unit} {place}"
-            read_label = _labels_of if columns.several else _label_of
             values.append(read_label(fields[label], where))
             texts.append(" ".join(fields[1:]) if text is None else text_of(fields[text], where))
             places.append(place)

@@ -9,8 +9,6 @@ docs/checkpoints.md says what is in the folder. Only what speaks with the Hub ne
 
 import json
 import os
-import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +29,7 @@ from wave_jax.networks.trace import Network
 from wave_jax.runs import records, steps
 from wave_jax.runs.card import card
 from wave_jax.runs.folder import parameter_digest
+from wave_jax.runs.saved import whole_folder
 from wave_jax.runs.settings import Settings
 from wave_jax.training.loop import Record
 
@@ -60,17 +59,10 @@ def save(path: str | os.PathLike[str], saved: Saved, *, license: str = "unknown"
       license: name of a licence for the card, as the Hub lists them.
     """
     path = Path(path)
-    if path.exists():
-        raise CheckpointError(f"{path} exists already: name another folder.")
-    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
-    try:
+    with whole_folder(path) as beside:
         beside.mkdir(parents=True)
         _write(beside, path.name, saved, license)
         flush(beside)
-        os.replace(beside, path)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
 
 
 def push(repository: str, saved: Saved, *, private: bool = False, license: str = "unknown") -> str:

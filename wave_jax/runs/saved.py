@@ -3,7 +3,8 @@
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,21 @@ from wave_jax.runs.trained import Trained
 from wave_jax.training.loop import Record
 from wave_jax.training.step import init
 
-__all__ = ["write"]
+__all__ = ["whole_folder", "write"]
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Name a folder to fill beside a free place, where it stands whole when the block has ended."""
+    if path.exists():
+        raise CheckpointError(f"{path} exists already: name another folder.")
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
+    try:
+        yield beside
+        os.replace(beside, path)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
 
 
 def write(
@@ -34,20 +49,11 @@ def write(
       records: the records of training.
       metrics: the numbers of the run.
     """
-    path = Path(path)
-    if path.exists():
-        raise CheckpointError(f"{path} exists already: name another folder.")
-    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
-    state = init(trained.network)
+    path, state = Path(path), init(trained.network)
     state = state._replace(step=state.step + records[-1].step)
-    try:
-        with RunFolder.create(beside, settings, trained.tokenizer) as folder:
-            for record in records:
-                folder.append(record)
-            folder.save(state)
-            (beside / "README.md").write_text(card(path.name, settings, metrics), "utf-8")
-            folder.finish(metrics)
-        os.replace(beside, path)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
+    with whole_folder(path) as beside, RunFolder.create(beside, settings, trained.tokenizer) as folder:
+        for record in records:
+            folder.append(record)
+        folder.save(state)
+        (beside / "README.md").write_text(card(path.name, settings, metrics), "utf-8")
+        folder.finish(metrics)
