@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rooms import ROOT
 from tiny import CONFIGS, TINY, build
+from windows import assert_fits_and_is_quiet
 
 from benchmarks.chromium import Browser, chromium
 from benchmarks.page import SOME
@@ -465,15 +466,7 @@ def test_it_fits_the_window_says_nothing_and_asks_nobody(width, scheme, browser,
     tab = browser.open(path, prefers_color_scheme=scheme)
     tab.size(width, 700)
     tab.run("page.take_out(2)")
-    assert tab.run("document.documentElement.scrollWidth") <= width
-    colours = tab.run(
-        "(({color, backgroundColor}) => [color, backgroundColor])(getComputedStyle(document.body))"
-    )
-    light = [sum(map(int, colour[4:-1].split(","))) for colour in colours]
-    assert (light[0] > light[1]) == (scheme == "dark")
-    tab.run("new Promise((done) => setTimeout(done, 200))")
-    assert tab.said() == []
-    assert tab.requested() == [path.as_uri()]
+    assert_fits_and_is_quiet(tab, path, width, scheme)
 
 
 @in_a_browser

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from tiny import BATCH, CONFIGS, build
+from windows import assert_fits_and_is_quiet
 
 from benchmarks.chromium import Browser, chromium
 from wave_jax import wave
@@ -239,18 +240,10 @@ def test_it_fits_the_window_says_nothing_and_asks_nobody(width, scheme, browser,
     tab = browser.open(path, prefers_color_scheme=scheme)
     tab.size(width, 700)
     tab.run("movie.follow(1)")
-    assert tab.run("document.documentElement.scrollWidth") <= width
     names = "[...document.querySelectorAll('#tokens button')].map((each) => each.textContent)"
     assert tab.run(names) == TOKENS
     assert tab.run("document.querySelectorAll('#tokens b, #answers i:not(.track i)').length") == 0
-    colours = tab.run(
-        "(({color, backgroundColor}) => [color, backgroundColor])(getComputedStyle(document.body))"
-    )
-    ink, ground = (sum(map(int, colour[4:-1].split(","))) for colour in colours)
-    assert (ink > ground) == (scheme == "dark")
-    tab.run("new Promise((done) => setTimeout(done, 100))")
-    assert tab.said() == []
-    assert tab.requested() == [path.as_uri()]
+    assert_fits_and_is_quiet(tab, path, width, scheme)
 
 
 @in_a_browser
