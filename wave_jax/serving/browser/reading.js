@@ -23,7 +23,7 @@
  * @property {Row} logits
  * @property {number[]} shares  Probabilities.
  * @property {number} best  The likeliest class.
- * @property {number[]} labels  The classes that are answered, the likeliest first: one, or those above the threshold.
+ * @property {number[]} labels  The answered classes, the likeliest first: one, or those above the threshold.
  */
 
 /**
