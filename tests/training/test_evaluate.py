@@ -8,6 +8,7 @@ from tiny import CONFIGS, TINY, build, split_of
 
 from wave_jax.data.batches import TokenArrays, gather
 from wave_jax.training import devices
+from wave_jax.training import evaluate as evaluation
 from wave_jax.training.evaluate import Evaluation, counted, evaluate, predict, probabilities
 from wave_jax.training.loss import Score, score_of_logits
 
@@ -46,6 +47,21 @@ def test_totals_do_not_depend_on_the_batch():
     first, second = evaluate(NETWORK, TOKENS, 8), evaluate(NETWORK, TOKENS, 21)
     np.testing.assert_array_equal(first.confusion, second.confusion)
     np.testing.assert_allclose(first.score.loss, second.score.loss, rtol=1e-6)
+
+
+def test_few_texts_are_not_padded_to_a_batch_of_many(monkeypatch):
+    shapes, of_batch = [], evaluation._of_batch
+
+    def spied(network, batch, mesh):
+        shapes.append(batch.ids.shape[0])
+        return of_batch(network, batch, mesh)
+
+    monkeypatch.setattr(evaluation, "_of_batch", spied)
+    for count, asked, rows in ((1, 256, [16]), (17, 256, [32]), (21, 8, [8, 8, 8])):
+        few = TOKENS._replace(offsets=TOKENS.offsets[: count + 1], labels=TOKENS.labels[:count])
+        shapes.clear()
+        np.testing.assert_allclose(predict(NETWORK, few, asked), LOGITS[:count], rtol=1e-5, atol=1e-6)
+        assert shapes == rows
 
 
 def test_a_text_without_a_label_is_answered_but_not_counted():
@@ -111,7 +127,7 @@ def test_several_labels_are_counted_as_scikit_learn_does():
 def test_a_network_is_evaluated_on_several_labels_at_a_threshold():
     network, tokens = build(CONFIGS["bag"]), split_of([3, 5, 4])._replace(pad_id=0)
     tokens = tokens._replace(ids=tokens.ids % 11, targets=np.array([[1, 0, 1], [0, 0, 0], [1, 1, 0]], bool))
-    shares = probabilities(predict(network, tokens), several=True)
+    shares = np.asarray(probabilities(predict(network, tokens), several=True))
     for threshold in (0.5, 0.2):
         found = evaluate(network, tokens, threshold=None if threshold == 0.5 else threshold)
         expected = counted(shares >= threshold, tokens.targets)

@@ -5,7 +5,7 @@
 `finish` writes them into the run folder as `metrics.json`, by which a finished run is known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from wave_jax.runs import calibration
 from wave_jax.runs.environment import device, versions
 from wave_jax.runs.folder import RunFolder, parameter_digest
 from wave_jax.runs.run import Prepared
-from wave_jax.training.evaluate import Evaluation, evaluate, predict, probabilities
+from wave_jax.training.evaluate import Outputs, outputs, probabilities
 from wave_jax.training.loop import Record
 from wave_jax.training.threshold import best_threshold
 
@@ -37,7 +37,6 @@ def finish(
     """
     network = folder.network()
     metrics = measure(prepared, network, folder.records(), test=test, preset=preset)
-    metrics |= calibration.numbers(prepared, network, test)
     folder.finish(metrics)
     return metrics
 
@@ -54,7 +53,8 @@ def measure(
 
     `seconds` are those of training, compiling included, over all parts of a run that was resumed; reading,
     validation and saving come on top. `texts_per_second` is the number of texts seen, over them. With several
-    labels a text, `threshold` is chosen on the validation texts, and 0.5 where there are none.
+    labels a text, `threshold` is chosen on the validation texts, and 0.5 where there are none. Each text is
+    answered once, and all numbers are made of its logits.
 
     Args:
       prepared: what `prepare` made.
@@ -64,8 +64,10 @@ def measure(
       preset: name of the preset, for the record.
     """
     settings, count = prepared.settings, count_parameters(network)
-    threshold = _threshold(prepared, network)
-    trained = prepared.trained(network)._replace(threshold=threshold)
+    answered = {"valid": outputs(network, prepared.valid)}
+    if test is not None:
+        answered["test"] = outputs(network, prepared.trained(network).tokens(test))
+    threshold = None if prepared.start.threshold is None else _threshold(answered["valid"])
     texts, seconds = _texts_and_seconds(records, len(prepared.train.labels), settings.training.batch)
     return {
         "model": settings.kind,
@@ -74,8 +76,7 @@ def measure(
         "data": settings.data["name"],
         "data_digest": settings.data["digest"],
         **({} if threshold is None else {"threshold": threshold}),
-        **_scores("valid", evaluate(network, prepared.valid, threshold=threshold)),
-        **({} if test is None else _scores("test", trained.evaluate(test))),
+        **_scores(answered, threshold),
         "parameters": count.total,
         "parameters_without_embeddings": count.without_embeddings,
         "parameter_digest": parameter_digest(network),
@@ -85,26 +86,29 @@ def measure(
         "texts_per_second": texts / seconds if seconds else 0.0,
         "device": device(),
         "versions": versions(),
+        **(calibration.numbers(answered) if prepared.calibrate else {}),
     }
 
 
-def _threshold(prepared: Prepared, network: Network) -> float | None:
-    """Choose the threshold of several labels on the validation texts; None if a text has one label."""
-    if prepared.start.threshold is None:
-        return None
-    shares = probabilities(predict(network, prepared.valid), several=True)
-    return best_threshold(shares, np.asarray(prepared.valid.targets))
+def _threshold(valid: Outputs) -> float:
+    """Choose the threshold of several labels on the validation texts."""
+    assert valid.targets is not None
+    return best_threshold(np.asarray(probabilities(valid.logits, several=True)), valid.targets)
 
 
-def _scores(split: str, found: Evaluation) -> dict[str, float]:
-    """Return the numbers of a split as metrics.json names them; none of a split without texts."""
-    if not found.score.count:
-        return {}
-    scores = {"accuracy": found.score.correct / found.score.count, "macro_f1": found.macro_f1}
-    if found.confusion.ndim == 3:
-        scores["micro_f1"] = found.micro_f1
-    scores["loss"] = float(found.score.mean_loss)
-    return {f"{split}_{name}": x for name, x in scores.items()}
+def _scores(answered: Mapping[str, Outputs], threshold: float | None) -> dict[str, float]:
+    """Return the numbers of each split as metrics.json names them; none of a split without texts."""
+    scores: dict[str, float] = {}
+    for split, of in answered.items():
+        found = of.evaluated(threshold)
+        if not found.score.count:
+            continue
+        scores[f"{split}_accuracy"] = found.score.correct / found.score.count
+        scores[f"{split}_macro_f1"] = found.macro_f1
+        if found.confusion.ndim == 3:
+            scores[f"{split}_micro_f1"] = found.micro_f1
+        scores[f"{split}_loss"] = float(found.score.mean_loss)
+    return scores
 
 
 def _texts_and_seconds(records: Sequence[Record], size: int, batch: int) -> tuple[int, float]:

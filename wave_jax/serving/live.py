@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
@@ -13,6 +12,7 @@ from wave_jax.data.tokens import check_texts
 from wave_jax.networks.trace import Network
 from wave_jax.runs.trained import Trained
 from wave_jax.training.compiled import few
+from wave_jax.training.evaluate import probabilities
 
 __all__ = ["Answers"]
 
@@ -36,25 +36,24 @@ class Answers:
     def predict_proba(self, texts: Sequence[str]) -> Float[np.ndarray, "texts c"]:
         """Return the probability of each class for each text; with several labels each for itself."""
         check_texts(texts)
-        probabilities = np.empty((len(texts), len(self.classes)), np.float32)
+        shares = np.empty((len(texts), len(self.classes)), np.float32)
         split = Split(tuple(texts), np.full(len(texts), -1, np.int32))
         tokens = self.trained.tokens(split)
         for n, rows in Plan.of_all(tokens, _TOGETHER, self._shapes):
             for row in rows:
                 batch = batches.gather(tokens, row, n)
                 inputs = self.trained.network, batch.ids, batch.mask, batch.segments
-                answers = _probabilities(*inputs, self.threshold is not None)
-                probabilities[row[row >= 0]] = np.asarray(answers)[row >= 0]
-        return probabilities
+                answers = _shares(*inputs, self.threshold is not None)
+                shares[row[row >= 0]] = np.asarray(answers)[row >= 0]
+        return shares
 
 
 @few(64, static_argnames=("several",))
-def _probabilities(
+def _shares(
     network: Network,
     ids: Int[Array, "b n"],
     mask: Bool[Array, "b n"],
     segments: Int[Array, "b n"] | None,
     several: bool,
 ) -> Float[Array, "b c"]:
-    logits = network(ids, mask, segments)
-    return jax.nn.sigmoid(logits) if several else jax.nn.softmax(logits)
+    return probabilities(network(ids, mask, segments), several)

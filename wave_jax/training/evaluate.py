@@ -9,18 +9,21 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Float, Int
 
 from wave_jax.data import batches
 from wave_jax.data.batches import Batch, TokenArrays
 from wave_jax.data.plan import Plan, buckets, coarse
 from wave_jax.data.targets import is_several
+from wave_jax.data.tokens import rounded_up
 from wave_jax.networks.trace import Network, positions_of
 from wave_jax.training import devices
 from wave_jax.training.compiled import few
 from wave_jax.training.loss import Score, score_of_logits
 
-__all__ = ["Evaluation", "counted", "evaluate", "predict", "probabilities"]
+__all__ = ["Evaluation", "Outputs", "counted", "evaluate", "outputs", "predict", "probabilities"]
+
+_FEWEST = 16  # texts of a batch, so that few texts share compiled programs whatever their number
 
 
 class Evaluation(NamedTuple):
@@ -95,6 +98,38 @@ def _share(part: Any, whole: Any) -> np.ndarray:
     return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
 
 
+class Outputs(NamedTuple):
+    """What a network makes of each text of a split, in the order of the split, beside what is asked for."""
+
+    logits: Float[np.ndarray, "texts c"]
+    losses: Float[np.ndarray, " texts"]
+    labels: Int[np.ndarray, " texts"]
+    """Number of each text's class; -1 if unknown."""
+    targets: np.ndarray | None = None
+    """As those of `batches.TokenArrays`."""
+
+    def evaluated(self, threshold: float | None = None) -> Evaluation:
+        """Compute the totals over all texts with a label.
+
+        Args:
+          threshold: with several labels a text, the least probability of a label that is answered; 0.5 if not
+            given.
+        """
+        logits, labels, c = self.logits, self.labels, self.logits.shape[-1]
+        real = labels >= 0
+        if len(labels) and labels.max() >= c:
+            names = f"classes 0..{c - 1}"
+            raise ValueError(f"A text has label {labels.max()}, but the network knows the {names}.")
+        loss = float(self.losses[real].sum(dtype=np.float64))
+        if self.targets is not None and is_several(self.targets):
+            least = 0.5 if threshold is None else threshold
+            answers = np.asarray(probabilities(logits, True)) >= least
+            return counted(answers[real], self.targets[real], loss)
+        confusion = np.zeros((c, c), np.int64)
+        np.add.at(confusion, (labels[real], logits.argmax(axis=-1)[real]), 1)
+        return Evaluation(Score(loss, int(confusion.trace()), int(real.sum())), confusion)
+
+
 def evaluate(
     network: Network,
     tokens: TokenArrays,
@@ -112,18 +147,7 @@ def evaluate(
       threshold: with several labels a text, the least probability of a label that is answered; 0.5 if not
         given.
     """
-    logits, losses = _answers(network, tokens, batch, mesh)
-    labels, c = np.asarray(tokens.labels), logits.shape[-1]
-    real = labels >= 0
-    if len(labels) and labels.max() >= c:
-        raise ValueError(f"A text has label {labels.max()}, but the network knows the classes 0..{c - 1}.")
-    loss = float(losses[real].sum(dtype=np.float64))
-    if is_several(tokens.targets):
-        answers = probabilities(logits, True) >= (0.5 if threshold is None else threshold)
-        return counted(answers[real], np.asarray(tokens.targets)[real], loss)
-    confusion = np.zeros((c, c), np.int64)
-    np.add.at(confusion, (labels[real], logits.argmax(axis=-1)[real]), 1)
-    return Evaluation(Score(loss, int(confusion.trace()), int(real.sum())), confusion)
+    return outputs(network, tokens, batch, mesh).evaluated(threshold)
 
 
 def counted(
@@ -139,13 +163,13 @@ def counted(
     return Evaluation(Score(loss, int((answers == targets).all(axis=1).sum()), len(targets)), confusion)
 
 
-def probabilities(logits: np.ndarray, several: bool) -> np.ndarray:
-    """Return the probability of each class: by softmax, or with several labels a text each for itself.
+def probabilities(logits: Any, several: bool) -> Array:
+    """Compute the probability of each class: by softmax, or with several labels a text each for itself.
 
     >>> probabilities(np.zeros((1, 4)), False).tolist(), probabilities(np.zeros((1, 2)), True).tolist()
     ([[0.25, 0.25, 0.25, 0.25]], [[0.5, 0.5]])
     """
-    return np.asarray(jax.nn.sigmoid(logits) if several else jax.nn.softmax(logits))
+    return jax.nn.sigmoid(logits) if several else jax.nn.softmax(logits)
 
 
 def predict(network: Network, tokens: TokenArrays, batch: int = 256, mesh: Mesh | None = None) -> np.ndarray:
@@ -157,14 +181,21 @@ def predict(network: Network, tokens: TokenArrays, batch: int = 256, mesh: Mesh 
       batch: texts of a batch.
       mesh: devices that each batch is sharded over.
     """
-    return _answers(network, tokens, batch, mesh)[0]
+    return outputs(network, tokens, batch, mesh).logits
 
 
-def _answers(
-    network: Network, tokens: TokenArrays, batch: int, mesh: Mesh | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Compute logits and loss of every text."""
+def outputs(network: Network, tokens: TokenArrays, batch: int = 256, mesh: Mesh | None = None) -> Outputs:
+    """Compute logits and loss of every text: all numbers of a split are made of these.
+
+    Args:
+      network: the network.
+      tokens: the split.
+      batch: texts of a batch.
+      mesh: devices that each batch is sharded over.
+    """
     devices.check_batch(batch, mesh)
+    if mesh is None:  # few texts need no batch full of filler
+        batch = min(batch, max(_FEWEST, rounded_up(len(tokens.labels), steps=1)))
     c = network.classifier.out_features
     logits, losses = np.zeros((len(tokens.labels), c), np.float32), np.zeros(len(tokens.labels), np.float32)
     made = []
@@ -175,7 +206,8 @@ def _answers(
     for row, answers in made:  # after the last is on its way
         real = row >= 0
         logits[row[real]], losses[row[real]] = (np.asarray(answer)[real] for answer in answers)
-    return logits, losses
+    targets = None if tokens.targets is None else np.asarray(tokens.targets)
+    return Outputs(logits, losses, np.asarray(tokens.labels), targets)
 
 
 def _lengths(network: Network, tokens: TokenArrays) -> tuple[int, ...]:
