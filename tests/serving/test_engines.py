@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from tiny import DATA, PRESET
 
+from wave_jax.data import targets
+from wave_jax.data.datasets import Dataset
 from wave_jax.runs import run
 from wave_jax.serving import export, predictor
 from wave_jax.serving.engines import Labelling
@@ -43,6 +45,23 @@ def test_a_mapping_of_columns_gets_two_more(file):
     np.testing.assert_array_equal(labelled["probability"], shares.max(axis=-1))
     assert labelled["probability"].dtype == np.float32
     assert Labelling(file)({"text": []})["prediction"] == []
+
+
+def test_of_several_labels_those_above_the_threshold_are_joined_the_likeliest_first(tmp_path):
+    texts = ["gain rise up", "fall loss down", "gain loss", "noon"] * 10
+    asked = np.array([[1, 0], [0, 1], [1, 1], [0, 0]] * 10, bool)
+    dataset = Dataset.from_texts(texts, asked, classes=["up", "down"])
+    training = replace(PRESET.training, epochs=20, rate=0.03, labels="several")
+    prepared = run.prepare(dataset, replace(PRESET, training=training))
+    for turn in run.train(prepared):
+        kept = turn.kept
+    export.save(tmp_path / "several.wave", prepared.trained(kept))
+    labelled = Labelling(tmp_path / "several.wave")({"text": texts[:4]})
+    shares = predictor.load(tmp_path / "several.wave").predict_proba(texts[:4])
+    both = "up|down" if shares[2, 0] >= shares[2, 1] else "down|up"
+    assert labelled["prediction"] == ["up", "down", both, ""]
+    np.testing.assert_array_equal(labelled["probability"], shares.max(axis=-1))
+    assert set(targets.read(labelled["prediction"], several=True).each[2]) == {"up", "down"}
 
 
 def test_frames_keep_their_columns_and_index(file):

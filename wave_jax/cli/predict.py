@@ -13,7 +13,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from wave_jax.data import columns, table_files
+from wave_jax.data import columns, table_files, targets
 from wave_jax.data.table_files import Table
 from wave_jax.errors import DataError, check_setting
 
@@ -186,7 +186,7 @@ class Form:
         for text, fields, answers, p in self._answered(rows, shares):
             found: list[Any] = [cell for label, share in answers for cell in (label, written(share))]
             if self.several:
-                found = ["|".join(found[::2]), "|".join(map("{:.4f}".format, (p for _, p in answers)))]
+                found = [targets.joined(found[::2]), targets.joined(f"{share:.4f}" for _, share in answers)]
             found += [None] * (2 * self.pairs - len(found))
             every = map(written, p) if self.every else ()
             yield [*found, *every, *(fields if self.names else [text])]

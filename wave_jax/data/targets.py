@@ -23,6 +23,7 @@ __all__ = [
     "columns",
     "is_matrix",
     "is_several",
+    "joined",
     "read",
     "rule_of",
     "standing",
@@ -180,6 +181,15 @@ def _split(label: Any, several: bool, row: int) -> list[Any]:
             f"labels[{row}] is {label!r:.60}, where others are sets or lists: give each text a set of labels."
         )
     return list(label)
+
+
+def joined(labels: Iterable[str]) -> str:
+    """Write the labels of one text as a|b, which `read` and the readers of files split again.
+
+    >>> joined(["up", "new"]), joined([])
+    ('up|new', '')
+    """
+    return "|".join(labels)
 
 
 def _of_sets(given: Sequence[list[Any]]) -> Targets:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from wave_jax.data import targets
 from wave_jax.serving import predictor
 from wave_jax.serving.predictor import Predictor
 
@@ -43,8 +44,8 @@ class Labelling:
         if (threshold := self._predictor.threshold) is None:
             labels = [classes[k] for k in shares.argmax(axis=-1)]
         else:
-            ranked = [[k for k in np.argsort(-row) if row[k] >= threshold] for row in shares]
-            labels = ["|".join(classes[k] for k in row) for row in ranked]
+            ranked = [[k for k in np.argsort(-row, kind="stable") if row[k] >= threshold] for row in shares]
+            labels = [targets.joined(classes[k] for k in row) for row in ranked]
         found = {
             "prediction": labels,
             "probability": shares.max(axis=-1, initial=0),
