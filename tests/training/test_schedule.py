@@ -127,3 +127,7 @@ def test_what_dropping_leaves_of_the_longest_text_has_a_length_of_its_own():
     *_, likely, longest = lengths(many, config)
     left = [drop_tokens(many, 0.5, seed, epoch).lengths.max() for seed in range(3) for epoch in range(9)]
     assert (max(left) <= likely < 300, longest) == (True, 416)
+    few, config = split_of([400] * 20), TrainConfig(drop_tokens=0.6)
+    likely, longest = lengths(few, config)
+    left = [drop_tokens(few, 0.6, seed, epoch).lengths.max() for seed in range(3) for epoch in range(9)]
+    assert (max(left) <= likely < 210, longest) == (True, 416), "few long texts are not padded to all of it"

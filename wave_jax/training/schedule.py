@@ -114,7 +114,8 @@ def lengths(train: TokenArrays, config: TrainConfig, positions: int | None = Non
     """Choose the lengths to pad to: those of one epoch, and the longest text's; the same in every epoch.
 
     A length costs a program. Few batches are padded to few lengths: to one below 64 batches an epoch. The
-    whole longest text's is hardly ever needed: the one before it covers what dropping leaves of that text.
+    whole longest text's comes on top where tokens are dropped. It is hardly ever needed: the one before it
+    covers what dropping leaves of that text.
 
     Args:
       train: the texts.
@@ -123,10 +124,8 @@ def lengths(train: TokenArrays, config: TrainConfig, positions: int | None = Non
     """
     longest, share = int(train.lengths.max()), share_dropped(train, config)
     most = min(config.lengths, max(1, len(train.labels) // config.batch // _BATCHES_FOR_A_LENGTH))
-    if most == 1:
-        return coarse((longest,), positions)
-    some = drop_tokens(train, share, seed=0, epoch=0).lengths
     left = longest * (1 - share) + 4 * math.sqrt(longest * share * (1 - share))
+    some = drop_tokens(train, share, seed=0, epoch=0).lengths
     *shorter, last = buckets(some, most=most)
     return coarse((*shorter, max(last, min(longest, math.ceil(left))), longest), positions)
 
