@@ -19,7 +19,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 from tiny import APART, CONFIGS, DATA, PRESET, learnt, own_words
 
-from wave_jax.classifier import WaveClassifier
+from wave_jax.classifier import NotFitted, WaveClassifier
 from wave_jax.data.splits import hold_out
 from wave_jax.errors import CheckpointError, DataError
 from wave_jax.runs import hub, result, run
@@ -572,3 +572,68 @@ def test_score_needs_a_label_for_each_text(fitted):
     with pytest.raises(ValueError, match="as many labels as texts, got 2 and 1"):
         fitted.score(["rise", "fall"], ["up"])
     assert fitted.score(["rise", "fall"], ["up", "unheard of"]) == 0.5
+
+
+# --- going on from a trained network ---
+
+LATER = [f"{['rise soar', 'fall sink', 'flat'][i % 3]} {'abcdef'[i % 6]}" for i in range(24)]
+SIDES = [["up", "down", "flat"][i % 3] for i in range(24)]
+ON = TINY | {"epochs": 3}
+
+
+@pytest.mark.parametrize("place", ["memory", "run", "pretrained"])
+def test_it_goes_on_from_a_classifier_and_from_what_was_saved(place, fitted, tmp_path):
+    start = fitted
+    if place != "memory":
+        start = tmp_path / "first"
+        fitted.save(start) if place == "run" else fitted.save_pretrained(start)
+    later = WaveClassifier(**ON).fit(LATER, SIDES, start=start, new_classes=True)
+    assert later.classes_.tolist() == ["down", "up", "flat"]
+    assert later.predict(["rise a"]).tolist() == ["up"]
+    said = later.settings.start
+    assert (said["path"], said["digest"]) == (
+        None if place == "memory" else str(start),
+        fitted.metrics["parameter_digest"],
+    )
+    assert said["new_classes"] == 1
+    alone = WaveClassifier(**ON).fit(LATER, SIDES, start=fitted, new_classes=True)
+    assert parameter_digest(later.network) == parameter_digest(alone.network)
+    later.save(tmp_path / "second")
+    loaded = WaveClassifier.load(tmp_path / "second")
+    assert (loaded.settings.start, loaded.classes_.tolist()) == (said, later.classes_.tolist())
+    assert "started from" in (tmp_path / "second" / "README.md").read_text()
+    assert fitted.classes_.tolist() == ["down", "up"]
+
+
+def test_texts_that_go_on_may_lack_known_classes_and_validate_on_them(fitted):
+    ups = [text for text, label in zip(TEXTS, LABELS, strict=True) if label == "up"]
+    later = WaveClassifier(**ON).fit(ups, ["up"] * len(ups), start=fitted, valid=(["fall"], ["down"]))
+    assert later.classes_.tolist() == ["down", "up"]
+    _, given = WaveClassifier()._read(ups, np.tile([0, 1], (len(ups), 1)), None, ["down", "up"], False)
+    assert (given.classes, given.each[0]) == (["down", "up"], {"up"})
+
+
+def test_a_classifier_goes_on_from_itself(fitted):
+    again = copy.copy(fitted).set_params(epochs=1)
+    again.fit(TEXTS, LABELS, start=again)
+    assert again.settings.start["digest"] == parameter_digest(fitted.network)
+    assert parameter_digest(again.network) != parameter_digest(fitted.network)
+
+
+def test_what_it_cannot_go_on_from_is_refused_in_a_sentence(fitted, tmp_path):
+    refused = [
+        ({"start": fitted}, DataError, "does not know the class 'flat': leave their texts out, or ask for"),
+        ({"new_classes": True}, DataError, "new_classes is for a network that is started from"),
+        ({"start": tmp_path}, CheckpointError, "config.json is missing: name the folder of a run"),
+        ({"start": WaveClassifier()}, NotFitted, "has no classes_ yet"),
+    ]
+    for more, error, message in refused:
+        with pytest.raises(error, match=message):
+            WaveClassifier(**ON).fit(LATER, SIDES, **more)
+    with pytest.raises(ValueError, match="d is 4, not 8"):
+        WaveClassifier(**ON | {"d": 8}).fit(TEXTS, LABELS, start=fitted)
+    with pytest.raises(ValueError, match="learnt one label a text, and these texts have several labels"):
+        WaveClassifier(**ON).fit(TEXTS, [{label} for label in LABELS], start=fitted)
+    with pytest.raises(DataError, match="There are 3 columns of labels but 2 different classes"):
+        WaveClassifier(**ON).fit(TEXTS, np.tile([0.5, 0.5, 0.0], (48, 1)), start=fitted)
+    assert not list(tmp_path.iterdir())

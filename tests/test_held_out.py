@@ -58,11 +58,11 @@ def prepared(monkeypatch, tmp_path):
 
 
 def trains_a_tokenizer(node):
-    """Whether this is a call of `Tokenizer.train`, `with_pairs` or `train_tokenizer`."""
+    """Whether this is a call of `Tokenizer.train`, or of what gives a tokenizer more words and pairs."""
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
         return False
     own = node.func.attr == "train" and ast.unparse(node.func.value).endswith("Tokenizer")
-    return own or node.func.attr in ("with_pairs", "train_tokenizer")
+    return own or node.func.attr in ("with_pairs", "with_words", "train_tokenizer", "grow_tokenizer")
 
 
 def test_what_learns_from_texts_is_called_by_one_function_alone():

@@ -13,7 +13,6 @@ measure beside them), `metrics`, `settings`.
 import os
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,10 +24,10 @@ from wave_jax.data.datasets import Dataset
 from wave_jax.data.targets import Targets
 from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.networks.trace import Network
-from wave_jax.runs import hub, result, run, saved
-from wave_jax.runs.folder import RunFolder
+from wave_jax.runs import continued, hub, result, run, saved
+from wave_jax.runs.continued import Start
 from wave_jax.runs.hub import Saved
-from wave_jax.runs.parameters import Parameters, of_run, share_of
+from wave_jax.runs.parameters import Parameters, of_run, share_of, told
 from wave_jax.runs.presets import Preset
 from wave_jax.runs.settings import Settings
 from wave_jax.runs.trained import Trained
@@ -37,7 +36,6 @@ from wave_jax.serving.export import Exported
 from wave_jax.serving.file import Dtype
 from wave_jax.serving.live import Answers
 from wave_jax.study.explanation import Explanation, Method
-from wave_jax.training import progress
 from wave_jax.training.loop import Record
 
 __all__ = ["NotFitted", "WaveClassifier"]
@@ -99,6 +97,8 @@ class WaveClassifier(Parameters):
         valid: tuple[Iterable[Any], Any] | None = None,
         classes: Iterable[Any] | None = None,
         measure: Callable[[Trained], Any] | None = None,
+        start: "str | os.PathLike[str] | WaveClassifier | None" = None,
+        new_classes: bool = False,
     ) -> "WaveClassifier":
         """Train on these texts; the same texts, labels and settings give the same network, bit for bit.
 
@@ -113,35 +113,35 @@ class WaveClassifier(Parameters):
           sample_weight: how much each text counts in the loss; all alike if not given.
           valid: (texts, labels) for validation; without them a share of the training texts is held out, the
             setting `valid`, or none if it is 0.
-          classes: labels of the columns of a matrix; those of a table, else their numbers, if not given.
+          classes: labels of the columns of a matrix; those of a table, else those of `start`, else their
+            numbers, if not given.
           measure: a function of the network so far, with its tokenizer, that is called at every record of the
             history; what it returns comes into `measured`.
+          start: a fitted classifier, or the folder of one or of a finished run, whose network is trained on.
+          new_classes: whether labels that `start` does not know become classes behind its own.
         """
         if measure is not None and not callable(measure):
             raise TypeError(f"measure must be a function of a Trained, got {measure!r:.60}.")
-        bars = self.labels == "several"
-        plain, given = targets.columns(texts, labels, several=bars, classes=classes)
-        if len(given.classes) < 2:
-            raise ValueError(
-                f"fit needs texts of at least 2 classes, got {len(given.classes)}: {given.classes!r:.60}."
-            )
-        given.check_complete()
-        preset = self._preset(given)
+        began, known = self._begun(start)
+        plain, given = self._read(texts, labels, classes, known, new_classes)
+        preset = self._preset(given, began)
         if valid is not None:
             names = given.classes if targets.is_matrix(valid[1]) else None
-            tried, known = targets.columns(*valid, several=bars, classes=names, known=given)
-            valid = tried, known.numbered
+            bars = self.labels == "several"
+            tried, held = targets.columns(*valid, several=bars, classes=names, known=given)
+            valid = tried, held.numbered
         dataset = Dataset.from_texts(
             plain,
             given.numbered,
             valid=valid,
             classes=[str(i) for i in range(len(given.classes))],
+            known=[str(i) for i in range(len(known))],
             weights=None if sample_weight is None else weights.checked(sample_weight, len(plain)),
             seed=preset.training.seed,
             share=share_of(preset.valid),
         )
-        prepared = run.prepare(dataset, preset)
-        network, history, measured = self._followed(prepared, measure)
+        prepared = run.prepare(dataset, preset, start=began)
+        network, history, measured = run.followed(prepared, self.verbose, measure)
         self.network, self.tokenizer, self.settings = network, prepared.tokenizer, prepared.settings
         self.metrics = result.measure(prepared, network, history, preset=self.preset)
         self.history, self.measured, self.classes_ = history, measured, label_column.as_array(given.classes)
@@ -214,11 +214,7 @@ class WaveClassifier(Parameters):
         A run of the command line answers with the names of its classes. Another kind of network answers too;
         `fit` then trains a Wave Network.
         """
-        if (Path(path) / hub.WEIGHTS).exists():
-            return cls._of(hub.load(path))
-        with RunFolder.open(path) as folder:
-            metrics, tokenizer = folder.metrics() or {}, folder.tokenizer()
-            return cls._of(Saved(folder.settings, folder.network(), tokenizer, metrics, folder.records()))
+        return cls._of(continued.read(path))
 
     def save_pretrained(self, path: str | os.PathLike[str], *, license: str = "unknown") -> None:
         """Write a folder as the Hugging Face Hub has it: safetensors, config.json, tokenizer.json, a card."""
@@ -244,24 +240,15 @@ class WaveClassifier(Parameters):
 
     def _saved(self) -> Saved:
         """Return all that is saved, with the labels as JSON holds them."""
-        labels, params = self.classes_.tolist(), {"preset": self.preset, **self.given()}
-        if isinstance(by_label := params.get("class_weight"), dict):
-            params["class_weight"] = [[label_column.to_json(label), x] for label, x in by_label.items()]
-        data = {**self.settings.data, "labels": [label_column.to_json(label) for label in labels]}
-        data |= {"matrix": True} if self._matrix else {}
-        names = [*map(str, labels)]
-        names = names if len({*names}) == len(names) else [*map(repr, labels)]  # "1" and 1
-        settings = replace(self.settings, data=data | {"classifier": params}, classes=names)
+        params = {"preset": self.preset, **self.given()}
+        settings = told(self.settings, params, self.classes_.tolist(), self._matrix)
         return Saved(settings, self.network, self.tokenizer, self.metrics, self.history)
 
     @classmethod
     def _of(cls, kept: Saved) -> "WaveClassifier":
         """Return the classifier of what was saved."""
         settings, metrics = kept.settings, dict(kept.metrics)
-        given = settings.data.get("classifier") or of_run(settings, metrics.get("preset"))
-        if isinstance(pairs := given.get("class_weight"), list):
-            given = {**given, "class_weight": {label_column.from_json(label): x for label, x in pairs}}
-        classifier = cls(**given)
+        classifier = cls(**of_run(settings, metrics.get("preset")))
         classifier.network, classifier.tokenizer = kept.network, kept.tokenizer
         classifier.history, classifier.settings, classifier.metrics = list(kept.records), settings, metrics
         classifier.measured = []
@@ -270,23 +257,37 @@ class WaveClassifier(Parameters):
         classifier._matrix = settings.data.get("matrix", False)
         return classifier
 
-    def _followed(self, prepared: run.Prepared, measure: Callable | None) -> tuple[Network, list, list]:
-        """Train under a bar; return the network that is kept, the records, and what is measured at each."""
-        network, history, measured = prepared.network, [], []
-        with progress.bar(prepared.steps, self.verbose) as bar:
-            for turn in run.train(prepared):
-                network = turn.kept
-                history.append(turn.record)
-                if measure is not None:
-                    measured.append(measure(prepared.trained(turn.state.network)))
-                bar.show(turn.record)
-        return network, history, measured
+    def _begun(self, start: Any) -> tuple[Start | None, list[Any]]:
+        """Return what is started from, its classes called by their numbers, and its labels."""
+        if start is None:
+            return None, []
+        place = None if isinstance(start, WaveClassifier) else os.fspath(start)
+        old = start if place is None else self._of(continued.opened(place).kept)
+        labels = old.classes_.tolist()
+        settings = replace(old.settings, classes=[str(i) for i in range(len(labels))])
+        return Start(Saved(settings, old.network, old.tokenizer, old.metrics, old.history), place), labels
 
-    def _preset(self, asked: Targets) -> Preset:
+    def _read(
+        self, texts: Any, labels: Any, classes: Any, known: list[Any], new: bool
+    ) -> tuple[list[str], Targets]:
+        """Return texts and targets; with known labels these come first, and others are asked for."""
+        if known and classes is None and targets.is_matrix(labels) and not hasattr(labels, "columns"):
+            classes = known
+        plain, given = targets.columns(texts, labels, several=self.labels == "several", classes=classes)
+        if known or new:
+            given = given.under(label_column.with_new(known, given.classes, new))
+        if len(given.classes) < 2:
+            raise ValueError(
+                f"fit needs texts of at least 2 classes, got {len(given.classes)}: {given.classes!r:.60}."
+            )
+        given.check_complete(known)
+        return plain, given
+
+    def _preset(self, asked: Targets, start: Start | None) -> Preset:
         """Return the preset with the settings that were given; classes are called by their numbers."""
         rule, several = self.class_weight, {"labels": "several" if asked.several else None}
         weighed = {"class_weight": targets.rule_of(rule, asked.numbers)} if isinstance(rule, dict) else {}
-        return self.chosen(**several, **weighed)
+        return self.chosen(None if start is None else start.settings, **several, **weighed)
 
     def _trained(self) -> Trained:
         return Trained.of(self.settings, self.network, self.tokenizer, self.metrics)

@@ -1,16 +1,21 @@
 """The command `train`, in this process: its options are those of the preset, and its loop can be stopped."""
 
+import json
 import re
+import shutil
 
 import pytest
 from conftest import unchecked
 from tiny import APART, learnt, own_words
 
 from wave_jax.cli import report, train
+from wave_jax.cli.info import info, info_text
 from wave_jax.data.tokenizer import Tokenizer
+from wave_jax.errors import CheckpointError, DataError
 from wave_jax.networks.bert import BertConfig
 from wave_jax.networks.kinds import KINDS
 from wave_jax.runs.condition import metrics_of
+from wave_jax.runs.folder import RunFolder
 from wave_jax.runs.presets import preset
 
 
@@ -142,3 +147,109 @@ def test_a_run_learns_from_its_training_texts_and_is_tested_on_its_test_texts(tm
     assert train.parse([*run, "--test", "--resume"])() == 0
     found = metrics_of(out)
     assert found["test_accuracy"] == pytest.approx(1 - found["valid_accuracy"])
+
+
+SMALL = [
+    "--d",
+    "8",
+    "--v",
+    "100",
+    "--stems",
+    "20",
+    "--pairs",
+    "20",
+    "--max-length",
+    "16",
+    "--steps",
+    "1",
+    "--batch",
+    "8",
+    "--parameters",
+    "9999",
+]
+
+
+@pytest.fixture
+def first(tmp_path, monkeypatch):
+    """A finished run on the classes 0 and 1, and the command that made it."""
+    monkeypatch.setenv("WAVE_JAX_DATA", str(tmp_path / "cache"))
+    monkeypatch.setattr(report, "write", lambda folder, metrics: (folder.path / "report.md").touch())
+    texts = tmp_path / "texts.csv"
+    lines = [f"{label},{text}" for text, label in zip(APART.train.texts, APART.train.labels, strict=True)]
+    texts.write_text("\n".join(["label,text", *lines]))
+    run = tmp_path / "first"
+    assert train.parse(["--data", str(texts), "--out", str(run), *SMALL])() == 0
+    return run
+
+
+def later(first, *more, labels=(1, 0)):
+    """The command that goes on from a run with other texts."""
+    texts = first.parent / "later.csv"
+    lines = [f"{labels[i % 2]},{['soar', 'sink'][i % 2]} {'abc'[i % 3]}" for i in range(12)]
+    texts.write_text("\n".join(["label,text", *lines]))
+    out = ["--data", str(texts), "--out", str(first.parent / "second"), "--start", str(first)]
+    return train.parse([*out, *["--pairs", "20", "--v", "100", "--steps", "1", "--batch", "8"], *more])
+
+
+def test_a_run_goes_on_from_another_and_says_so(first, capsys):
+    assert later(first)() == 0
+    start = "started from first, trained on texts.csv, parameters"
+    assert start in capsys.readouterr().out
+    second = first.parent / "second"
+    found = info(second)
+    assert found["settings"]["start"]["digest"] == metrics_of(first)["parameter_digest"]
+    assert found["settings"]["network"]["d"] == info(first)["settings"]["network"]["d"]
+    assert start in " ".join(info_text(found).split())
+    assert "start" in json.loads((second / "config.json").read_text())
+    assert "start" not in json.loads((first / "config.json").read_text())
+    assert info(first)["settings"]["start"] is None
+    assert later(first, "--resume")() == 0
+    assert "is finished" in capsys.readouterr().out
+    assert (
+        report.evaluation(RunFolder.open(second))["valid"]["texts"] == 2
+    )  # the same texts, classes in place
+    with pytest.raises(CheckpointError, match=r"is of another run: start\.digest is"):
+        elsewhere(first, second)()
+    shutil.rmtree(first)
+    with pytest.raises(SystemExit):
+        later(first, "--resume")
+    assert "config.json is missing" in capsys.readouterr().err
+
+
+def elsewhere(first, second):
+    """The command for the second run, started from another one than it was."""
+    other = first.parent / "other"
+    assert (
+        train.parse(["--data", str(first.parent / "texts.csv"), "--out", str(other), *SMALL, "--seed=1"])()
+        == 0
+    )
+    command = later(other, "--resume")
+    assert command.out == second
+    return command
+
+
+def test_new_classes_are_asked_for(first):
+    with pytest.raises(DataError, match="does not know the class '2': leave their texts out, or ask for new"):
+        later(first, labels=(2, 0))()
+    assert not (first.parent / "second").exists()
+    assert later(first, "--new-classes", labels=(2, 0))() == 0
+    assert info(first.parent / "second")["settings"]["classes"] == ("0", "1", "2")
+    with pytest.raises(DataError, match="new_classes is for a network that is started from"):
+        train.parse([*WHERE, "--new-classes"])()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "bag"], "model must be wave, as what is started from, got 'bag'"),
+        (["--weights", "x"], "weights must be left out where a run is started from"),
+    ],
+)
+def test_a_start_of_another_kind_is_wrong_usage(options, message, first, capsys):
+    with pytest.raises(SystemExit) as end:
+        later(first, *options)
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (first.parent / "second").exists()
+    with pytest.raises(ValueError, match="the settings ask for pieces of words: give its preset small"):
+        later(first, "--preset", "paper-modulation")()

@@ -16,7 +16,7 @@ def test_classes_are_the_sorted_names_and_integers_by_their_size():
     assert infer_classes(rows_of(["b", "a", "b"])) == ("a", "b")
     assert infer_classes(rows_of(["1", "0", "2"])) == ("0", "1", "2")
     assert infer_classes(rows_of(["10", "2", "-1"])) == ("-1", "2", "10")
-    assert split_of(rows_of(["10", "-1"]), ("-1", "10"), True).labels.tolist() == [1, 0]
+    assert split_of(rows_of(["10", "-1"]), ("-1", "10"), {"-1", "10"}).labels.tolist() == [1, 0]
     assert infer_classes(rows_of(["2", "1"])._replace(first=1)) == ("1", "2")
     with pytest.raises(DataError, match="rows: no row has label 2 but one has 3: without a header"):
         infer_classes(rows_of(["1", "3"])._replace(first=1))
@@ -25,9 +25,9 @@ def test_classes_are_the_sorted_names_and_integers_by_their_size():
 
 
 def test_a_label_outside_the_classes_is_named():
-    assert split_of(rows_of(["b", "a"]), ("a", "b"), True).labels.tolist() == [1, 0]
+    assert split_of(rows_of(["b", "a"]), ("a", "b"), {"a", "b"}).labels.tolist() == [1, 0]
     with pytest.raises(DataError, match="row 1: label 'c' is outside the 2 classes"):
-        split_of(rows_of(["b", "c"]), ("a", "b"), False)
+        split_of(rows_of(["b", "c"]), ("a", "b"))
 
 
 def test_the_held_out_share_does_not_depend_on_the_order():

@@ -8,6 +8,7 @@ from typing import Any
 
 from wave_jax import tables
 from wave_jax.runs import notes
+from wave_jax.runs.card import started
 from wave_jax.runs.condition import measured_state, metrics_of
 from wave_jax.runs.settings import Settings
 
@@ -28,6 +29,7 @@ def info(path: Path) -> dict[str, Any]:
             "network": {"kind": settings.kind, **dataclasses.asdict(settings.network)},
             "training": dataclasses.asdict(settings.training),
             "data": dict(settings.data),
+            "start": settings.start and dict(settings.start),
         },
         "steps": steps,
         "best": best,
@@ -45,6 +47,7 @@ def info_text(found: Mapping[str, Any]) -> str:
         "saved steps": ", ".join(map(str, found["steps"])) or "none",
         "best step": found["best"],
         "texts": f"{data['name']}, digest {data['digest'][:12]}",
+        "started from": settings["start"] and started(settings["start"]),
         "classes": ", ".join(settings["classes"]),
         "vocabulary": f"{settings['v']:,} rows, tokenizer {settings['tokenizer'][:12]}",
         "network": listed(settings["network"]),

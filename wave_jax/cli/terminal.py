@@ -7,6 +7,7 @@ from typing import Any
 
 from wave_jax.networks.layers import count_parameters
 from wave_jax.runs import run
+from wave_jax.runs.card import started
 from wave_jax.runs.folder import RunFolder
 from wave_jax.runs.run import Prepared
 from wave_jax.training import progress
@@ -18,9 +19,10 @@ def head(prepared: Prepared) -> str:
     """Say what is trained on what."""
     settings, count = prepared.settings, count_parameters(prepared.network)
     texts = f"{len(prepared.train.labels):,} texts of {settings.data['name']}"
+    start = f"started from {started(settings.start)}\n" if settings.start else ""
     return (
         f"{settings.kind} with {count.total:,} parameters, {count.without_embeddings:,} without embeddings\n"
-        f"{texts}, {len(prepared.valid.labels):,} more for validation"
+        f"{start}{texts}, {len(prepared.valid.labels):,} more for validation"
     )
 
 

@@ -16,9 +16,10 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec
 
 from wave_jax.choices import Function
 from wave_jax.cli.info import in_short
+from wave_jax.errors import CheckpointError
 from wave_jax.networks.kinds import Kind
 from wave_jax.runs import presets
-from wave_jax.runs.condition import condition, metrics_of, occupied
+from wave_jax.runs.condition import condition, metrics_of, occupied, settings_to_start
 from wave_jax.runs.presets import PRESETS, Preset
 
 __all__ = ["Train", "parse"]
@@ -29,6 +30,7 @@ _ABOUT = """\
 Train a network on labelled texts and write a run folder.
   wave-jax train --data planted --out runs/first
   wave-jax train --data ag_news --out runs/paper --preset paper-modulation
+  wave-jax train --data more.csv --out runs/second --start runs/first
 """
 _SETTINGS = """
 Every setting of the preset is an option too; --settings explains them:
@@ -67,6 +69,7 @@ class _First:
     preset: _PresetName = "small"  # pyright: ignore[reportInvalidTypeForm]
     model: _Model = "wave"
     weights: Path | None = None
+    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,10 @@ class Train:
     preset: _PresetName  # pyright: ignore[reportInvalidTypeForm]
     model: _Model
     settings: Preset
+    start: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    """Finished run to start from, or a folder of save_pretrained: its network is trained on."""
+    new_classes: bool = False
+    """With --start: add the classes that it does not know."""
     test: bool = False
     """Measure on the test split too, at the end."""
     text_column: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None
@@ -95,12 +102,13 @@ class Train:
             print(f"{self.out} is finished: {in_short(metrics_of(self.out) or {})}")
             return 0
         dataset, origin = self._texts()
+        start = self._start()
         from wave_jax.cli import report, terminal  # with JAX: help, and the refusal of texts, need none
         from wave_jax.data.published import data_folder
         from wave_jax.runs import result, run
 
         cache = data_folder() / "tokens"
-        prepared = run.prepare(dataset, self.settings, cache=cache, origin=origin)
+        prepared = run.prepare(dataset, self.settings, cache=cache, origin=origin, start=start)
         with run.run_folder(self.out, prepared, resume=self.resume) as folder:
             print(terminal.head(prepared), flush=True)
             stopped = terminal.train(prepared, folder)
@@ -116,22 +124,34 @@ class Train:
 
     def _texts(self) -> tuple[Any, dict[str, Any]]:
         """Return the `Dataset`, and the arguments of `datasets.load` that find it again."""
-        from wave_jax.data import datasets
+        from wave_jax.data import datasets, labels
 
         valid = self.settings.valid
         named = {"text_column": self.text_column, "label_column": self.label_column}
         named["labels"] = self.settings.training.labels
+        known = [] if self.start is None else [*settings_to_start(self.start).classes]
         origin = {
             **datasets.origin_of(self.data),
             "valid": str(valid.absolute()) if isinstance(valid, Path) else valid,
             **{option: name for option, name in named.items() if name is not None},
+            **({"known": known} if known else {}),
         }
         dataset = datasets.load(**origin)
+        if known or self.new_classes:
+            labels.with_new(known, dataset.classes, self.new_classes)
         if self.test and not dataset.has_test:
             raise datasets.DataError(f"{dataset.name} has no test split: leave out --test, or add test.csv.")
         if self.test:
             _ = dataset.test  # what is wrong with it is better said now than after the training
         return dataset, origin
+
+    def _start(self) -> Any:
+        """Return the trained network to start from, if there is one."""
+        if self.start is None:
+            return None
+        from wave_jax.runs import continued
+
+        return continued.opened(self.start)
 
     def _is_finished(self) -> bool:
         """Return whether nothing is left to do; raise an error if the folder is of another run."""
@@ -142,11 +162,17 @@ class Train:
         metrics = metrics_of(self.out)
         if metrics is None or (self.test and "test_accuracy" not in metrics):
             return False
-        from wave_jax.runs.folder import RunFolder
+        from wave_jax.runs import continued
+        from wave_jax.runs.folder import RunFolder, parameter_digest
 
-        folder = RunFolder.open(self.out)
-        network = presets.within(self.settings, folder.settings.v, len(folder.settings.classes))
-        folder.expect(replace(folder.settings, network=network, training=self.settings.training))
+        folder, start, again = RunFolder.open(self.out), self._start(), None
+        known = folder.settings
+        if start is None:
+            network = presets.within(self.settings, known.v, len(known.classes))
+        else:
+            network = continued.adopted(start, self.settings, known.classes).network
+            again = {**(known.start or {}), "digest": parameter_digest(start.kept.network)}
+        folder.expect(replace(known, network=network, training=self.settings.training, start=again))
         if not (self.out / "report.md").exists():  # killed between the two
             from wave_jax.cli import report
 
@@ -172,8 +198,9 @@ def parse(arguments: Sequence[str]) -> Train:
     given = [re.sub(r"^--(network|training)\.", "--", argument) for argument in given]  # as in config.json
     first, _ = tyro.cli(_First, prog="wave-jax train", args=given, return_unknown_args=True, config=_FLAGS)
     try:
-        settings = presets.preset(first.preset, first.model, first.weights)
-    except ValueError as error:
+        start = None if first.start is None else settings_to_start(first.start)
+        settings = presets.preset(first.preset, first.model, first.weights, start)
+    except (ValueError, CheckpointError) as error:
         print(f"wave-jax train: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     short = help and not long

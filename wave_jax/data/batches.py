@@ -6,7 +6,7 @@ which texts make which batch; `gather` cuts the batch out, by NumPy or inside of
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +18,16 @@ from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.data.tokens import rounded_up
 from wave_jax.disk import cached, key_of
 
-__all__ = ["Batch", "TokenArrays", "gather", "of_texts", "to_device", "tokenize", "train_tokenizer"]
+__all__ = [
+    "Batch",
+    "TokenArrays",
+    "gather",
+    "grow_tokenizer",
+    "of_texts",
+    "to_device",
+    "tokenize",
+    "train_tokenizer",
+]
 
 Array = np.ndarray | jax.Array
 
@@ -124,13 +133,60 @@ def train_tokenizer(
         tokenizer = Tokenizer.train(texts, v, stems=stems, **settings)
         return tokenizer.with_pairs(texts, numbers, pairs) if pairs else tokenizer
 
+    said = (pairs, hashlib.sha256(numbers.tobytes()).hexdigest()) if pairs else ()
+    return _kept(texts, cache, (v, stems, sorted(settings.items()), *said), make)
+
+
+def grow_tokenizer(
+    start: Tokenizer,
+    texts: Sequence[str],
+    v: int,
+    cache: str | os.PathLike[str] | None = None,
+    *,
+    labels: Sequence[int] | np.ndarray,
+    pairs: int,
+    stems: int,
+    rows: int,
+) -> Tokenizer:
+    """Add rows for more texts to a tokenizer, or take the result from the cache: words, stems, then pairs.
+
+    Args:
+      start: the tokenizer.
+      texts: the texts.
+      v: maximum number of rows without pairs, those that are there included, as in all of these.
+      cache: folder of the cache; none if not given.
+      labels: number of each text's class, by which pairs are chosen.
+      pairs: maximum number of rows for pairs of neighbours.
+      stems: maximum number of rows for stems.
+      rows: maximum number of rows in all.
+    """
+    numbers = np.asarray(labels, np.int32)
+
+    def make() -> Tokenizer:
+        stemmed = sum(token.endswith("##") for token in start.vocabulary)
+        room = min(v - start.first_pair, rows - start.v)
+        tokenizer = start.with_words(texts, max(0, room), stems=max(0, stems - stemmed))
+        room = min(pairs - len(start.pairs), rows - tokenizer.v)
+        return tokenizer.with_pairs(texts, numbers, room) if room > 0 else tokenizer
+
+    said = (start.digest, v, stems, pairs, rows, hashlib.sha256(numbers.tobytes()).hexdigest())
+    return _kept(texts, cache, said, make)
+
+
+def _kept(
+    texts: Sequence[str],
+    cache: str | os.PathLike[str] | None,
+    said: Sequence[Any],
+    make: Callable[[], Tokenizer],
+) -> Tokenizer:
+    """Return the tokenizer that was made of these texts before, or make it and keep it in the cache."""
+    if cache is None:
+        return make()
+
     def made() -> dict[str, np.ndarray]:
         return {"json": np.frombuffer(make().to_json().encode(), np.uint8)}
 
-    if cache is None:
-        return make()
-    said = (pairs, hashlib.sha256(numbers.tobytes()).hexdigest()) if pairs else ()
-    arrays = cached(cache, key_of(texts, "tokenizer", v, stems, sorted(settings.items()), *said), made)
+    arrays = cached(cache, key_of(texts, "tokenizer", *said), made)
     return Tokenizer.from_json(arrays["json"].tobytes().decode())
 
 

@@ -65,6 +65,24 @@ class Dataset:
         parts = (*self.classes, "", self.train.digest, self.valid.digest)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
+    def under(self, known: Sequence[str]) -> "Dataset":
+        """Return the same texts with the known classes first, also those without texts, then the others.
+
+        >>> Dataset.from_texts(["up", "flat"], ["+", "="], valid=(["up"], ["+"])).under(["-", "="]).classes
+        ('-', '=', '+')
+        """
+        classes = (*known, *(name for name in self.classes if name not in known))
+        if classes == self.classes:
+            return self
+        numbers = np.array([classes.index(name) for name in self.classes], np.int32)
+
+        def renumbered(split: Split) -> Split:
+            return split.under(numbers, len(classes))
+
+        read = self.read_test
+        test = None if read is None else lambda: renumbered(read())
+        return Dataset(self.name, classes, renumbered(self.train), renumbered(self.valid), test)
+
     @classmethod
     def from_texts(
         cls,
@@ -74,6 +92,7 @@ class Dataset:
         test: tuple[Column, Column] | None = None,
         valid: tuple[Column, Column] | None = None,
         classes: Sequence[str] | None = None,
+        known: Sequence[str] = (),
         weights: np.ndarray | None = None,
         seed: int = 0,
         share: float = 0.2,
@@ -89,6 +108,7 @@ class Dataset:
           test: (texts, labels) of the test split.
           valid: (texts, labels) for validation; without them `hold_out` takes a share of the training texts.
           classes: names of the classes; the labels' own if not given.
+          known: classes of a network that is trained on: they come first, and need no text.
           weights: how much each training text counts in the loss (`weights.checked`); all alike if not given.
           seed: seed of the held-out share.
           share: share of the training texts that is held out; 0 trains on all of them.
@@ -98,12 +118,12 @@ class Dataset:
         """
         if isinstance(labels, np.ndarray) and labels.ndim == 2:
             names = class_names([str(c) for c in classes or range(labels.shape[1])], "classes")
-            return _of_matrices(names, (texts, labels), valid, test, weights, share, seed)
+            return _of_matrices(names, (texts, labels), valid, test, known, weights, share, seed)
         train = _in_memory("train", texts, labels)._replace(weights=weights)
         dev = valid and _in_memory("valid", *valid)
         read_test = test and partial(_in_memory, "test", *test)
         names = None if classes is None else class_names([str(c) for c in classes], "classes")
-        return _dataset("texts", names, train, dev, read_test, share, seed)
+        return _dataset("texts", names, train, dev, read_test, share, seed, known)
 
 
 def origin_of(data: str) -> dict[str, Any]:
@@ -123,6 +143,7 @@ def load(
     text_column: str | None = None,
     label_column: str | None = None,
     labels: Literal["several"] | None = None,
+    known: Sequence[str] = (),
     data_dir: str | os.PathLike[str] | None = None,
     size: int | None = None,
 ) -> Dataset:
@@ -137,6 +158,7 @@ def load(
       label_column: name of the column of labels; found by its usual names if not given.
       labels: several if a text has any number of labels, as a|b or as a list; the planted corpus then has two
         topics a text.
+      known: classes of a network that is trained on: they come first, and need no text.
       data_dir: folder of downloads; $WAVE_JAX_DATA or a cache folder if not given.
       size: number of planted training texts.
 
@@ -146,7 +168,7 @@ def load(
     named = Columns(text_column, label_column, labels == "several")
     name = os.fspath(name_or_folder)
     if name == "planted":
-        return _planted(seed, planted.SIZE if size is None else size, named.several)
+        return _planted(seed, planted.SIZE if size is None else size, named.several).under(known)
     if size is not None:
         raise DataError(f"size={size} is for the planted corpus only: leave it out for {name!r}.")
     dev = None if isinstance(valid, int | float) else read(Path(valid), named)
@@ -156,13 +178,13 @@ def load(
     if name in published.CORPORA:
         corpus = published.prepare(name, published.data_folder(data_dir))
         train, read_test = corpus.read("train"), partial(corpus.read, "test")
-        return _dataset(name, corpus.classes, train, dev, read_test, share, seed)
+        return _dataset(name, corpus.classes, train, dev, read_test, share, seed, known)
     path = Path(name)
     if name and path.is_file():
-        return _dataset(path.name, None, read(path, named), dev, None, share, seed)
+        return _dataset(path.name, None, read(path, named), dev, None, share, seed, known)
     if not name or not path.is_dir():
         raise DataError(f"{name!r} is neither a file or a folder of texts nor one of {', '.join(NAMES)}.")
-    return _from_folder(path, dev, named, share, seed)
+    return _from_folder(path, dev, named, share, seed, known)
 
 
 def labelled(
@@ -179,7 +201,7 @@ def labelled(
       columns: names of its columns, found by their usual names if not given; and whether a text has several
         labels.
     """
-    return split_of(read(Path(path), columns), tuple(classes), False)
+    return split_of(read(Path(path), columns), tuple(classes))
 
 
 def _planted(seed: int, size: int, several: bool) -> Dataset:
@@ -198,7 +220,9 @@ def _planted(seed: int, size: int, several: bool) -> Dataset:
     return Dataset("planted", planted.CLASSES, draw("train"), draw("valid"), partial(draw, "test"))
 
 
-def _from_folder(folder: Path, dev: Rows | None, named: Columns, share: float, seed: int) -> Dataset:
+def _from_folder(
+    folder: Path, dev: Rows | None, named: Columns, share: float, seed: int, known: Sequence[str]
+) -> Dataset:
     """Read the data set of a folder: its training texts and, if they exist, the others and class names."""
     files = {part: folders.split_files(folder, part) for part in folders.NAMES}
     if not files["train"]:
@@ -211,7 +235,7 @@ def _from_folder(folder: Path, dev: Rows | None, named: Columns, share: float, s
         dev = folders.read_split(files["valid"], named)
     read_test = partial(folders.read_split, files["test"], named) if files["test"] else None
     name, names = folder.resolve().name, folders.folder_classes(folder)
-    return _dataset(name, names, train, dev, read_test, share, seed)
+    return _dataset(name, names, train, dev, read_test, share, seed, known)
 
 
 def _in_memory(part: str, texts: Column, labels: Column) -> Rows:
@@ -234,6 +258,7 @@ def _of_matrices(
     train: tuple[Column, np.ndarray],
     valid: tuple[Column, np.ndarray] | None,
     test: tuple[Column, np.ndarray] | None,
+    known: Sequence[str],
     weights: np.ndarray | None,
     share: float,
     seed: int,
@@ -244,9 +269,9 @@ def _of_matrices(
         return Split.of_matrix(_in_memory(part, texts, [0] * len(matrix)).texts, matrix, weights)
 
     whole = split("train", *train, weights)
-    Targets(list(classes), train[1]).check_complete()
+    Targets(list(classes), train[1]).check_complete(known)
     parts = hold_out(whole, share, seed) if valid is None else (whole, split("valid", *valid))
-    return Dataset("texts", classes, *parts, test and partial(split, "test", *test))
+    return Dataset("texts", classes, *parts, test and partial(split, "test", *test)).under(known)
 
 
 def _dataset(
@@ -257,14 +282,17 @@ def _dataset(
     read_test: Callable[[], Rows] | None,
     share: float,
     seed: int,
+    known: Sequence[str] = (),
 ) -> Dataset:
     """Turn rows into splits; without given names the training labels say what classes there are."""
     classes = infer_classes(train) if names is None else names
+    needed = {*classes} - {*known}
+    classes = (*classes, *(name for name in known if name not in classes))
 
     def test() -> Split:
         assert read_test is not None
-        return split_of(read_test(), classes, False)
+        return split_of(read_test(), classes)
 
-    whole = split_of(train, classes, True)
-    parts = hold_out(whole, share, seed) if dev is None else (whole, split_of(dev, classes, False))
-    return Dataset(name, classes, *parts, test if read_test else None)
+    whole = split_of(train, classes, needed)
+    parts = hold_out(whole, share, seed) if dev is None else (whole, split_of(dev, classes))
+    return Dataset(name, classes, *parts, test if read_test else None).under(known)

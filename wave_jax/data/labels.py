@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from wave_jax.errors import CheckpointError
+from wave_jax.errors import CheckpointError, DataError, first_few
 
-__all__ = ["as_array", "as_list", "checked", "distinct", "from_json", "to_json"]
+__all__ = ["as_array", "as_list", "checked", "distinct", "from_json", "to_json", "with_new"]
 
 
 def as_list(column: Iterable[Any]) -> list[Any]:
@@ -65,6 +65,29 @@ def distinct(labels: Sequence[Any]) -> list[Any]:
         except TypeError:  # strings beside numbers
             pass
     return different
+
+
+def with_new(known: Sequence[Any], found: Sequence[Any], new: bool) -> list[Any]:
+    """Return the known labels in their order, then the others that were found; a DataError unless asked for.
+
+    Args:
+      known: labels that a trained network knows.
+      found: labels of the texts that it is trained on now.
+      new: whether others are asked for.
+
+    >>> with_new(["b", "a"], ["a", "c"], True)
+    ['b', 'a', 'c']
+    """
+    if not known:
+        raise DataError("new_classes is for a network that is started from: leave it out, or give start.")
+    others = [label for label in found if label not in known]
+    if others and not new:
+        named = first_few([f"{label!r:.60}" for label in others])
+        raise DataError(
+            f"The network that training starts from does not know the class {named}:"
+            " leave their texts out, or ask for new classes (--new-classes, new_classes=True)."
+        )
+    return [*known, *others]
 
 
 def _has_one_order(label: Any) -> bool:

@@ -19,6 +19,7 @@ def choose(
     labels: np.ndarray,
     most: int,
     min_texts: int = 2,
+    besides: np.ndarray | None = None,
 ) -> np.ndarray:
     """Choose the pairs that say most about the label, by χ² between label and presence in a text.
 
@@ -31,6 +32,7 @@ def choose(
       labels: number of each text's class, -1 if unknown.
       most: maximum number of pairs.
       min_texts: number of texts that a pair must occur in.
+      besides: pairs (p, 2) that are not to be chosen.
 
     >>> ids, offsets = np.array([2, 7, 8, 3, 2, 8, 7, 3] * 2), np.arange(0, 17, 4)
     >>> choose(ids, offsets, np.array([0, 1, 0, 1]), most=2).tolist()
@@ -48,6 +50,8 @@ def choose(
     c = int(labels.max(initial=0)) + 1
     present = np.bincount(pair[known] * c + of_text[known], minlength=len(keys) * c).reshape(-1, c)
     enough = present.sum(1) >= min_texts
+    if besides is not None:
+        enough &= ~np.isin(keys, _key(besides[:, 0], besides[:, 1]))
     keys, score = keys[enough], _chi_square(present[enough], np.bincount(labels[labels >= 0], minlength=c))
     best = np.sort(np.argsort(-score, kind="stable")[:most])
     return _pairs(keys[best])

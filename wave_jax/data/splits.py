@@ -2,8 +2,8 @@
 
 import hashlib
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -78,6 +78,23 @@ class Split:
             None if self.targets is None else self.targets[at],
         )
 
+    def under(self, numbers: np.ndarray, c: int) -> "Split":
+        """Return the same texts under other numbers of classes.
+
+        Args:
+          numbers: the new number of each class.
+          c: how many classes there are then.
+
+        >>> Split(("good", "bad"), np.array([1, 0], np.int32)).under(np.array([2, 0], np.int32), 3).labels
+        array([0, 2], dtype=int32)
+        """
+        targets = self.targets
+        if targets is not None:
+            targets = np.zeros((len(self), c), targets.dtype)
+            targets[:, numbers] = self.targets
+        topics = None if self.topics is None else numbers[self.topics]
+        return replace(self, labels=numbers[self.labels], topics=topics, targets=targets)
+
     @classmethod
     def of_matrix(
         cls, texts: Sequence[str], matrix: np.ndarray, weights: np.ndarray | None = None
@@ -147,17 +164,17 @@ def infer_classes(rows: Rows) -> tuple[str, ...]:
     return tuple(str(k) for k in range(rows.first, gap))
 
 
-def split_of(rows: Rows, classes: tuple[str, ...], complete: bool) -> Split:
-    """Turn rows into a split; a label outside the classes is an error, and so is a class without a row."""
+def split_of(rows: Rows, classes: tuple[str, ...], needed: Collection[str] = ()) -> Split:
+    """Turn rows into a split; a label outside the classes is an error, as is a needed one without a row."""
     if not rows.columns.several:
-        return Split(tuple(rows.texts), _numbers(rows, classes, complete), weights=rows.weights)
+        return Split(tuple(rows.texts), _numbers(rows, classes, needed), weights=rows.weights)
     labels, places = one_each(rows)
     matrix = np.zeros((len(rows.texts), len(classes)), bool)
-    matrix[places, _numbers(labels, classes, complete)] = True
+    matrix[places, _numbers(labels, classes, needed)] = True
     return Split.of_matrix(rows.texts, matrix, rows.weights)
 
 
-def _numbers(rows: Rows, classes: tuple[str, ...], complete: bool) -> np.ndarray:
+def _numbers(rows: Rows, classes: tuple[str, ...], needed: Collection[str]) -> np.ndarray:
     """Return the number of each row's label."""
     numbers = {str(i + rows.first): i for i in range(len(classes))}
     names = {name: i for i, name in enumerate(classes)}
@@ -171,10 +188,11 @@ def _numbers(rows: Rows, classes: tuple[str, ...], complete: bool) -> np.ndarray
             f"{rows.where(row)}: label {rows.values[row]!r:.60} is outside the {len(classes)} classes"
             f" ({known}): correct it, or add its class to labels.txt and to train."
         )
-    absent = sorted(set(range(len(classes))) - set(labels.tolist()))
-    if complete and absent:
+    present = {*labels.tolist()}
+    absent = [name for i, name in enumerate(classes) if i not in present and name in needed]
+    if absent:
         raise DataError(
-            f"{rows.source}: no row of class {classes[absent[0]]!r}: add rows of it, or make the classes of"
+            f"{rows.source}: no row of class {absent[0]!r}: add rows of it, or make the classes of"
             " all splits and of labels.txt (classes= in memory) equal."
         )
     return labels

@@ -57,12 +57,24 @@ class Targets(NamedTuple):
         number = self.numbers
         return [number[label] for label in self.given] if isinstance(self.given, list) else self.given
 
-    def check_complete(self) -> None:
-        """Raise a DataError if a column of a matrix is of a class that no text has."""
+    def check_complete(self, known: Sequence[Any] = ()) -> None:
+        """Raise a DataError if a column of a matrix is of a class that no text has, and that is not known."""
         empty = [] if isinstance(self.given, list) else np.flatnonzero(~self.given.any(axis=0))
-        if len(empty):
-            name = self.classes[empty[0]]
-            raise DataError(f"No training text has class {name!r}: add one, or leave its column out.")
+        if names := [self.classes[column] for column in empty if self.classes[column] not in known]:
+            raise DataError(f"No training text has class {names[0]!r}: add one, or leave its column out.")
+
+    def under(self, classes: Sequence[Any]) -> "Targets":
+        """Return the same targets under other classes, which have all of these among them.
+
+        >>> Targets(["a", "b"], np.array([[True, False]])).under(["b", "c", "a"]).given.tolist()
+        [[False, False, True]]
+        """
+        wider = self._replace(classes=[*classes])
+        if isinstance(self.given, list):
+            return wider
+        matrix = np.zeros((len(self.given), len(classes)), self.given.dtype)
+        matrix[:, [wider.numbers[label] for label in self.classes]] = self.given
+        return wider._replace(given=matrix)
 
     @property
     def each(self) -> list[Any]:
@@ -217,11 +229,7 @@ def _like(found: Targets, known: Targets) -> Targets:
     new = next((label for label in found.classes if label not in known.numbers), None)
     if new is not None:
         raise ValueError(f"valid has the label {new!r:.60}, which no training text has: leave its texts out.")
-    if not found.several:
-        return known._replace(given=found.given)
-    matrix = np.zeros((len(found.given), len(known.classes)), bool)
-    matrix[:, [known.numbers[label] for label in found.classes]] = found.given
-    return known._replace(given=matrix)
+    return found.under(known.classes)
 
 
 def standing(targets: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ import numpy as np
 from wave_jax.data import pairs, scripts
 from wave_jax.data.appended import Appender
 from wave_jax.data.cleaning import clean_with_spans, sentences
-from wave_jax.data.tokenizer_json import dump_json, parse_json, parse_lines
+from wave_jax.data.tokenizer_json import dump_json, parse_json, parse_lines, read_text
 from wave_jax.data.tokens import (
     Piece,
     Tokens,
@@ -30,14 +30,12 @@ from wave_jax.data.tokens import (
     numbered,
     with_ends,
 )
-from wave_jax.data.vocabulary import LOOKS, SPECIAL, Rules, train_vocabulary, train_words
+from wave_jax.data.vocabulary import SPECIAL, Rules, checked_rows, more_words, train_vocabulary, train_words
 from wave_jax.data.words import Words, without_lone_surrogates
-from wave_jax.disk import read_regular, write_whole
+from wave_jax.disk import write_whole
 
 __all__ = ["Rules", "Tokenizer"]
 
-_NEEDED = SPECIAL[:4]
-_GAPS = 1024  # rows that no token has, besides as many as there are tokens
 _TOGETHER = 1024  # texts encoded at once: what is made on the way stays in the cache
 _VERSION = 1  # of cleaning and sentences: another version may make other ids of the same text
 
@@ -56,25 +54,13 @@ class Tokenizer:
     """
 
     def __init__(self, vocabulary: dict[str, int], rules: Rules, pairs: np.ndarray | None = None):
-        needed = (*_NEEDED, *LOOKS) if rules.looks else _NEEDED
-        missing = [token for token in needed if token not in vocabulary]
-        if missing:
-            raise ValueError(
-                f"The vocabulary lacks {', '.join(missing)}; a tokenizer of BERT's kind has them."
-            )
-        rows = set(vocabulary.values())
-        if len(rows) < len(vocabulary) or not all(isinstance(row, int) and row >= 0 for row in rows):
-            raise ValueError("Each token of a vocabulary needs a row of its own, counted from 0.")
-        if max(rows) > 2 * len(rows) + _GAPS:
-            raise ValueError(
-                f"A vocabulary of {len(rows):,} tokens has no row {max(rows):,}: count its rows from 0."
-            )
+        rows = checked_rows(vocabulary, rules)
         self.vocabulary, self.rules, self.first_pair = vocabulary, rules, max(rows) + 1
         self.pairs = np.zeros((0, 2), np.int64) if pairs is None else pairs
         if not np.isin(self.pairs, list(rows)).all():
             raise ValueError("A pair is made of two rows of the vocabulary.")
         self.v = self.first_pair + len(self.pairs)
-        self.pad_id, self.unk_id, self.cls_id, self.sep_id = (vocabulary[token] for token in _NEEDED)
+        self.pad_id, self.unk_id, self.cls_id, self.sep_id = (vocabulary[token] for token in SPECIAL[:4])
         self._dtype = np.dtype(np.uint16 if self.v <= 2**16 else np.int32)
         self.words = Words(vocabulary, rules, self._dtype)
         self.appended = Appender(vocabulary, rules, self.pairs, self._dtype)
@@ -159,12 +145,12 @@ class Tokenizer:
     def with_pairs(
         self, texts: Sequence[str], labels: Sequence[int] | np.ndarray, most: int, max_length: int = 2**16
     ) -> "Tokenizer":
-        """Return the same tokenizer with rows for the pairs of neighbours that say most about the label.
+        """Return the same tokenizer with more rows: for the neighbours that say most about the label.
 
         Args:
           texts: the texts.
           labels: number of each text's class.
-          most: maximum number of pairs (`pairs.choose`); each must occur in two texts.
+          most: maximum number of new pairs (`pairs.choose`); each must occur in two texts.
           max_length: tokens of a text that are read.
 
         >>> texts = ["not good", "good not", "not good", "good not"]
@@ -175,9 +161,33 @@ class Tokenizer:
         check_texts(texts)
         check_length(max_length)
         ids, offsets, _ = joined(self._words(some, max_length, segments=False) for some in _some(texts))
-        return Tokenizer(
-            self.vocabulary, self.rules, pairs.choose(ids, offsets, np.asarray(labels, np.int64), most)
-        )
+        new = pairs.choose(ids, offsets, np.asarray(labels, np.int64), most, besides=self.pairs)
+        return Tokenizer(self.vocabulary, self.rules, np.concatenate([self.pairs, new]))
+
+    def with_words(
+        self, texts: Sequence[str], most: int, *, stems: int = 0, min_frequency: int = 2
+    ) -> "Tokenizer":
+        """Return the same tokenizer with more rows: for frequent words of these texts, and for their stems.
+
+        Rules stay, and every word and stem keeps its row; the rows of pairs move behind the new ones. A
+        tokenizer of pieces gets whole words too.
+
+        Args:
+          texts: the texts.
+          most: maximum number of new rows.
+          stems: maximum number of these, and at most half of them, for stems; none for a tokenizer of pieces.
+          min_frequency: number of times that a word must occur.
+
+        >>> tokenizer = Tokenizer.train(["a cat", "a cat"], v=40, whole_words=True)
+        >>> more = tokenizer.with_words(["a dog", "a dog"], most=9)
+        >>> more.vocabulary["cat"] == tokenizer.vocabulary["cat"], more.vocabulary["dog"] == tokenizer.v
+        (True, True)
+        """
+        check_texts(texts)
+        plain = [without_lone_surrogates(self.rules.prepare(text)) for text in texts]
+        new = more_words(plain, self.rules, self.vocabulary, most, min_frequency, stems * self.rules.looks)
+        rows = {token: row for row, token in enumerate(new, self.first_pair)}
+        return Tokenizer(self.vocabulary | rows, self.rules, self.pairs)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Tokenizer":
@@ -185,15 +195,9 @@ class Tokenizer:
 
         A `vocab.txt` has no rules: texts become lower case if no token has an upper-case letter.
         """
-        path = Path(path)
+        content = read_text(path)
         try:
-            content = read_regular(path).decode("utf-8")
-        except FileNotFoundError:
-            raise FileNotFoundError(f"{path} does not exist: give a tokenizer.json or a vocab.txt.") from None
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is not UTF-8 (byte {error.start}): is it a tokenizer file?") from None
-        try:
-            if path.suffix == ".json":
+            if Path(path).suffix == ".json":
                 return cls.from_json(content)
             return cls(*parse_lines(content))
         except ValueError as error:

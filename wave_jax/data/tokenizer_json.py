@@ -1,6 +1,7 @@
 """Vocabularies in files: tokenizer.json, read and written, and vocab.txt, read."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
@@ -9,8 +10,19 @@ import numpy as np
 from tokenizers import decoders, processors
 
 from wave_jax.data.vocabulary import SPECIAL, Rules, model
+from wave_jax.disk import read_regular
 
-__all__ = ["dump_json", "parse_json", "parse_lines"]
+__all__ = ["dump_json", "parse_json", "parse_lines", "read_text"]
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Read the text of a tokenizer's file."""
+    try:
+        return read_regular(path).decode("utf-8")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist: give a tokenizer.json or a vocab.txt.") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 (byte {error.start}): is it a tokenizer file?") from None
 
 
 def parse_lines(content: str) -> tuple[dict[str, int], Rules]:

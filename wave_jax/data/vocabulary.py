@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,21 +15,26 @@ from wave_jax.data.scripts import UNSPACED, count_characters
 
 __all__ = [
     "LOOKS",
+    "NEEDED",
     "SPECIAL",
     "STEM",
     "Rules",
     "beginnings",
+    "checked_rows",
     "is_plain",
     "model",
+    "more_words",
     "plain_words",
     "train_vocabulary",
     "train_words",
 ]
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+NEEDED = SPECIAL[:4]
 LOOKS = ("[UNK-A]", "[UNK-1]")  # unknown words that begin with a capital, and with a digit
 _WORDS = re.compile("[A-Za-z0-9]+|[^A-Za-z0-9 ]")  # what BERT takes for words, in ASCII
 _TOGETHER = 1024  # texts counted at once
+_GAPS = 1024  # rows that no token has, besides as many as there are tokens
 STEM = (5, 4, 3)  # letters of the beginnings of words that may have rows; ## follows them
 
 
@@ -65,6 +71,21 @@ class Rules:
     def prepare(self, text: str) -> str:
         """Clean a text if the rules say so."""
         return clean(text) if self.clean else text
+
+
+def checked_rows(vocabulary: dict[str, int], rules: Rules) -> set[int]:
+    """Return the rows of a vocabulary, or raise a ValueError if it cannot be one of these rules."""
+    missing = [token for token in (*NEEDED, *LOOKS * rules.looks) if token not in vocabulary]
+    if missing:
+        raise ValueError(f"The vocabulary lacks {', '.join(missing)}; a tokenizer of BERT's kind has them.")
+    rows = set(vocabulary.values())
+    if len(rows) < len(vocabulary) or not all(isinstance(row, int) and row >= 0 for row in rows):
+        raise ValueError("Each token of a vocabulary needs a row of its own, counted from 0.")
+    if max(rows) > 2 * len(rows) + _GAPS:
+        raise ValueError(
+            f"A vocabulary of {len(rows):,} tokens has no row {max(rows):,}: count its rows from 0."
+        )
+    return rows
 
 
 def model(vocabulary: dict[str, int], rules: Rules) -> tokenizers.Tokenizer:
@@ -118,15 +139,40 @@ def train_words(texts: list[str], rules: Rules, v: int, min_frequency: int, stem
       min_frequency: number of times that a word must occur.
       stems: maximum number of stems, each shared by two words at least; they get half of the rows at most.
     """
+    words, often = _words_and_stems(texts, rules, min_frequency)
+    first = [*SPECIAL, *LOOKS]
+    last = often[: min(stems, (v - len(first)) // 2)]
+    return {token: row for row, token in enumerate([*(first + words)[: v - len(last)], *last])}
+
+
+def more_words(
+    texts: list[str], rules: Rules, known: Container[str], room: int, min_frequency: int, stems: int
+) -> list[str]:
+    """Return the words of more texts that have no row yet, the most frequent first, and then their stems.
+
+    Args:
+      texts: the texts.
+      rules: how texts become words.
+      known: tokens that have a row.
+      room: maximum number of words and stems.
+      min_frequency: number of times that a word must occur.
+      stems: maximum number of stems; they get half of the room at most.
+    """
+    ranked = _words_and_stems(texts, rules, min_frequency)
+    words, often = ([token for token in tokens if token not in known] for tokens in ranked)
+    last = often[: max(0, min(stems, room // 2))]
+    return [*words[: max(0, room - len(last))], *last]
+
+
+def _words_and_stems(texts: list[str], rules: Rules, min_frequency: int) -> tuple[list[str], list[str]]:
+    """Return the frequent words of texts, and the stems that two of their words share, the best first."""
     counts = _count_words(texts, rules)
     shared = Counter(stem for word in counts for stem in beginnings(word))
     often = sorted((stem for stem in shared if shared[stem] > 1), key=lambda stem: (-shared[stem], stem))
     words = sorted(
         (word for word in counts if counts[word] >= min_frequency), key=lambda word: (-counts[word], word)
     )
-    first = [*SPECIAL, *LOOKS]
-    last = often[: min(stems, (v - len(first)) // 2)]
-    return {token: row for row, token in enumerate([*(first + words)[: v - len(last)], *last])}
+    return words, often
 
 
 def _count_words(texts: list[str], rules: Rules) -> Counter[str]:

@@ -81,7 +81,7 @@ def _of_labels(split: Split, weights: np.ndarray, classes: Sequence[str], rule: 
     assert split.targets is not None
     if rule == "balanced":
         having = weights @ split.targets
-        by_class = (weights.sum() - having) / np.maximum(having, np.finfo(float).tiny)
+        by_class = np.divide(weights.sum() - having, having, out=np.ones_like(having), where=having > 0)
     else:
         by_class = _by_name(rule, classes)
     return weights[:, None] * np.where(split.targets, by_class, 1.0)

@@ -4,12 +4,13 @@ import dataclasses
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from wave_jax import tables
 from wave_jax.runs.settings import Settings
 
-__all__ = ["card"]
+__all__ = ["card", "started"]
 
 _METRICS = {"accuracy": "accuracy", "micro_f1": "f1", "macro_f1": "f1"}
 """Numbers of a split, and what the Hub calls them."""
@@ -50,6 +51,7 @@ def card(
         "tokens of a text that are read": f"{settings.max_length:,}",
         "temperature": metrics.get("temperature", "none"),
         **({"threshold of several labels": metrics["threshold"]} if "threshold" in metrics else {}),
+        **({"started from": started(settings.start)} if settings.start else {}),
         "network": _listed(settings.network),
         "training": _listed(settings.training),
     }
@@ -62,6 +64,19 @@ def card(
         tables.markdown([{"": fact, "value": str(value)} for fact, value in facts.items()]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def started(start: Mapping[str, Any]) -> str:
+    """Say in a line what a run started from.
+
+    >>> start = {"path": "runs/first", "data": "news", "digest": 64 * "a", "new_rows": 2, "new_classes": 0}
+    >>> started(start)
+    'first, trained on news, parameters aaaaaaaaaaaa, 2 new rows'
+    """
+    place = "a classifier in memory" if start["path"] is None else Path(start["path"]).name
+    classes = f", {start['new_classes']:,} new classes" if start["new_classes"] else ""
+    known = f"{place}, trained on {start['data']}, parameters {start['digest'][:12]}"
+    return f"{known}, {start['new_rows']:,} new rows{classes}"
 
 
 def _header(

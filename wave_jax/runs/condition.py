@@ -1,5 +1,6 @@
 """What a path is to a run: missing, begun or finished, as its metrics.json tells."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,9 +8,20 @@ from typing import Any, Literal
 
 from wave_jax.disk import flush, read_regular, sealed, unsealed, write_whole
 from wave_jax.errors import CheckpointError
+from wave_jax.runs.settings import Settings
 
-__all__ = ["Condition", "condition", "measured_state", "metrics_of", "occupied", "write_metrics"]
+__all__ = [
+    "WEIGHTS",
+    "Condition",
+    "condition",
+    "measured_state",
+    "metrics_of",
+    "occupied",
+    "settings_to_start",
+    "write_metrics",
+]
 
+WEIGHTS = "model.safetensors"  # in a folder for the Hub, and in that of a BERT
 _STATE = "state_digest"
 
 Condition = Literal["missing", "begun", "finished"]
@@ -31,6 +43,26 @@ def occupied(path: str | os.PathLike[str]) -> CheckpointError:
     return CheckpointError(
         f"{path} holds a run already: resume it, or name another folder (--resume, --out)."
     )
+
+
+def settings_to_start(path: str | os.PathLike[str]) -> Settings:
+    """Read the settings of what a run can start from: a finished run, or a folder for the Hub."""
+    path = Path(path)
+    if _is_of_a_bert(path):
+        raise CheckpointError(f"{path} is a BERT and no run: start from it by --model bert --weights {path}.")
+    settings = Settings.read(path / "config.json")
+    if not (path / WEIGHTS).exists() and metrics_of(path) is None:
+        raise CheckpointError(f"{path} is not finished: resume it first, or name a finished run.")
+    return settings
+
+
+def _is_of_a_bert(path: Path) -> bool:
+    """Return whether a folder has the config.json of a BERT as Hugging Face writes it."""
+    try:
+        content = json.loads(read_regular(path / "config.json"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and "model_type" in content
 
 
 def metrics_of(path: str | os.PathLike[str]) -> dict[str, Any] | None:

@@ -28,14 +28,14 @@ from wave_jax.errors import CheckpointError, first_few
 from wave_jax.networks.trace import Network
 from wave_jax.runs import records, steps
 from wave_jax.runs.card import card
+from wave_jax.runs.condition import WEIGHTS
 from wave_jax.runs.folder import parameter_digest
 from wave_jax.runs.saved import whole_folder
 from wave_jax.runs.settings import Settings
 from wave_jax.training.loop import Record
 
-__all__ = ["WEIGHTS", "Saved", "load", "push", "save"]
+__all__ = ["Saved", "load", "push", "save"]
 
-WEIGHTS = "model.safetensors"
 _MOST = 2**33  # bytes of weights that are read
 
 

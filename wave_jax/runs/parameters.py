@@ -1,7 +1,7 @@
 """The settings of an estimator, each by its name: those of a preset, changed where one is given."""
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import wraps
 from typing import Any, Literal, TypeVar
@@ -9,13 +9,14 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from wave_jax.choices import Activation, Combine, Function, ReadOut
+from wave_jax.data import labels as label_column
 from wave_jax.networks.configs import WaveConfig
 from wave_jax.runs import presets
 from wave_jax.runs.presets import Preset
 from wave_jax.runs.settings import Settings
 from wave_jax.training.config import TrainConfig
 
-__all__ = ["Default", "Parameters", "of_run", "share_of"]
+__all__ = ["Default", "Parameters", "of_run", "share_of", "told"]
 
 Default = Literal["preset"]
 """As the preset has it: what every setting is until it is given."""
@@ -175,9 +176,12 @@ class Parameters:
             if type(value) is not type(field.default) or value != field.default
         }
 
-    def chosen(self, **more: Any) -> Preset:
-        """Return the preset with the settings that were given, and these; their values are checked."""
-        preset, given = presets.preset(self.preset), {**self.given(), **more}
+    def chosen(self, start: Settings | None = None, **more: Any) -> Preset:
+        """Return the preset with the settings that were given, and these; their values are checked.
+
+        With settings of a run that is started from, its network is the preset's.
+        """
+        preset, given = presets.preset(self.preset, start=start), {**self.given(), **more}
         given.pop("verbose", None)
         if "valid" in given:
             given["valid"] = share_of(given["valid"])
@@ -189,6 +193,25 @@ class Parameters:
         )
 
 
+def told(settings: Settings, params: Mapping[str, Any], labels: list[Any], matrix: bool) -> Settings:
+    """Return the settings of a run with those of its estimator and with its labels, as JSON holds them.
+
+    Args:
+      settings: those of the run.
+      params: those of the estimator, which `of_run` gives back.
+      labels: the labels, one for each class.
+      matrix: whether they were given as a matrix.
+    """
+    params = dict(params)
+    if isinstance(by_label := params.get("class_weight"), dict):
+        params["class_weight"] = [[label_column.to_json(label), x] for label, x in by_label.items()]
+    data = {**settings.data, "labels": [label_column.to_json(label) for label in labels]}
+    data |= {"matrix": True} if matrix else {}
+    names = [*map(str, labels)]
+    names = names if len({*names}) == len(names) else [*map(repr, labels)]  # "1" and 1
+    return replace(settings, data=data | {"classifier": params}, classes=names)
+
+
 def of_run(settings: Settings, preset: str | None) -> dict[str, Any]:
     """Return the settings of an estimator that make such a run again, as far as config.json tells them.
 
@@ -197,6 +220,10 @@ def of_run(settings: Settings, preset: str | None) -> dict[str, Any]:
     >>> of_run(Settings(SMALL.network, training, 9, ["a", "b"], 512, "", {}), "small")
     {'preset': 'small', 'epochs': 3, 'class_weight': {'a': 2.0}}
     """
+    if known := settings.data.get("classifier"):
+        if isinstance(pairs := known.get("class_weight"), list):
+            return {**known, "class_weight": {label_column.from_json(label): x for label, x in pairs}}
+        return known
     name = preset if preset in presets.PRESETS else "small"
     chosen, given = presets.PRESETS[name], {}
     for ours, theirs in ((chosen.network, settings.network), (chosen.training, settings.training)):

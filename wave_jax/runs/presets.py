@@ -18,9 +18,10 @@ from wave_jax.networks.configs import (
     WaveConfig,
 )
 from wave_jax.networks.kinds import NetworkConfig, check_kind
+from wave_jax.runs.settings import Settings
 from wave_jax.training.config import PAPER, PAPER_BERT, TrainConfig
 
-__all__ = ["PRESETS", "SMALL", "Preset", "max_length", "preset", "rows_of", "within"]
+__all__ = ["PRESETS", "SMALL", "Preset", "max_length", "most_rows", "preset", "rows_of", "within"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Preset:
     """Whether a temperature is chosen on the validation texts; None for where label smoothing, which leaves
     a network too modest, is on."""
     weights: Path | None = None
-    """Folder of a BERT to start from, with its tokenizer: all of it for bert, its words for a Transformer."""
+    """Folder of a BERT to start from, with its tokenizer: all of it for bert, its words for a Transformer. A
+    pooler that it lacks starts at random."""
 
     def __post_init__(self):
         check_choices(self)
@@ -103,8 +105,19 @@ PRESETS = {
 }
 
 
-def preset(name: str = "small", model: str = "wave", weights: str | Path | None = None) -> Preset:
+def preset(
+    name: str = "small",
+    model: str = "wave",
+    weights: str | Path | None = None,
+    start: Settings | None = None,
+) -> Preset:
     """Return the preset of this name, for the Wave Network or for a baseline of its size and training.
+
+    Args:
+      name: one of `PRESETS`.
+      model: kind of the network.
+      weights: folder of a BERT to start from.
+      start: settings of the run that is started from, whose network it takes over.
 
     >>> preset("small", "transformer").network.d == preset("small").network.d
     True
@@ -112,14 +125,19 @@ def preset(name: str = "small", model: str = "wave", weights: str | Path | None 
     check_setting("preset", name, name in PRESETS, f"one of {', '.join(PRESETS)}")
     check_kind(model)
     chosen = PRESETS[name]
+    if start is not None:
+        check_setting("model", model, model == start.kind, f"{start.kind}, as what is started from")
+        check_setting("weights", weights, weights is None, "left out where a run is started from")
     if weights is not None:
         chosen = replace(chosen, weights=Path(weights), parameters=None)  # as wide as the weights are
     if model == "bert":
-        check_setting("weights", weights, weights is not None, "the folder of a BERT where the model is bert")
-        return replace(chosen, network=BertConfig.read(str(weights)), training=PAPER_BERT, pairs=0)
+        there = weights is not None or start is not None
+        check_setting("weights", weights, there, "the folder of a BERT where the model is bert")
+        network = start.network if start else BertConfig.read(str(weights))
+        return replace(chosen, network=network, training=PAPER_BERT, whole_words=False, stems=0, pairs=0)
     if model == "transformer":  # it sees order by itself, and places: as many rows, all for words
         chosen = replace(chosen, v=chosen.v + chosen.pairs, stems=0, pairs=0)
-    return replace(chosen, network=_of_size(chosen.network, model))
+    return replace(chosen, network=start.network if start else _of_size(chosen.network, model))
 
 
 def _of_size(network: NetworkConfig, model: str) -> NetworkConfig:
@@ -163,6 +181,17 @@ def rows_of(preset: Preset, v: int, c: int) -> int:
     """
     more = max(v, min(rounded_up(v), preset.v + preset.pairs))
     return more if within(preset, more, c) == within(preset, v, c) else v
+
+
+def most_rows(preset: Preset, c: int) -> int:
+    """Return how many rows of vocabulary `parameters` and the maxima of the preset allow its own network.
+
+    >>> most_rows(replace(SMALL, network=replace(SMALL.network, d=48)), c=4), most_rows(SMALL, c=4)
+    (49000, 24000)
+    """
+    one, two = (_parameters(preset.network, v, c) for v in (1, 2))
+    room = preset.v + preset.pairs
+    return room if preset.parameters is None else min(room, 1 + (preset.parameters - one) // (two - one))
 
 
 def _of_width(network: WaveConfig | TransformerConfig | BagConfig, d: int) -> NetworkConfig:

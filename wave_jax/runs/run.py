@@ -12,7 +12,7 @@ and resumed.
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,19 +26,22 @@ from wave_jax.data.datasets import Dataset
 from wave_jax.data.splits import Split
 from wave_jax.data.targets import is_several
 from wave_jax.data.tokenizer import Tokenizer
+from wave_jax.data.tokens import rounded_up
 from wave_jax.errors import CheckpointError, DataError
 from wave_jax.networks import bert_weights
 from wave_jax.networks.configs import BertConfig, TransformerConfig
 from wave_jax.networks.trace import Network
+from wave_jax.runs import continued
 from wave_jax.runs.condition import condition, occupied
+from wave_jax.runs.continued import Start
 from wave_jax.runs.folder import RunFolder, Settings
-from wave_jax.runs.presets import Preset, max_length, rows_of, within
+from wave_jax.runs.presets import Preset, max_length, most_rows, rows_of, within
 from wave_jax.runs.trained import Trained
-from wave_jax.training import compiled, programs
+from wave_jax.training import compiled, programs, progress
 from wave_jax.training.loop import NonFinite, Record, fit
 from wave_jax.training.step import TrainState
 
-__all__ = ["Prepared", "Turn", "prepare", "run_folder", "texts_of", "train"]
+__all__ = ["Prepared", "Turn", "followed", "prepare", "run_folder", "texts_of", "train"]
 
 _EVERY = 16  # steps to a record; a run that is resumed keeps to it, to come to the same bits
 _SAVE_AFTER = 60.0  # seconds without a saved step
@@ -93,6 +96,7 @@ def prepare(
     *,
     cache: str | os.PathLike[str] | None = None,
     origin: Mapping[str, Any] | None = None,
+    start: Start | None = None,
 ) -> Prepared:
     """Make tokenizer, token arrays and network of a run: functions of the texts and the preset.
 
@@ -101,6 +105,7 @@ def prepare(
       preset: all settings.
       cache: folder for tokenizers and token arrays.
       origin: the arguments of `datasets.load`, kept in the settings so that the texts are found again.
+      start: a trained network to start from (`continued.opened`); its classes are the first of the texts'.
     """
     _check_labels(dataset.train, preset)
     compiled.check_process()
@@ -108,25 +113,27 @@ def prepare(
     if len(dataset.classes) < 2:
         only = ", ".join(dataset.classes) or "none"
         raise DataError(f"{dataset.name}: all texts are of one class ({only}): add texts of another one.")
-    tokenizer = _tokenizer(dataset, preset, cache)
-    v = rows_of(preset, tokenizer.v, len(dataset.classes))
-    if preset.weights is not None:
-        v = BertConfig.read(preset.weights).vocab_size
+    if start is not None:
+        preset = continued.adopted(start, preset, dataset.classes)
+    tokenizer, c = _tokenizer(dataset, preset, cache, start), len(dataset.classes)
+    v = _rows(preset, tokenizer.v, c, start)
     settings = Settings(
-        network=within(preset, v, len(dataset.classes)),
+        network=within(preset, v, c) if start is None else preset.network,
         training=preset.training,
         v=v,
         classes=dataset.classes,
         max_length=max_length(preset.network),
         tokenizer=tokenizer.digest,
         data={"name": dataset.name, "digest": dataset.digest, **({"origin": dict(origin)} if origin else {})},
+        start=None if start is None else start.said(tokenizer, dataset.classes),
     )
-    start = Trained.of(settings, _start(settings, preset), tokenizer)
+    before = _fresh(settings, preset) if start is None else continued.network(start, settings, tokenizer)
+    trained = Trained.of(settings, before, tokenizer)
     if few := preset.training.starves(dataset.train.asked):
         _log.warning(few)
     counts = weights.of_texts(dataset.train, dataset.classes, preset.training.class_weight)
-    train = start.tokens(dataset.train, cache)._replace(weights=counts)
-    return Prepared(settings, start, train, start.tokens(dataset.valid, cache), preset.calibrates)
+    train = trained.tokens(dataset.train, cache)._replace(weights=counts)
+    return Prepared(settings, trained, train, trained.tokens(dataset.valid, cache), preset.calibrates)
 
 
 def _check_labels(train: Split, preset: Preset) -> None:
@@ -139,10 +146,17 @@ def _check_labels(train: Split, preset: Preset) -> None:
         raise ValueError("A temperature is chosen for one known label a text: leave calibrate out.")
 
 
-def _tokenizer(dataset: Dataset, preset: Preset, cache: str | os.PathLike[str] | None) -> Tokenizer:
+def _tokenizer(
+    dataset: Dataset, preset: Preset, cache: str | os.PathLike[str] | None, start: Start | None
+) -> Tokenizer:
+    texts, labels = dataset.train.texts, dataset.train.labels
+    words, stems, pairs = preset.whole_words, preset.stems, preset.pairs
+    if start is not None:
+        known, rows = start.kept.tokenizer, most_rows(preset, len(dataset.classes))
+        return batches.grow_tokenizer(
+            known, texts, preset.v, cache, labels=labels, pairs=pairs, stems=stems, rows=rows
+        )
     if preset.weights is None:
-        texts, labels = dataset.train.texts, dataset.train.labels
-        words, stems, pairs = preset.whole_words, preset.stems, preset.pairs
         return batches.train_tokenizer(
             texts, preset.v, cache, labels=labels, stems=stems, pairs=pairs, clean=True, whole_words=words
         )
@@ -150,7 +164,14 @@ def _tokenizer(dataset: Dataset, preset: Preset, cache: str | os.PathLike[str] |
     return Tokenizer.read(file if file.exists() else preset.weights / "vocab.txt")
 
 
-def _start(settings: Settings, preset: Preset) -> Any:
+def _rows(preset: Preset, v: int, c: int, start: Start | None) -> int:
+    """Return the rows of the network's table for a vocabulary of v rows."""
+    if start is not None:
+        return max(start.settings.v, v, min(rounded_up(v), most_rows(preset, c)))
+    return rows_of(preset, v, c) if preset.weights is None else BertConfig.read(preset.weights).vocab_size
+
+
+def _fresh(settings: Settings, preset: Preset) -> Any:
     """Make the network before training, at random from the seed or from the weights of a BERT."""
     v, c, rngs = settings.v, len(settings.classes), nnx.Rngs(settings.training.seed)
     network, weights = settings.network, preset.weights
@@ -181,10 +202,13 @@ def run_folder(path: str | os.PathLike[str], prepared: Prepared, *, resume: bool
         return RunFolder.create(path, prepared.settings, prepared.tokenizer)
     if not resume:
         raise occupied(path)
-    folder = RunFolder.open(path)
-    data = {**prepared.settings.data, "origin": folder.settings.data.get("origin")}
-    found = data if data["origin"] else prepared.settings.data  # texts may have moved: the digest tells
-    folder.expect(replace(prepared.settings, data=found))
+    folder, settings = RunFolder.open(path), prepared.settings
+    there = folder.settings  # texts and the start may have moved: their digests tell
+    data = {**settings.data, "origin": there.data.get("origin")}
+    start = settings.start and there.start and {**settings.start, "path": there.start["path"]}
+    folder.expect(
+        replace(settings, data=data if data["origin"] else settings.data, start=start or settings.start)
+    )
     return folder
 
 
@@ -221,6 +245,21 @@ def train(
                 folder.save(state, metric=record.valid.accuracy if best and record.valid else None)
                 saved = time.monotonic()
         yield Turn(state, record, kept)
+
+
+def followed(
+    prepared: Prepared, verbose: bool | None = None, measure: Callable[[Trained], Any] | None = None
+) -> tuple[Network, list[Record], list[Any]]:
+    """Train under a bar; return the network that is kept, the records, and what is measured at each."""
+    network, history, measured = prepared.network, [], []
+    with progress.bar(prepared.steps, verbose) as bar:
+        for turn in train(prepared):
+            network = turn.kept
+            history.append(turn.record)
+            if measure is not None:
+                measured.append(measure(prepared.trained(turn.state.network)))
+            bar.show(turn.record)
+    return network, history, measured
 
 
 def _saving_the_last(turns: Iterator[Any], folder: RunFolder | None) -> Iterator[Any]:

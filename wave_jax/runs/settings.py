@@ -33,10 +33,14 @@ class Settings:
     """Digest of the tokenizer."""
     data: Mapping[str, Any]
     """Name and digest of the texts, and whatever else finds them again, as JSON holds it."""
+    start: Mapping[str, Any] | None = None
+    """The trained network that it started from (`continued.Start.said`); None if it started at random."""
 
     def __post_init__(self):
         check_setting("classes", self.classes, len(self.classes) >= 2, "at least 2 names")
-        check_setting("data", self.data, _is_json(self.data), "what JSON can hold")
+        for name in ("data", "start"):
+            value = getattr(self, name)
+            check_setting(name, value, _is_json(value), "what JSON can hold")
         object.__setattr__(
             self, "classes", tuple(self.classes)
         )  # so that what is read equals what was written
@@ -87,6 +91,8 @@ def _is_json(content: Any) -> bool:
 
 def _to_json(settings: Settings) -> dict[str, Any]:
     content = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    if settings.start is None:
+        del content["start"]  # as if there were no such setting: digests are older than it
     return content | {
         "network": {"kind": settings.kind, **dataclasses.asdict(settings.network)},
         "training": dataclasses.asdict(settings.training),
