@@ -39,7 +39,7 @@ Every setting of the preset is an option too; --settings explains them:
 
 _PresetName = Annotated[
     Literal[tuple(PRESETS)],  # pyright: ignore[reportInvalidTypeForm]
-    tyro.conf.arg(help="Named settings; every one of them can be changed by an option."),
+    tyro.conf.arg(help="Named settings; options change them."),
 ]
 _Model = Annotated[
     Kind, tyro.conf.arg(help="Wave Network, or a baseline of its size; bert needs --weights FOLDER.")
@@ -84,17 +84,17 @@ class Train:
     model: _Model
     settings: Preset
     start: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
-    """Finished run to start from, or a folder of save_pretrained: its network is trained on."""
+    """Finished run, or saved folder, to train on."""
     new_classes: bool = False
-    """With --start: add the classes that it does not know."""
+    """Let --start learn new classes."""
     test: bool = False
     """Measure on the test split too, at the end."""
     text_column: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None
-    """Column of the texts; by default found by its name."""
+    """Column of the texts; else found by name."""
     label_column: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None
-    """Column of the labels; by default found by its name."""
+    """Column of the labels; else found by name."""
     resume: bool = False
-    """Resume a run that was stopped; start it if there is none."""
+    """Resume the run; start it if there is none."""
     arguments: tyro.conf.Suppress[tuple[str, ...]] = ()
 
     def __call__(self) -> int:
