@@ -67,7 +67,7 @@ def main(config: Config, out: Path) -> None:
     small = presets.preset("small")
     loaded = corpora.load(config.data, small.valid, config.size)
     texts = {dataset.digest: dataset for dataset in loaded}
-    vectors: dict[str, dict[str, np.ndarray]] = {folder: {} for folder in config.weights}
+    vectors: dict[str, dict[str, np.ndarray]] = {str(Path(folder)): {} for folder in config.weights}
     keys = [
         {"data": dataset.name, "digest": dataset.digest, "test digest": dataset.test.digest}
         | {"texts": count, "model": model, "draw": draw, "settings": settings}
