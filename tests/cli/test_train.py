@@ -251,5 +251,7 @@ def test_a_start_of_another_kind_is_wrong_usage(options, message, first, capsys)
     assert end.value.code == 2
     assert message in capsys.readouterr().err
     assert not (first.parent / "second").exists()
-    with pytest.raises(ValueError, match="the settings ask for pieces of words: give its preset small"):
+    with pytest.raises(
+        ValueError, match=r"ask for pieces of words: give whole_words=True, or its preset \(small\)"
+    ):
         later(first, "--preset", "paper-modulation")()

@@ -239,3 +239,33 @@ def test_the_planted_corpus_has_two_topics_a_text_and_published_ones_have_one():
     assert set(several.train.targets.sum(axis=1)) == {1, 2}
     with pytest.raises(DataError, match="Texts of ag_news have one label each"):
         datasets.load("ag_news", labels="several")
+
+
+def test_known_classes_come_first_and_need_no_text(tmp_path):
+    path = folder(tmp_path / "more", train="label,text\nnew,a\nb,c\nb,d\n", valid="label,text\na,x\nnew,y\n")
+    data = datasets.load(path, known=["c", "b", "a"])
+    assert data.classes == ("c", "b", "a", "new")
+    assert everything(data) == [("a", 3), ("c", 1), ("d", 1), ("x", 2), ("y", 3)]
+    with pytest.raises(DataError, match="label 'a' is outside the 2 classes"):
+        datasets.load(path)
+    (path / "labels.txt").write_text("new\nb\nempty\na")
+    with pytest.raises(DataError, match="no row of class 'empty'"):
+        datasets.load(path, known=["a"])
+    assert datasets.load(path, known=["empty", "a"]).classes == ("empty", "a", "new", "b")
+
+
+def test_known_classes_renumber_labels_of_every_kind():
+    planted = datasets.load("planted", size=20)
+    turned = datasets.load("planted", size=20, known=planted.classes[::-1])
+    assert turned.classes == planted.classes[::-1]
+    for one, two in ((planted.train, turned.train), (planted.test, turned.test)):
+        np.testing.assert_array_equal(two.labels, 3 - one.labels)
+        np.testing.assert_array_equal(two.topics, 3 - one.topics)
+    matrix = np.array([[True, False], [True, True]])
+    several = Dataset.from_texts(["a", "b"], matrix, classes=["x", "y"], known=["y", "z"], share=0.0)
+    assert several.classes == ("y", "z", "x")
+    assert several.train.targets.tolist() == [[False, False, True], [True, False, True]]
+    alone = Dataset.from_texts(["a"], matrix[:1], classes=["x", "y"], known=["y"], share=0.0)
+    assert alone.train.labels.tolist() == [1]
+    with pytest.raises(DataError, match="No training text has class 'y'"):
+        Dataset.from_texts(["a"], matrix[:1], classes=["x", "y"], known=["x"], share=0.0)

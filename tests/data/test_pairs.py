@@ -86,3 +86,10 @@ def test_no_pairs_anywhere(texts):
     same, ends = pairs.behind(ids, offsets, row, text)
     assert same.tolist() == ids.tolist()
     assert ends.tolist() == offsets.tolist()
+
+
+def test_pairs_that_are_there_are_not_chosen_again():
+    ids, offsets = flat([[1, 2], [1, 2], [2, 1], [2, 1]])
+    labels = np.array([0, 0, 1, 1])
+    assert pairs.choose(ids, offsets, labels, most=1, besides=np.array([[1, 2]])).tolist() == [[2, 1]]
+    assert len(pairs.choose(ids, offsets, labels, most=9, besides=np.array([[2, 1], [1, 2]]))) == 0

@@ -621,3 +621,24 @@ def test_stems_are_part_of_the_file(tmp_path):
 def test_stems_that_cannot_be(settings, message):
     with pytest.raises(ValueError, match=message):
         Tokenizer.train(CORPUS, v=80, **settings)
+
+
+def test_more_words_leave_words_stems_and_pairs_what_they_are():
+    more = BOTH.with_words(["zebra zebras quagga 42"] * 2, most=9, stems=3)
+    assert BOTH.vocabulary.items() <= more.vocabulary.items()
+    assert {"zebra", "zebras", "quagga", "zebr##"} <= {*more.vocabulary}
+    assert more.tokens[more.first_pair :] == BOTH.tokens[BOTH.first_pair :]
+    assert more.rules == BOTH.rules
+    for text in CORPUS:
+        assert [p.token for p in more.explain(text, 32)] == [p.token for p in BOTH.explain(text, 32)]
+    again = more.with_pairs(["zebra quagga", "quagga zebra"] * 2, [0, 1] * 2, most=2)
+    assert again.tokens[: more.v] == more.tokens
+    assert again.v == more.v + 2
+    assert Tokenizer.from_json(again.to_json()) == again
+
+
+def test_a_tokenizer_of_pieces_gets_whole_words():
+    assert len(UNCASED.explain("zyx", 9)) > 3 or UNCASED.explain("zyx", 9)[1].token == "[UNK]"
+    more = UNCASED.with_words(["zyx", "zyx"], most=3, stems=2)
+    assert [piece.token for piece in more.explain("zyx", 9)] == ["[CLS]", "zyx", "[SEP]"]
+    assert more.v == UNCASED.v + 1

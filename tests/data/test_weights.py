@@ -97,3 +97,11 @@ def test_of_probabilities_a_text_weighs_as_its_classes_do():
     np.testing.assert_allclose(balanced, shares @ by_class / (shares @ by_class).mean(), rtol=1e-6)
     hard = of_texts(Split.of_matrix("abcd", np.eye(2, dtype=np.float32)[LABELS]), "xy", "balanced")
     np.testing.assert_allclose(hard, of_texts(SPLIT, "xy", "balanced"), rtol=1e-6)
+
+
+def test_a_class_that_no_text_has_weighs_nothing_on_the_others():
+    """A network that is trained on may know more classes than the new texts have."""
+    wider = of_texts(Split.of_matrix("abcd", np.pad(SEVERAL, ((0, 0), (0, 1)))), "xyz", "balanced")
+    narrow = of_texts(Split.of_matrix("abcd", SEVERAL), "xy", "balanced")
+    np.testing.assert_allclose(wider[:, :2] / wider[0, 0], narrow / narrow[0, 0], rtol=1e-6)
+    np.testing.assert_array_equal(of_texts(SPLIT, "xyz", "balanced"), of_texts(SPLIT, "xy", "balanced"))

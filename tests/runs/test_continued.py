@@ -7,7 +7,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from tiny import APART, APART_PRESET, DATA, PRESET
+from tiny import APART, APART_PRESET, CONFIGS, DATA, PRESET
 
 from wave_jax.data.datasets import Dataset
 from wave_jax.errors import CheckpointError, DataError
@@ -168,18 +168,21 @@ def test_a_folder_for_the_hub_is_started_from_too(start, tmp_path):
     assert loaded.place == str(tmp_path / "news")
 
 
-def test_a_transformer_is_trained_on_too(tmp_path):
-    network = replace(presets.preset("small", "transformer").network, d=8, width=8, heads=2)
-    preset = replace(PRESET, network=network)
-    kept = run.prepare(DATA, preset)
-    saved = Saved(kept.settings, kept.network, kept.tokenizer, {"preset": "tiny"}, [])
-    again = run.prepare(DATA, preset, start=Start(saved))
-    assert parameter_digest(again.network) == parameter_digest(kept.network)
-    assert presets.preset("small", "transformer", start=kept.settings).network == preset.network
-    with pytest.raises(ValueError, match="model must be transformer, as what is started from, got 'wave'"):
-        presets.preset("small", start=kept.settings)
+@pytest.mark.parametrize(
+    ("model", "kind"), [("transformer", "Transformer"), ("bag", "bag"), ("bert", "BERT")]
+)
+def test_networks_of_other_kinds_are_trained_on_too(model, kind, tmp_path):
+    preset = replace(PRESET, network=CONFIGS[kind])
+    before = run.prepare(DATA, preset)
+    saved = Saved(before.settings, before.network, before.tokenizer, {"preset": "tiny"}, [])
+    own = presets.preset("paper-modulation", model, start=before.settings)
+    assert own.network == preset.network
+    again = run.prepare(DATA, replace(own, v=0, pairs=0), start=Start(saved))
+    assert parameter_digest(again.network) == parameter_digest(before.network)
+    with pytest.raises(ValueError, match=f"model must be {model}, as what is started from, got 'wave'"):
+        presets.preset("small", start=before.settings)
     with pytest.raises(ValueError, match="weights must be left out where a run is started from"):
-        presets.preset("small", "transformer", tmp_path, kept.settings)
+        presets.preset("small", model, tmp_path, before.settings)
 
 
 def test_what_does_not_fit_is_refused_in_a_sentence(start):

@@ -94,8 +94,8 @@ def adopted(start: Start, preset: Preset, classes: Sequence[str]) -> Preset:
     whole = start.kept.tokenizer.rules.looks
     if preset.whole_words != whole:
         had, have = ("whole words" if words else "pieces of words" for words in (whole, preset.whole_words))
-        made = f"its preset {start.kept.metrics.get('preset')}, or whole_words={whole}"
-        raise ValueError(f"{name} reads {had}, and the settings ask for {have}: give {made}.")
+        cure = f"give whole_words={whole}, or its preset ({start.kept.metrics.get('preset')})"
+        raise ValueError(f"{name} reads {had}, and the settings ask for {have}: {cure}.")
     if wrong := _differences(preset, known):
         raise ValueError(f"{name} has another network than the settings: {first_few(wrong)}; leave them out.")
     if tuple(classes[: len(known.classes)]) != known.classes:

@@ -134,7 +134,8 @@ def preset(
         there = weights is not None or start is not None
         check_setting("weights", weights, there, "the folder of a BERT where the model is bert")
         network = start.network if start else BertConfig.read(str(weights))
-        return replace(chosen, network=network, training=PAPER_BERT, whole_words=False, stems=0, pairs=0)
+        tuned = replace(chosen, network=network, training=PAPER_BERT, pairs=0)
+        return replace(tuned, whole_words=False, stems=0) if start else tuned  # its tokens are pieces
     if model == "transformer":  # it sees order by itself, and places: as many rows, all for words
         chosen = replace(chosen, v=chosen.v + chosen.pairs, stems=0, pairs=0)
     return replace(chosen, network=start.network if start else _of_size(chosen.network, model))
@@ -187,7 +188,7 @@ def most_rows(preset: Preset, c: int) -> int:
     """Return how many rows of vocabulary `parameters` and the maxima of the preset allow its own network.
 
     >>> most_rows(replace(SMALL, network=replace(SMALL.network, d=48)), c=4), most_rows(SMALL, c=4)
-    (49000, 24000)
+    (49000, 24958)
     """
     one, two = (_parameters(preset.network, v, c) for v in (1, 2))
     room = preset.v + preset.pairs
