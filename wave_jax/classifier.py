@@ -27,13 +27,13 @@ from wave_jax.networks.trace import Network
 from wave_jax.runs import continued, hub, result, run, saved
 from wave_jax.runs.continued import Start
 from wave_jax.runs.hub import Saved
-from wave_jax.runs.parameters import Parameters, of_run, share_of, told
+from wave_jax.runs.parameters import Parameters, names_of, of_run, share_of, told
 from wave_jax.runs.presets import Preset
 from wave_jax.runs.settings import Settings
 from wave_jax.runs.trained import Trained
-from wave_jax.serving import export
+from wave_jax.serving import export, size
 from wave_jax.serving.export import Exported
-from wave_jax.serving.file import Dtype
+from wave_jax.serving.file import Dtype, bytes_in
 from wave_jax.serving.live import Answers
 from wave_jax.study.explanation import Explanation, Method
 from wave_jax.training.loop import Record
@@ -140,6 +140,11 @@ class WaveClassifier(Parameters):
             seed=preset.training.seed,
             share=share_of(preset.valid),
         )
+        if self.size is not None:
+            if began is not None:
+                raise ValueError("size is for a new network: leave it out where one is started from.")
+            names = names_of(label_column.as_array(given.classes).tolist())  # they stand in the file
+            preset = size.fitted(replace(dataset, classes=names), preset, bytes_in(self.size))
         prepared = run.prepare(dataset, preset, start=began)
         network, history, measured = run.followed(prepared, self.verbose, measure)
         self.network, self.tokenizer, self.settings = network, prepared.tokenizer, prepared.settings
@@ -227,10 +232,7 @@ class WaveClassifier(Parameters):
 
     def export(self, path: str | os.PathLike[str], *, dtype: Dtype = "int8") -> Exported:
         """Write one small file that answers without JAX, or a page if the name ends in .html."""
-        kept, temperature = self._saved(), self.metrics.get("temperature")
-        return export.save(
-            path, Trained.of(kept.settings, kept.network, kept.tokenizer, temperature), dtype=dtype
-        )
+        return export.save(path, Trained.of(*self._saved()[:4]), dtype=dtype)
 
     def push_to_hub(self, repository: str, *, private: bool = False, license: str = "unknown") -> str:
         """Write what `save_pretrained` does into a repository of the Hub; return its address."""

@@ -22,7 +22,7 @@ from wave_jax.runs.presets import PRESETS, SMALL, Preset
 from wave_jax.runs.settings import Settings
 from wave_jax.training.config import TrainConfig
 
-OWN = {"preset", "verbose"}
+OWN = {"preset", "verbose", "size"}
 SAID_OTHERWISE = {"valid", "class_weight"}  # in Python: no file, and a dict by label
 
 
@@ -97,7 +97,7 @@ def test_parameters_are_told_changed_and_shown():
         ("random_state", "it is called seed"),
         ("max_iter", "it is called epochs"),
         ("drop_token", "it is called drop_tokens"),
-        ("colour", "it has preset, verbose, valid, "),
+        ("colour", "it has preset, verbose, size, valid, "),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_right_one(name, cure):

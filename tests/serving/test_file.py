@@ -194,3 +194,20 @@ def test_a_large_file_that_is_none_is_not_read(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(PredictorError, match="cannot be read: it is no file"):
         predictor.load(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("size", ["1GB", "1 MiB", "", "-1MB", "0", "0.1", "MB", "1e6", True])
+def test_a_size_that_is_none_is_refused(size):
+    with pytest.raises(ValueError, match="size must be bytes, or a number with kB or MB"):
+        format.bytes_in(size)
+
+
+def test_sizes_are_read_as_they_are_written():
+    assert [format.bytes_in(size) for size in (999, "999", "1kB", "1 kb", "2.5 MB", "3B")] == [
+        999,
+        999,
+        1000,
+        1000,
+        2_500_000,
+        3,
+    ]

@@ -12,7 +12,7 @@ from wave_jax.runs.card import started
 from wave_jax.runs.condition import measured_state, metrics_of
 from wave_jax.runs.settings import Settings
 
-__all__ = ["in_short", "info", "info_text", "listed", "percent"]
+__all__ = ["in_short", "info", "info_text", "listed", "option", "percent"]
 
 
 def info(path: Path) -> dict[str, Any]:
@@ -87,3 +87,14 @@ def _f1(metrics: Mapping[str, Any], split: str) -> str:
 
 def percent(share: float) -> str:
     return f"{100 * share:.2f} %"
+
+
+def option(name: str, value: Any) -> str:
+    """Return a setting as it is given; a switch as what turns it the other way.
+
+    >>> option("whole-words", True), option("d", 96)
+    ('--no-whole-words', '--d\\xa096')
+    """
+    if isinstance(value, bool):
+        return f"--no-{name}" if value else f"--{name}"
+    return f"--{name}\xa0{value}"

@@ -19,7 +19,7 @@ from wave_jax.runs import run
 from wave_jax.runs.card import card
 from wave_jax.runs.folder import RunFolder
 from wave_jax.runs.settings import Settings
-from wave_jax.serving import export
+from wave_jax.serving import export, size
 from wave_jax.study import explain
 from wave_jax.training.evaluate import Evaluation
 from wave_jax.training.loop import Record
@@ -29,6 +29,7 @@ __all__ = [
     "evaluation_text",
     "explanation",
     "exported",
+    "size_of",
     "write",
 ]
 
@@ -160,20 +161,26 @@ def exported(folder: RunFolder, file: Path, dtype: export.Dtype, place: str | No
     trained = folder.trained()
     valid = run.texts_of(folder.settings, place).valid
     found = export.save(file, trained, dtype=dtype, valid=trained.tokens(valid) if len(valid) else None)
-    size = f"{file}: {found.size / 1e6:,.2f} MB in {dtype}"
+    head = f"{file}: {found.size / 1e6:,.2f} MB in {dtype}"
     if found.loss is None:
-        return f"{size}\nThere are no validation texts to measure the cost of rounding on."
+        return f"{head}\nThere are no validation texts to measure the cost of rounding on."
     before, after, texts = found.loss.before, found.loss.after, found.loss.texts
     return (
-        f"{size}\n"
+        f"{head}\n"
         f"valid {percent(before)} before, {percent(after)} after, over {texts:,} texts;"
         f" {percent(found.loss.changed)} of the answers changed"
     )
 
 
+def size_of(folder: RunFolder, most: int) -> str:
+    """Say how many bytes the exported file of a run has, which is at most so many."""
+    return f"As an int8 file it has {size.measured(folder.trained(), most):,} bytes, of {most:,} allowed."
+
+
 def _check_own(folder: RunFolder, file: Path) -> None:
     """Raise a ValueError if a file that is to be written is one of the run's own."""
     own = "config.json tokenizer.json records.jsonl metrics.json report.md README.md accuracy.png .lock"
+    own += " search.json search.md"
     if file.name in own.split() and file.resolve().parent == folder.path.resolve():
         raise ValueError(f"{file} is a file of the run itself: name another one (--out).")
 

@@ -26,13 +26,13 @@ def head(prepared: Prepared) -> str:
     )
 
 
-def train(prepared: Prepared, folder: RunFolder) -> int | None:
-    """Train to the end, or to the step at which a signal asked to stop; print a line for every validation."""
+def train(prepared: Prepared, folder: RunFolder, *, lines: bool = True) -> int | None:
+    """Train to the end, or to the step at which a signal asked to stop, with a line for every validation."""
     with stopping() as asked, progress.bar(prepared.steps) as bar:
         for turn in run.train(prepared, folder):
             record = turn.record
             bar.show(record)
-            if record.valid is not None:
+            if lines and record.valid is not None:
                 valid = f"valid {100 * float(record.valid.accuracy):.2f} %"
                 bar.write(f"epoch {record.epoch:>2}  step {record.step:>6,}  loss {record.loss:.3f}  {valid}")
             if asked() and record.step < prepared.steps:

@@ -15,12 +15,19 @@ import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec
 
 from wave_jax.choices import Function
-from wave_jax.cli.info import in_short
-from wave_jax.errors import CheckpointError
+from wave_jax.cli.info import in_short, option
+from wave_jax.errors import CheckpointError, check_setting
 from wave_jax.networks.kinds import Kind
 from wave_jax.runs import presets
-from wave_jax.runs.condition import condition, metrics_of, occupied, settings_to_start
+from wave_jax.runs.condition import (
+    check_no_search,
+    condition,
+    metrics_of,
+    occupied,
+    settings_to_start,
+)
 from wave_jax.runs.presets import PRESETS, Preset
+from wave_jax.serving.file import bytes_in
 
 __all__ = ["Train", "parse"]
 
@@ -93,21 +100,38 @@ class Train:
     """Column of the texts; else found by name."""
     label_column: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None
     """Column of the labels; else found by name."""
+    search: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Try N settings, and keep the best."""
+    size: Annotated[str | None, tyro.conf.arg(metavar="BYTES")] = None
+    """Shrink until the exported file fits, as 1MB."""
     resume: bool = False
     """Resume the run; start it if there is none."""
     arguments: tyro.conf.Suppress[tuple[str, ...]] = ()
 
     def __call__(self) -> int:
-        if self._is_finished():
-            print(f"{self.out} is finished: {in_short(metrics_of(self.out) or {})}")
-            return 0
+        as_given = self.search is None and self.size is None
+        if as_given and self._is_finished():
+            return self._say_finished()
+        if not as_given and condition(self.out) != "missing" and not self.resume:
+            raise occupied(self.out)
         dataset, origin = self._texts()
         start = self._start()
-        from wave_jax.cli import report, terminal  # with JAX: help, and the refusal of texts, need none
         from wave_jax.data.published import data_folder
-        from wave_jax.runs import result, run
 
         cache = data_folder() / "tokens"
+        chosen = self if as_given else self._chosen(dataset, origin, cache)
+        if chosen is None:
+            print(f"Stopped and saved. To go on:\n  {self._again()}")
+            return 1
+        if not as_given and chosen._is_finished():
+            return self._say_finished()
+        return chosen._trained(dataset, origin, cache, start)
+
+    def _trained(self, dataset: Any, origin: dict[str, Any], cache: Path, start: Any) -> int:
+        """Train, measure and report."""
+        from wave_jax.cli import report, terminal  # with JAX: help, and the refusal of texts, need none
+        from wave_jax.runs import result, run
+
         prepared = run.prepare(dataset, self.settings, cache=cache, origin=origin, start=start)
         with run.run_folder(self.out, prepared, resume=self.resume) as folder:
             print(terminal.head(prepared), flush=True)
@@ -119,7 +143,25 @@ class Train:
             test = dataset.test if self.test else None
             metrics = result.finish(folder, prepared, test=test, preset=self.preset)
             report.write(folder, metrics)
+            if self.size is not None:
+                print(report.size_of(folder, bytes_in(self.size)))
         print(f"{in_short(metrics)}\n{self.out}/report.md says more.")
+        return 0
+
+    def _chosen(self, dataset: Any, origin: dict[str, Any], cache: Path) -> "Train | None":
+        """Return the command with the settings that size or search choose; None if a signal stopped them."""
+        from wave_jax.cli.search import Trials
+        from wave_jax.serving import size
+
+        most = None if self.size is None else bytes_in(self.size)
+        if self.search is None:
+            return replace(self, settings=size.fitted(dataset, self.settings, most or 0, cache))
+        trials = Trials(dataset, self.settings, self.search, most, cache, origin, self.preset)
+        found = trials.search(self.out, resume=self.resume)
+        return found and replace(self, settings=found, search=None, resume=True)
+
+    def _say_finished(self) -> int:
+        print(f"{self.out} is finished: {in_short(metrics_of(self.out) or {})}")
         return 0
 
     def _texts(self) -> tuple[Any, dict[str, Any]]:
@@ -156,6 +198,7 @@ class Train:
     def _is_finished(self) -> bool:
         """Return whether nothing is left to do; raise an error if the folder is of another run."""
         if condition(self.out) == "missing":
+            check_no_search(self.out)
             return False
         if not self.resume:
             raise occupied(self.out)
@@ -206,7 +249,7 @@ def parse(arguments: Sequence[str]) -> Train:
     short = help and not long
     command = _Short if short else Train
     with _NAMES:
-        return tyro.cli(
+        found = tyro.cli(
             command,
             prog="wave-jax train",
             args=[*given, *["--help"] * help],
@@ -216,6 +259,16 @@ def parse(arguments: Sequence[str]) -> Train:
             description=_ABOUT + _SETTINGS.format(listed=_listed(settings)) * short,
             config=_FLAGS,
         )
+    try:
+        if found.start is not None and not (found.search is None and found.size is None):
+            raise ValueError("search and size are for a new network: leave out --start, or both of them.")
+        check_setting("search", found.search, found.search is None or found.search >= 1, "at least 1 trial")
+        if found.size is not None:
+            bytes_in(found.size)
+    except ValueError as error:
+        print(f"wave-jax train: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    return found
 
 
 def _listed(settings: Preset) -> str:
@@ -226,17 +279,6 @@ def _listed(settings: Preset) -> str:
     """
     tree = dataclasses.asdict(settings)
     values = tree.pop("network") | tree.pop("training") | tree
-    options = [_option(name.replace("_", "-"), value) for name, value in values.items()]
+    options = [option(name.replace("_", "-"), value) for name, value in values.items()]
     lines = textwrap.wrap(" ".join(options), 76, break_on_hyphens=False)
     return "\n".join("  " + line.replace("\xa0", " ") for line in lines)
-
-
-def _option(name: str, value: Any) -> str:
-    """Return a setting as it is given; a switch as what turns it the other way.
-
-    >>> _option("whole-words", True), _option("d", 96)
-    ('--no-whole-words', '--d\\xa096')
-    """
-    if isinstance(value, bool):
-        return f"--no-{name}" if value else f"--{name}"
-    return f"--{name}\xa0{value}"

@@ -11,8 +11,10 @@ from wave_jax.errors import CheckpointError
 from wave_jax.runs.settings import Settings
 
 __all__ = [
+    "SEARCH",
     "WEIGHTS",
     "Condition",
+    "check_no_search",
     "condition",
     "measured_state",
     "metrics_of",
@@ -20,6 +22,9 @@ __all__ = [
     "settings_to_start",
     "write_metrics",
 ]
+
+SEARCH = "search.json"
+"""File of a search for settings (`trials`), whose run is there when it has ended."""
 
 WEIGHTS = "model.safetensors"  # in a folder for the Hub, and in that of a BERT
 _STATE = "state_digest"
@@ -43,6 +48,14 @@ def occupied(path: str | os.PathLike[str]) -> CheckpointError:
     return CheckpointError(
         f"{path} holds a run already: resume it, or name another folder (--resume, --out)."
     )
+
+
+def check_no_search(path: str | os.PathLike[str]) -> None:
+    """Raise a CheckpointError if a folder holds a search that has no run yet."""
+    if (Path(path) / SEARCH).exists() and condition(path) == "missing":
+        raise CheckpointError(
+            f"{path} holds a search: go on with it (--search, --resume), or name another folder (--out)."
+        )
 
 
 def settings_to_start(path: str | os.PathLike[str]) -> Settings:

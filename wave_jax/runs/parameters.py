@@ -16,7 +16,7 @@ from wave_jax.runs.presets import Preset
 from wave_jax.runs.settings import Settings
 from wave_jax.training.config import TrainConfig
 
-__all__ = ["Default", "Parameters", "of_run", "share_of", "told"]
+__all__ = ["Default", "Parameters", "names_of", "of_run", "share_of", "told"]
 
 Default = Literal["preset"]
 """As the preset has it: what every setting is until it is given."""
@@ -65,6 +65,8 @@ class Parameters:
     Args:
       preset: Where settings start: small, paper-modulation or paper-interference.
       verbose: Whether `fit` shows a bar; None shows it in a terminal and in a notebook alone.
+      size: Bytes that the exported int8 file may have, as 500_000 or "1MB": rows and width shrink until it
+        fits.
       valid: Share of the training texts held out for validation; 0 trains on all texts.
       calibrate: Whether a temperature is chosen on the validation texts; None for where label smoothing,
         which leaves a network too modest, is on.
@@ -110,6 +112,7 @@ class Parameters:
     preset: str = "small"
     _: KW_ONLY
     verbose: bool | None = None
+    size: int | str | None = None
     valid: float | Default = "preset"
     calibrate: bool | Default | None = "preset"
     v: int | Default = "preset"
@@ -182,7 +185,7 @@ class Parameters:
         With settings of a run that is started from, its network is the preset's.
         """
         preset, given = presets.preset(self.preset, start=start), {**self.given(), **more}
-        given.pop("verbose", None)
+        given = {name: value for name, value in given.items() if name not in ("verbose", "size")}
         if "valid" in given:
             given["valid"] = share_of(given["valid"])
         return replace(
@@ -207,9 +210,17 @@ def told(settings: Settings, params: Mapping[str, Any], labels: list[Any], matri
         params["class_weight"] = [[label_column.to_json(label), x] for label, x in by_label.items()]
     data = {**settings.data, "labels": [label_column.to_json(label) for label in labels]}
     data |= {"matrix": True} if matrix else {}
-    names = [*map(str, labels)]
-    names = names if len({*names}) == len(names) else [*map(repr, labels)]  # "1" and 1
-    return replace(settings, data=data | {"classifier": params}, classes=names)
+    return replace(settings, data=data | {"classifier": params}, classes=names_of(labels))
+
+
+def names_of(labels: list[Any]) -> tuple[str, ...]:
+    """Return the names of classes with these labels.
+
+    >>> names_of([1, 2]), names_of([1, "1"])
+    (('1', '2'), ('1', "'1'"))
+    """
+    names = tuple(map(str, labels))
+    return names if len({*names}) == len(names) else tuple(map(repr, labels))
 
 
 def of_run(settings: Settings, preset: str | None) -> dict[str, Any]:

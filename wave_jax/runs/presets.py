@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from wave_jax.data.tokenizer import Tokenizer
 from wave_jax.data.tokens import rounded_up
 from wave_jax.errors import check_choices, check_setting
 from wave_jax.networks.configs import (
@@ -21,7 +22,7 @@ from wave_jax.networks.kinds import NetworkConfig, check_kind
 from wave_jax.runs.settings import Settings
 from wave_jax.training.config import PAPER, PAPER_BERT, TrainConfig
 
-__all__ = ["PRESETS", "SMALL", "Preset", "max_length", "most_rows", "preset", "rows_of", "within"]
+__all__ = ["PRESETS", "SMALL", "Preset", "filled", "max_length", "most_rows", "preset", "rows_of", "within"]
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,19 @@ def most_rows(preset: Preset, c: int) -> int:
     one, two = (_parameters(preset.network, v, c) for v in (1, 2))
     room = preset.v + preset.pairs
     return room if preset.parameters is None else min(room, 1 + (preset.parameters - one) // (two - one))
+
+
+def filled(preset: Preset, tokenizer: Tokenizer) -> Preset:
+    """Return the preset with as many rows for words, stems and pairs as its tokenizer has on some texts.
+
+    >>> tokenizer = Tokenizer.train(["planned cats", "planning cats"], v=40, whole_words=True, stems=9)
+    >>> (of_texts := filled(SMALL, tokenizer)).v, of_texts.stems, of_texts.pairs
+    (11, 3, 0)
+    """
+    if preset.weights is not None:
+        return preset
+    stems = sum(token.endswith("##") for token in tokenizer.vocabulary) if preset.whole_words else 0
+    return replace(preset, v=len(tokenizer.vocabulary), stems=stems, pairs=len(tokenizer.pairs))
 
 
 def _of_width(network: WaveConfig | TransformerConfig | BagConfig, d: int) -> NetworkConfig:

@@ -41,7 +41,7 @@ from wave_jax.training import compiled, programs, progress
 from wave_jax.training.loop import NonFinite, Record, fit
 from wave_jax.training.step import TrainState
 
-__all__ = ["Prepared", "Turn", "followed", "prepare", "run_folder", "texts_of", "train"]
+__all__ = ["Prepared", "Turn", "followed", "prepare", "run_folder", "texts_of", "tokenizer_of", "train"]
 
 _EVERY = 16  # steps to a record; a run that is resumed keeps to it, to come to the same bits
 _SAVE_AFTER = 60.0  # seconds without a saved step
@@ -115,7 +115,7 @@ def prepare(
         raise DataError(f"{dataset.name}: all texts are of one class ({only}): add texts of another one.")
     if start is not None:
         preset = continued.adopted(start, preset, dataset.classes)
-    tokenizer, c = _tokenizer(dataset, preset, cache, start), len(dataset.classes)
+    tokenizer, c = tokenizer_of(dataset, preset, cache, start), len(dataset.classes)
     v = _rows(preset, tokenizer.v, c, start)
     settings = Settings(
         network=within(preset, v, c) if start is None else preset.network,
@@ -146,9 +146,20 @@ def _check_labels(train: Split, preset: Preset) -> None:
         raise ValueError("A temperature is chosen for one known label a text: leave calibrate out.")
 
 
-def _tokenizer(
-    dataset: Dataset, preset: Preset, cache: str | os.PathLike[str] | None, start: Start | None
+def tokenizer_of(
+    dataset: Dataset,
+    preset: Preset,
+    cache: str | os.PathLike[str] | None = None,
+    start: Start | None = None,
 ) -> Tokenizer:
+    """Make the tokenizer of a run: trained on its texts, grown by them, or read with the preset's weights.
+
+    Args:
+      dataset: the texts.
+      preset: all settings.
+      cache: folder for tokenizers.
+      start: what the run starts from, if it does not start anew.
+    """
     texts, labels = dataset.train.texts, dataset.train.labels
     words, stems, pairs = preset.whole_words, preset.stems, preset.pairs
     if start is not None:

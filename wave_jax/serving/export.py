@@ -32,7 +32,7 @@ from wave_jax.serving.file import Content, Dtype, Formula
 from wave_jax.serving.predictor import Predictor
 from wave_jax.training import evaluate
 
-__all__ = ["Exported", "Loss", "save", "stablehlo"]
+__all__ = ["Exported", "Loss", "save", "size", "stablehlo"]
 
 # What most numbers of a file are in; the others, vectors and small matrices, stay float32.
 _ROUNDED = ("embedding", "tokens", "variants", "feed_forward")
@@ -84,20 +84,18 @@ def save(
       valid: texts as tokens; what rounding costs is measured on them.
       text: the text that a page opens with.
     """
-    check_setting("dtype", dtype, dtype in get_args(Dtype), "float32, float16 or int8")
-    network, (_, tokenizer, classes, max_length, threshold) = _checked(trained), trained
-    n = tokenizer.longest(max_length)
-    weights = _weights(network, tokenizer.v, n)
-    arrays = _rounded(min(weights, _folded(weights, n), key=_numbers), dtype)
-    digest = parameter_digest(network)
-    answers = tuple(classes), max_length, digest, threshold
-    content = Content(_formula(network), arrays, tokenizer.to_json(), *answers)
+    content = _content(trained, dtype)
     raw = file.pack(content)
-    loss = None if valid is None else _loss(network, Predictor(file.unpack(raw)), valid)
+    loss = None if valid is None else _loss(_checked(trained), Predictor(file.unpack(raw)), valid)
     if Path(path).suffix == ".html":
-        raw = page.write(raw, tokenizer.rules, text)
+        raw = page.write(raw, trained.tokenizer.rules, text)
     write_whole(path, raw, flushed=True)
-    return Exported(len(raw), "tokens" in arrays, digest, loss)
+    return Exported(len(raw), "tokens" in content.arrays, content.digest, loss)
+
+
+def size(trained: Trained, dtype: Dtype = "int8") -> int:
+    """Return the bytes that the file of a trained network has."""
+    return len(file.pack(_content(trained, dtype)))
 
 
 def stablehlo(network: Network, n: int) -> bytes:
@@ -110,6 +108,17 @@ def stablehlo(network: Network, n: int) -> bytes:
     ids, mask = jax.ShapeDtypeStruct((b, n), jnp.int32), jax.ShapeDtypeStruct((b, n), jnp.bool_)
     program = jax.jit(lambda ids, mask: network(ids, mask))
     return bytes(jax.export.export(program, platforms=("cpu", "cuda", "tpu"))(ids, mask).serialize())
+
+
+def _content(trained: Trained, dtype: Dtype) -> Content:
+    """Return what is in the file of a trained network."""
+    check_setting("dtype", dtype, dtype in get_args(Dtype), "float32, float16 or int8")
+    network, (_, tokenizer, classes, max_length, threshold) = _checked(trained), trained
+    n = tokenizer.longest(max_length)
+    weights = _weights(network, tokenizer.v, n)
+    arrays = _rounded(min(weights, _folded(weights, n), key=_numbers), dtype)
+    answers = tuple(classes), max_length, parameter_digest(network), threshold
+    return Content(_formula(network), arrays, tokenizer.to_json(), *answers)
 
 
 def _checked(trained: Trained) -> WaveNetwork:

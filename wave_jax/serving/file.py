@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ __all__ = [
     "Content",
     "Dtype",
     "Formula",
+    "bytes_in",
     "fold_places",
     "fold_tokens",
     "pack",
@@ -38,6 +40,9 @@ _START = struct.Struct("<8sIIQ32s")  # magic, format, bytes of the header and of
 
 Dtype = Literal["float32", "float16", "int8"]
 _DTYPES: dict[str, type] = {name: np.dtype(name).type for name in get_args(Dtype)}
+
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6}
 
 
 _HEADER = 2**24  # bytes of a header at most
@@ -81,6 +86,19 @@ class Content(NamedTuple):
     max_length: int  # tokens of a text that are read
     digest: str  # of the network's parameters, before they were folded or rounded
     threshold: float | None = None  # of several labels a text; None if a text has one
+
+
+def bytes_in(size: int | str) -> int:
+    """Return a size in bytes.
+
+    >>> bytes_in("1MB"), bytes_in("2.5 kB"), bytes_in(640)
+    (1000000, 2500, 640)
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-z]*)", str(size).strip(), re.IGNORECASE)
+    unit = _UNITS.get(found[2].upper()) if found else None
+    if found is None or unit is None or isinstance(size, bool) or float(found[1]) * unit < 1:
+        raise ValueError(f"size must be bytes, or a number with kB or MB, as 500kB or 1.5MB, got {size!r}.")
+    return int(float(found[1]) * unit)
 
 
 def pack(content: Content) -> bytes:
