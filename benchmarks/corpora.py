@@ -1,6 +1,6 @@
 """Corpora of odd shapes and scripts: SMALL learns what there is to learn, or refuses with one sentence.
 
-    python -m benchmarks.corpora                                       (about ten minutes on 2 cores)
+    python -m benchmarks.corpora                                       (about six minutes on 2 cores)
 
 Every corpus is made in code. A text of a class holds words of that class among words of all classes, or what
 the corpus' name says. SMALL trains as `WaveClassifier()` does and answers test texts of the same making.
