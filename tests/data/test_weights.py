@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wave_jax.data.splits import Split, hold_out
-from wave_jax.data.weights import checked, of_texts
+from wave_jax.data.weights import checked, log_odds, of_texts
 from wave_jax.errors import DataError
 
 LABELS = np.array([0, 0, 0, 1], np.int32)
@@ -85,6 +85,15 @@ def test_of_several_labels_those_with_and_without_a_label_weigh_alike():
     named = of_texts(Split.of_matrix("abcd", SEVERAL), "xy", "y=3")
     np.testing.assert_allclose(named / named[0, 0], np.where(SEVERAL, [1, 3], 1))
     assert of_texts(Split.of_matrix("abcd", SEVERAL), "xy", None) is None
+
+
+def test_log_odds_are_those_of_having_a_label_or_not():
+    np.testing.assert_allclose(log_odds(SEVERAL), np.log([3.5 / 1.5, 1.5 / 3.5]), rtol=1e-6)
+    doubled = log_odds(np.concatenate([SEVERAL, SEVERAL]))
+    np.testing.assert_allclose(log_odds(SEVERAL, np.full(4, 2.0)), doubled, rtol=1e-6)
+    balanced = of_texts(Split.of_matrix("abcd", SEVERAL), "xy", "balanced")
+    np.testing.assert_allclose(log_odds(SEVERAL, balanced), 0, atol=1e-6)
+    assert np.isfinite(log_odds(np.array([[True, False]]))).all()
 
 
 def test_of_probabilities_a_text_weighs_as_its_classes_do():

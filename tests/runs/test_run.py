@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny import APART, APART_PRESET, DATA, PRESET, learnt, own_words
+from tiny import APART, APART_PRESET, DATA, PRESET, TEXTS, learnt, own_words
 
 from wave_jax.data.datasets import Dataset
 from wave_jax.data.tokens import rounded_up
@@ -79,6 +79,16 @@ def test_weights_of_texts_come_along():
     weights = np.arange(1.0, 25)
     weighed = replace(APART, train=replace(APART.train, weights=weights))
     np.testing.assert_allclose(run.prepare(weighed, APART_PRESET).train.weights, weights / weights.mean())
+
+
+def test_several_labels_start_from_their_log_odds():
+    asked = np.arange(40).reshape(20, 2) % 5 == 0
+    dataset = Dataset.from_texts(TEXTS, asked, classes=["+", "-"], share=0.0)
+    preset = replace(PRESET, training=replace(PRESET.training, labels="several"))
+    bias = run.prepare(dataset, preset).network.classifier.bias[...]
+    having = dataset.train.targets.sum(axis=0)
+    np.testing.assert_allclose(bias, np.log((having + 0.5) / (20 - having + 0.5)), rtol=1e-6)
+    assert not np.any(run.prepare(DATA, PRESET).network.classifier.bias[...])
 
 
 def test_sentences_are_counted_where_the_network_looks_at_them():

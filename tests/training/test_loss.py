@@ -91,6 +91,18 @@ def test_in_training_every_voice_learns_the_labels_by_itself():
     assert (int(got.count), int(got.correct)) == (2, (answers == np.array([1, 2])).sum())
 
 
+@pytest.mark.parametrize("c", [3, 4])
+def test_voices_narrower_than_the_number_of_several_labels_learn_them_together(c):
+    network, key = build(CONFIGS["voices"], c=c), jax.random.key(0)  # two voices of three numbers
+    targets = np.arange(2 * c).reshape(2, c) % 3 == 0
+    voices = np.asarray(network.voices(*BATCH[:2]), float)
+    losses = [several_by_hand(voice, targets, 0.1).sum() for voice in voices]
+    together = several_by_hand(voices.mean(axis=0), targets, 0.1).sum()
+    got = score(network, BATCH._replace(targets=jnp.asarray(targets)), key, 0.1).loss
+    assert got == pytest.approx(together if c > 3 else np.mean(losses), rel=1e-5)
+    assert together != pytest.approx(np.mean(losses), rel=1e-2)
+
+
 # --- soft targets and several labels
 
 SHARES = np.array([[0.7, 0.2, 0.1], [0, 0, 1], [0.1, 0.5, 0.4], [0.2, 0.8, 0], [1 / 3, 1 / 3, 1 / 3]])

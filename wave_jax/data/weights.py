@@ -10,7 +10,7 @@ from wave_jax.data.splits import Split
 from wave_jax.data.targets import is_several
 from wave_jax.errors import DataError
 
-__all__ = ["checked", "of_texts"]
+__all__ = ["checked", "log_odds", "of_texts"]
 
 
 def checked(weights: Any, texts: int) -> np.ndarray:
@@ -62,6 +62,22 @@ def of_texts(split: Split, classes: Sequence[str], rule: str | None) -> np.ndarr
     if not weights.any():
         raise DataError("All weights of the training texts are 0: give some of them a weight above 0.")
     return (weights / weights.mean()).astype(np.float32)
+
+
+def log_odds(targets: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Return the log-odds of each label, log(texts with it / texts without it), half a text added to both.
+
+    Args:
+      targets: several labels a text, (texts, c).
+      weights: of the texts, (texts,), or of their labels, (texts, c); all alike if not given.
+
+    >>> log_odds(np.array([[1, 1], [0, 1], [0, 1], [0, 1]], bool)).round(2)
+    array([-0.85,  2.2 ], dtype=float32)
+    """
+    w = np.ones(len(targets)) if weights is None else np.asarray(weights, np.float64)
+    w = w if w.ndim == 2 else w[:, None]
+    having, without = (w * targets).sum(axis=0), (w * ~targets).sum(axis=0)
+    return np.log((having + 0.5) / (without + 0.5)).astype(np.float32)
 
 
 def _of_classes(split: Split, weights: np.ndarray, classes: Sequence[str], rule: str) -> np.ndarray:

@@ -127,11 +127,16 @@ def prepare(
         data={"name": dataset.name, "digest": dataset.digest, **({"origin": dict(origin)} if origin else {})},
         start=None if start is None else start.said(tokenizer, dataset.classes),
     )
-    before = _fresh(settings, preset) if start is None else continued.network(start, settings, tokenizer)
-    trained = Trained.of(settings, before, tokenizer)
     if few := preset.training.starves(dataset.train.asked):
         _log.warning(few)
     counts = weights.of_texts(dataset.train, dataset.classes, preset.training.class_weight)
+    if start is None:
+        before = _fresh(settings, preset)
+        if is_several(dataset.train.targets):  # from even odds, most steps would be spent on saying no
+            before.classifier.bias[...] = jax.numpy.asarray(weights.log_odds(dataset.train.asked, counts))
+    else:
+        before = continued.network(start, settings, tokenizer)
+    trained = Trained.of(settings, before, tokenizer)
     train = trained.tokens(dataset.train, cache)._replace(weights=counts)
     return Prepared(settings, trained, train, trained.tokens(dataset.valid, cache), preset.calibrates)
 
