@@ -71,12 +71,12 @@ def started(start: Mapping[str, Any]) -> str:
 
     >>> start = {"path": "runs/first", "data": "news", "digest": 64 * "a", "new_rows": 2, "new_classes": 0}
     >>> started(start)
-    'first, trained on news, parameters aaaaaaaaaaaa, 2 new rows'
+    'first, trained on news, parameters aaaaaaaaaaaa, new rows 2'
     """
     place = "a classifier in memory" if start["path"] is None else Path(start["path"]).name
-    classes = f", {start['new_classes']:,} new classes" if start["new_classes"] else ""
+    classes = f", new classes {start['new_classes']:,}" if start["new_classes"] else ""
     known = f"{place}, trained on {start['data']}, parameters {start['digest'][:12]}"
-    return f"{known}, {start['new_rows']:,} new rows{classes}"
+    return f"{known}, new rows {start['new_rows']:,}{classes}"
 
 
 def _header(
