@@ -170,16 +170,19 @@ class Index:
         missing = np.flatnonzero(numbers < 0)
         if len(missing):
             with self._lock:
-                numbers[missing] = [self._meet(block, i, slot, key) for i in missing.tolist()]
+                numbers[missing] = self._meet(block, missing, slot, key)
         return numbers
 
-    def _meet(self, block: Block, i: int, slot: np.ndarray, key: np.ndarray) -> int:
-        """Return the number of word i; a new word takes its slot if that is free."""
-        word = block.raw[block.start[i] : block.end[i]]
-        number = self.words.get(word)
-        if number is None:
-            number = self.words[word] = len(self.words)
-            if len(word) <= KEY and number < 2**_BITS - 1 and self._numbers[slot[i]] < 0:
-                self._keys[:, number] = key[:, i]
-                self._numbers[slot[i]] = number  # last: a thread that reads now sees none, or all of it
-        return number
+    def _meet(self, block: Block, missing: np.ndarray, slot: np.ndarray, key: np.ndarray) -> list[int]:
+        """Return the numbers of these words; a new one takes its slot if that is free."""
+        found = []
+        for i in missing.tolist():
+            word = block.raw[block.start[i] : block.end[i]]
+            number = self.words.get(word)
+            if number is None:
+                number = self.words[word] = len(self.words)
+                if len(word) <= KEY and number < 2**_BITS - 1 and self._numbers[slot[i]] < 0:
+                    self._keys[:, number] = key[:, i]
+                    self._numbers[slot[i]] = number  # last: a thread that reads now sees none, or all of it
+            found.append(number)
+        return found
