@@ -68,7 +68,8 @@ PRESETS = {"full": Config(), "smoke": Config(seeds=1, epochs=1, size=60, labelle
 
 def main(config: Config, out: Path) -> None:
     several = [datasets.load("planted", size=config.size, labels="several")]
-    several += map(in_parts, corpora.load(config.several, small_share()))
+    if config.several:
+        several += map(in_parts, corpora.load(config.several, small_share()))
     loaded = {
         "class weights": corpora.load(config.weighted, small_share(), config.size),
         "soft targets": corpora.load(config.soft, small_share(), config.size) if config.weights else [],

@@ -788,6 +788,7 @@ def test_targets(tmp_path, monkeypatch):
     monkeypatch.setattr(targets, "of_small", of_small)
     page = run("targets", tmp_path, monkeypatch)
     assert [row["model"] for row in table(page, "Class weights: planted")] == ["plain", "balanced"]
+    assert [row["train"] for row in table(page, "Data")] == ["60", "60"]  # without folders, no other texts
     rows = table(page, "Several labels: planted")
     assert [row["model"] for row in rows] == ["SMALL", "TF-IDF"]
     assert all(row.keys() >= {"exact", "micro-F1", "macro-F1", "threshold", "seconds"} for row in rows)
