@@ -292,7 +292,7 @@ def test_a_file_of_validation_texts_validates(place, capsys, monkeypatch):
 
 def test_a_bad_test_split_is_refused_before_training(place, capsys, monkeypatch):
     monkeypatch.chdir(place)
-    Path("bad").mkdir()
+    Path("bad").mkdir(exist_ok=True)
     for part, label in (("train", "up"), ("test", "away")):
         rows = [f"{label if i else 'down'},text {i}" for i in range(4)]
         Path("bad", f"{part}.csv").write_text("\n".join(["label,text", *rows, "down,z"]) + "\n")

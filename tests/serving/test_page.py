@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rooms import ROOT
-from tiny import CONFIGS, TINY, build
+from tiny import CONFIGS, TINY, build, in_float64
 from windows import assert_fits_and_is_quiet
 
 from benchmarks.chromium import Browser, chromium
@@ -290,7 +290,8 @@ def test_the_gradient_through_magnitude_and_phase_is_that_of_autodiff(name, tab,
     ids = jnp.asarray(TOKENIZER.encode([TEXT], N).ids.astype(np.int32))
     largest = np.abs(found["magnitude"]).max() + np.abs(found["phase"]).max()
     for moved in ("magnitude", "phase"):
-        want = np.asarray(through(moved, network, ids, 2))
+        with jax.enable_x64(True):
+            want = np.asarray(through(moved, in_float64(network), ids, 2))
         np.testing.assert_allclose(found[moved], want, rtol=0, atol=2e-4 * largest)
     # All tokens together turn no phase.
     assert abs(np.sum(np.array(found["w"]) * found["phase"])) < 1e-6 * largest
