@@ -356,6 +356,11 @@ def test_explain_shows_words_and_writes_a_page(trained, place, capsys, monkeypat
     assert main(["explain", "runs/a", "a <b> gain rise up", "--out", "page.html", "--label", "up"]) == 0
     assert "rise" in capsys.readouterr().out
     assert "&lt;b&gt;" in (place / "page.html").read_text()
+    assert main(["explain", "runs/a", "gain rise up", "--label", "up"]) == 0
+    assert "rise" in (said := capsys.readouterr().out)
+    assert "shows the text" not in said
+    assert main(["explain", "runs/a", " "]) == 1
+    assert capsys.readouterr().err == "wave-jax: The text has no words: give one to explain.\n"
     assert main(["explain", "runs/a", "a", "--out", "page.html", "--label", "away"]) == 1
     assert "label must be one of" in capsys.readouterr().err
 

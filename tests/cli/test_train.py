@@ -57,6 +57,14 @@ def test_single_settings_stand_on_top_of_a_preset(options, expected):
     assert type(settings.network) is type(preset(command.preset, command.model).network)
 
 
+def test_what_in_python_may_be_a_function_is_a_name_here(capsys):
+    network = train.parse([*WHERE, "--combine", "interfere", "--read-out", "magnitude"]).settings.network
+    assert (network.combine, network.read_out) == ("interfere", "magnitude")
+    with pytest.raises(SystemExit):
+        train.parse([*WHERE, "--combine", "add"])
+    assert "interfere" in capsys.readouterr().err
+
+
 def test_a_bert_has_the_settings_of_its_folder(tmp_path):
     (tmp_path / "config.json").write_text('{"hidden_size": 8, "num_attention_heads": 2}')
     command = train.parse([*WHERE, "--model", "bert", "--weights", str(tmp_path)])

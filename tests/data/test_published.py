@@ -297,3 +297,19 @@ def test_tfds_is_imported_only_when_asked_for():
         "import sys, wave_jax.data.datasets;print('tensorflow_datasets' in sys.modules, 'jax' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).stdout == b"False False\n"
+
+
+def test_a_name_that_no_server_has_is_said_in_a_short_sentence(tmp_path, monkeypatch):
+    source = tmp_path / "source.tar.gz"
+    write_archive(source, FILES["ag_news"])
+    register("ag_news", source, monkeypatch)
+
+    def unknown(*_):
+        try:
+            raise OSError("Failed to resolve 'host'")
+        except OSError:
+            raise ConnectionError("Max retries exceeded with url: /uc (Caused by OSError('Failed'))")  # noqa: B904
+
+    monkeypatch.setattr(published, "_download", unknown)
+    with pytest.raises(DataError, match=r" \(OSError: Failed to resolve 'host'\)\. Either put ag_news_csv"):
+        datasets.load("ag_news", data_dir=tmp_path / "data")

@@ -121,8 +121,8 @@ class Explain:
     """Folder of a run."""
     text: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TEXT")]
     """The text, in quotes."""
-    out: Annotated[Path, tyro.conf.arg(metavar="PAGE")]
-    """The page to write."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="PAGE")] = None
+    """The page to write; none if not given."""
     label: Annotated[str | None, tyro.conf.arg(metavar="CLASS")] = None
     """Class to explain; the most probable one by default."""
     method: Annotated[Method, tyro.conf.arg(metavar="HOW")] = "leave_one_out"

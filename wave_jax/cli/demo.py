@@ -73,8 +73,9 @@ the networks.
 Gradients are of the loss, at the embeddings of {texts} validation texts ([CLS]; all tokens of a text) and at
 the classifier's parameters.
 
-[explain.html](explain.html) shows a text whose label a colour and a material decide, and what each of its
-words adds to the answer of the network of modulation. The runs: {runs}.
+[explain.html](explain.html) shows a text with a colour and a material that decide its label together, and
+what the answer of the network of modulation loses without each of its words. Words that others make up for
+lose it little. The runs: {runs}.
 
 {device}; versions: {versions}.
 """

@@ -124,19 +124,25 @@ def _class_rows(split: Mapping[str, Any]) -> list[dict[str, Any]]:
 # --- explain, export ----------------------------------------------------------------------------------------
 
 
-def explanation(folder: RunFolder, text: str, page: Path, label: str | None, method: explain.Method) -> str:
+def explanation(
+    folder: RunFolder, text: str, page: Path | None, label: str | None, method: explain.Method
+) -> str:
     """Write the page of an explanation; return the answer and the strongest words for a terminal.
 
     Args:
       folder: the run.
       text: the text to explain.
-      page: the file to write.
+      page: the file to write, if any.
       label: the class to explain; the likeliest one if not given.
       method: how to score.
     """
-    _check_own(folder, page)
+    if not text.strip():
+        raise ValueError("The text has no words: give one to explain.")
+    if page is not None:
+        _check_own(folder, page)
     found = folder.trained().explain(text, label, method)
-    write_whole(page, found.page().encode())
+    if page is not None:
+        write_whole(page, found.page().encode())
     words = [  # [CLS] and [SEP] have no characters
         {"word": text[token.start : token.end] or token.token, "score": token.score}
         for token in found.strongest()
@@ -145,7 +151,8 @@ def explanation(folder: RunFolder, text: str, page: Path, label: str | None, met
     if found.threshold is not None:
         answers = ", ".join(found.classes[i] for i in found.answers) or "none"
         head = f"Labels from {found.threshold:.3g} on: {answers}\nExplained is {head}"
-    return f"{head}\n\n{tables.plain(words)}\n\n{page} shows the text."
+    shown = "" if page is None else f"\n\n{page} shows the text."
+    return f"{head}\n\n{tables.plain(words)}{shown}"
 
 
 def exported(folder: RunFolder, file: Path, dtype: export.Dtype, place: str | None = None) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec
@@ -56,7 +56,7 @@ _Model = Annotated[
 @_NAMES.primitive_rule
 def _by_name(info: Any) -> PrimitiveConstructorSpec | None:
     """Offer the names of a setting that in Python may hold a function too."""
-    if get_origin(info.type) is not UnionType or Function not in get_args(info.type):
+    if get_origin(info.type) not in (Union, UnionType) or Function not in get_args(info.type):
         return None
     names = get_args(get_args(info.type)[0])
     return PrimitiveConstructorSpec(

@@ -143,10 +143,17 @@ def _archive(name: str, url_infos: dict[str, Any], manual: Path, work: Path) -> 
             f"{i.filename} ({i.size:,} bytes, sha256 {i.checksum})" for i in url_infos.values()
         )
         raise DataError(
-            f"{name} could not be downloaded from {url} ({one_line(error)}). Either put {archives} into"
+            f"{name} could not be downloaded from {url} ({_reason(error)}). Either put {archives} into"
             f" {manual} and load again, or {_OR_FOLDER}."
         ) from error
     return path
+
+
+def _reason(error: BaseException) -> str:
+    """Return what went wrong, without the sentences that the HTTP library wraps around it."""
+    while "(Caused by " in str(error) and error.__context__ is not None:
+        error = error.__context__
+    return one_line(error)
 
 
 def _check(path: Path, info: Any) -> None:

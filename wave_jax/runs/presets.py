@@ -27,7 +27,7 @@ __all__ = ["PRESETS", "SMALL", "Preset", "filled", "max_length", "most_rows", "p
 
 @dataclass(frozen=True)
 class Preset:
-    """All settings of a run but its texts. `PRESETS` holds those with a name."""
+    """All settings of a run but its texts."""
 
     network: NetworkConfig
     """What is trained."""

@@ -26,11 +26,15 @@ class Score(NamedTuple):
     count: Any
     """Texts that are no filler."""
 
+    def __repr__(self) -> str:
+        """Write the mean loss, as records and users have it, not the sum."""
+        return f"Score(mean_loss={self.mean_loss}, accuracy={self.accuracy}, count={self.count})"
+
     def __add__(self, other: "Score") -> "Score":  # pyright: ignore[reportIncompatibleMethodOverride]
         """Add up two scores.
 
         >>> Score(1.0, 2, 4) + Score(2.0, 1, 2)
-        Score(loss=3.0, correct=3, count=6)
+        Score(mean_loss=0.5, accuracy=0.5, count=6)
         """
         return Score(*(a + b for a, b in zip(self, other, strict=True)))
 
