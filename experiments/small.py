@@ -46,7 +46,8 @@ ABOUT = """\
 Accuracy in per cent, mean and 95 % interval over seeds. *Less* and *more*: than SMALL of the same seeds, by
 more than the 95 % interval of the difference; one of twenty such differences is significant by chance.
 *Parameters* count every row of every table. *File* is what is shipped, in megabytes: SMALL as int8, fastText
-quantized. *Seconds* are those of training, compiling included."""
+quantized. *Seconds* are those of training, compiling included, of runs on different machines, and some beside
+other work: benchmarks/results/whole.md compares times."""
 
 
 def network(**changes: Any) -> Callable[[Preset], Preset]:
