@@ -179,10 +179,3 @@ def test_what_cannot_be_explained_is_refused_with_a_sentence(settings, message):
     settings = {"classes": CLASSES, "max_length": 16} | settings
     with unchecked(), pytest.raises(ValueError, match=message):
         explain(network, TOKENIZER, TEXT, **settings)
-
-
-# --- the page -----------------------------------------------------------------------------------------------
-
-texts = st.text(
-    st.sampled_from(list("<>&\"'; \t\n\r\\ab/é각🌊-!")) | st.characters(exclude_characters="\0"), max_size=30
-)
