@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import unchecked
-from hypothesis import strategies as st
 from tiny import CONFIGS, build
 
 from wave_jax.data.batches import Batch
