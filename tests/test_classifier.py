@@ -544,7 +544,7 @@ def test_bad_texts_and_labels(texts, labels, error, sentence):
 def test_bad_settings():
     with pytest.raises(ValueError, match="WaveClassifier has no setting 'epoch': it is called epochs"):
         WaveClassifier(epoch=3)  # pyright: ignore
-    with pytest.raises(ValueError, match="has no setting 'colour': it has preset, verbose, valid, "):
+    with pytest.raises(ValueError, match="has no setting 'colour': it has preset, verbose, size, valid, "):
         WaveClassifier().set_params(colour=1)
     with pytest.raises(ValueError, match="preset must be one of small"):
         WaveClassifier("large").fit(TEXTS, LABELS)

@@ -37,15 +37,6 @@ def test_the_tables_beside_fasttext_are_those_of_the_results():
     assert [number for number in numbers if number not in report] == []
 
 
-def test_the_tables_of_small_are_those_of_the_reports():
-    results = DOCS.parent / "experiments" / "results"
-    reports = [(results / name / "report.md").read_text() for name in ("small", "learning_curve")]
-    lines = [line for line in (DOCS / "small.md").read_text().splitlines() if line.startswith("|")]
-    lines = [line for line in lines if " ± " in line]
-    assert len(lines) >= 20
-    assert [line for line in lines if not any(line in report for report in reports)] == []
-
-
 def test_a_column_that_no_row_has_is_left_out():
     rows = beside_fasttext.table("| a | b |\n| --- | --- |\n| 1 | 2 |\n\n| a | b |", "a")
     assert beside_fasttext.written_as(rows, ["b", "c"]) == "| b |\n| --- |\n| 2 |"

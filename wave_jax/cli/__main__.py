@@ -125,7 +125,7 @@ class Explain:
     """The page to write; none if not given."""
     label: Annotated[str | None, tyro.conf.arg(metavar="CLASS")] = None
     """Class to explain; the most probable one by default."""
-    method: Annotated[Method, tyro.conf.arg(metavar="HOW")] = "leave_one_out"
+    method: Annotated[Method, tyro.conf.arg(metavar="BY")] = "leave_one_out"
     """How a word is scored: leave_one_out removes it and compares the answers; gradient_x_input and
     integrated_gradients use the derivative."""
 
