@@ -54,8 +54,7 @@ class Trials(NamedTuple):
     def drawn(self) -> list[Preset]:
         """Return the presets of all trials before they are shrunk to a size; all start from the first."""
         base = filled(self.preset, run.tokenizer_of(self.dataset, self.preset, self.cache))
-        train = self.dataset.train
-        epochs = self.preset.training.epochs_for(train.labels if train.targets is None else train.targets)
+        epochs = self.preset.training.epochs_for(self.dataset.train.asked)
         return space.drawn(base, epochs, self.preset.training.seed, self.total)
 
     def of(self, drawn: Sequence[Preset], number: int) -> Preset:
@@ -146,8 +145,8 @@ def _line(trial: Trial, head: str) -> str:
     if trial.accuracy is None:
         told = f"{head}NaN or infinite numbers"
     else:
-        size = "" if trial.bytes is None else f", {trial.bytes / 1000:,.0f} kB as an int8 file"
-        told = f"{head}valid {percent(trial.accuracy)}{size}, trained in {trial.seconds:.0f} s"
+        file = "" if trial.bytes is None else f", {trial.bytes / 1000:,.0f} kB as an int8 file"
+        told = f"{head}valid {percent(trial.accuracy)}{file}, trained in {trial.seconds:.0f} s"
     return "\n".join([told, *("  " + line for line in _wrapped(trial.options, 76))])
 
 
