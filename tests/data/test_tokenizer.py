@@ -407,6 +407,7 @@ ADDED = [{"id": 120, "content": "New York", "special": False}]
         ("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\na\n", "line 7 repeats 'a' of line 5"),
         ("vocab.txt", "a\nb\n", r"lacks \[PAD\], \[UNK\], \[CLS\], \[SEP\]; a tokenizer of BERT's kind"),
     ],
+    ids=lambda text: text if len(text) < 80 else "file",
 )
 def test_a_file_that_cannot_be_read_says_why(tmp_path, name, content, message):
     (tmp_path / name).write_text(content, "utf-8")
