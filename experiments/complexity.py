@@ -47,8 +47,10 @@ backward pass keeps of one text, *temporary* what the compiled program needs bes
 logarithms over all sizes, in brackets the same of the formula; in the figures formulas are pale. They leave
 out terms of lower order: operations 12·n·d² for Wave with [CLS], 24·n·d² with the mean of all tokens,
 72·n·d² + 12·n²·d for Transformer and BERT's layer (matrix products, each with its two in the backward pass);
-kept bytes 16·n·d, 37·n·d, 157·n·d + 13·heads·n² and 125·n·d + 13·heads·n² (float32 arrays and masks of the
-programs here; heads are 64 wide). Those of parameters are exact."""
+kept bytes 16·n·d, 37·n·d, {transformer}·n·d + 13·heads·n² and 125·n·d + 13·heads·n² (float32 arrays and masks
+of the programs here; heads are 64 wide). Those of parameters are exact."""
+# Bytes that the Transformer keeps of a token's number; since JAX 0.11 they are four float32 fewer.
+TRANSFORMER = 141 if jax.__version_info__ >= (0, 11) else 157
 COSTS = {
     "operations": "floating-point operations of a text",
     "kept": "bytes kept of a text",
@@ -87,7 +89,7 @@ def main(config: Config, out: Path) -> None:
     cells = zip(sizes, grid.cells(out, keys, measure), strict=True)
     costs = {at: {model: cell[model] for model in config.models} for at, cell in cells}
     found: dict[str, Any] = {
-        "What is measured": ABOUT.format(texts=config.texts, v=V, runs=config.runs),
+        "What is measured": ABOUT.format(texts=config.texts, v=V, runs=config.runs, transformer=TRANSFORMER),
         f"At n = {config.n}, d = {config.d}": table(costs[config.n, config.d], config.n, config.d),
     }
     along = {
@@ -174,7 +176,7 @@ def formulas(model: str, n: int, d: int) -> dict[str, int]:
         pooler = d * d + d if model == "BERT's layer" else 0
         tables = (V + n + (2 if pooler else 0)) * d
         layer = 12 * d * d + 15 * d + pooler
-        operations, of_token, of_pair = 72 * n * d * d + 12 * n * n * d, 125 if pooler else 157, 13
+        operations, of_token, of_pair = 72 * n * d * d + 12 * n * n * d, 125 if pooler else TRANSFORMER, 13
     return {
         "parameters": tables + layer + classifier,
         "without tables": layer + classifier,

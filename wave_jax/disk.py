@@ -207,7 +207,8 @@ def cached(
     np.savez(archive, allow_pickle=False, **arrays)
     archive.write(_checksum(key, archive.getbuffer()))
     try:
-        write_whole(path, archive.getbuffer())
+        with archive.getbuffer() as content:
+            write_whole(path, content)
     except OSError as error:
         _say_once(folder, error)
     return arrays

@@ -39,8 +39,8 @@ def described(kind: type) -> dict[str, str]:
 
 def arguments(text: str) -> dict[str, str]:
     """Return what a docstring says of each argument."""
-    listed = text.split("Args:")[1]
-    found = re.findall(r"^      (\w+): (.+(?:\n        .+)*)", listed, re.MULTILINE)
+    listed = inspect.cleandoc(text).split("Args:")[1]
+    found = re.findall(r"^  (\w+): (.+(?:\n    .+)*)", listed, re.MULTILINE)
     return {name: " ".join(meaning.split()) for name, meaning in found}
 
 
