@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import news_lengths, same, split_of
 
-from wave_jax.data.plan import Block, Plan, buckets
+from wave_jax.data.batches import TokenArrays
+from wave_jax.data.plan import Block, Plan, buckets, distinct
 
 LENGTHS = st.lists(st.integers(2, 70), min_size=1, max_size=60)
 
@@ -176,3 +177,13 @@ def test_runs_that_are_done_are_left_out():
     plan = Plan([Block(8, np.zeros((2, 1), np.int32)), Block(16, np.ones((3, 1), np.int32))])
     assert [(run.n, len(run.rows)) for run in plan.after(2)] == [(16, 3)]
     assert plan.after(5) == ()
+
+
+@given(st.lists(st.lists(st.integers(0, 20)), min_size=1, max_size=6), st.integers(1, 3), st.randoms())
+@settings(deadline=None, max_examples=50)
+def test_distinct_tokens_are_those_of_the_richest_batch(texts, steps, random):
+    ids = np.array([id for text in texts for id in text], np.uint16)
+    tokens = TokenArrays(ids, np.cumsum([0, *map(len, texts)]), np.zeros(len(texts)))
+    rows = np.array([[random.randrange(-1, len(texts)) for _ in range(4)] for _ in range(steps)])
+    met = [{id for row in batch if row >= 0 for id in texts[row]} for batch in rows]
+    assert distinct(tokens, rows) == max(map(len, met)) + 2

@@ -37,7 +37,7 @@ def test_never_more_programs_than_said():
     function = few(3, static_argnames="power")(powers)
     for power in [*range(9), *range(9)]:
         assert function(np.float32(2), power) == 2**power
-        assert function.jitted._cache_size() == len(function.known) <= 3
+        assert function.jitted._cache_size() <= 3
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory maps are counted where Linux tells them")

@@ -51,6 +51,18 @@ def test_scores_of_parts_add_up_to_the_score_of_the_whole():
     assert parts.accuracy == pytest.approx(int(whole.correct) / 5)
 
 
+def test_means_on_the_host_are_those_on_the_device_to_the_bit():
+    for total, correct, count in ((0.0, 0, 0), (2.3, 1, 3), (11303.567, 831, 2**24 + 3)):
+        host = Score(np.float32(total), np.int32(correct), np.int32(count))
+        there = Score(*map(jnp.asarray, host))
+        for one in (host, Score(total, correct, count)):
+            assert isinstance(one.accuracy, np.float32)
+            assert (float(one.mean_loss), float(one.accuracy)) == (
+                float(there.mean_loss),
+                float(there.accuracy),
+            )
+
+
 def test_large_logits_and_half_precision_stay_finite():
     huge = jnp.array([[1e4, -1e4], [-1e4, 1e4]], jnp.bfloat16)
     got = score_of_logits(huge, jnp.array([1, 1]))

@@ -73,6 +73,16 @@ def test_dropped_tokens_are_a_share_and_never_the_first():
     assert drop_tokens(many, 0.0, seed=1, epoch=0) is many
 
 
+def test_dropped_tokens_are_those_of_the_plain_form():
+    many = tokens(texts=300)
+    raw = np.random.PCG64([1, 2, 2]).random_raw(len(many.ids) // 4 + 1).astype("<u8").view("<u2")
+    kept = raw[: len(many.ids)] >= round(0.4 * 2**16)
+    kept[many.offsets[:-1]] = True
+    got = drop_tokens(many, 0.4, seed=1, epoch=2)
+    np.testing.assert_array_equal(got.ids, many.ids[kept])
+    np.testing.assert_array_equal(got.offsets, np.concatenate([[0], np.cumsum(kept)])[many.offsets])
+
+
 def test_of_short_texts_fewer_tokens_are_dropped():
     train = split_of([30, 50])  # 40 on average
     share = lambda drop, keep: share_dropped(train, TrainConfig(drop_tokens=drop, keep_tokens=keep))

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int
 
 from wave_jax.data.batches import Batch, TokenArrays, gather
-from wave_jax.data.tokens import numbers_within, rounded_up
+from wave_jax.data.tokens import rounded_up
 
 __all__ = ["Block", "Plan", "buckets", "coarse", "distinct"]
 
@@ -177,13 +177,15 @@ def distinct(tokens: TokenArrays, rows: Int[np.ndarray, "steps b"]) -> int:
     >>> distinct(tokens, np.array([[0, 1]]))
     5
     """
-    step, column = np.nonzero(rows >= 0)
-    texts, offsets = rows[step, column], np.asarray(tokens.offsets)
-    sizes = offsets[texts + 1] - offsets[texts]
-    places = np.repeat(offsets[texts], sizes) + numbers_within(sizes)
-    ids = np.asarray(tokens.ids)[places]
+    texts, offsets = rows.reshape(-1), np.asarray(tokens.offsets)
+    begin = offsets.take(texts)
+    sizes = np.where(texts < 0, 0, offsets.take(texts + 1) - begin)
+    before = np.cumsum(sizes) - sizes
+    places = np.repeat(begin - before, sizes) + np.arange(sizes.sum())
+    ids = np.asarray(tokens.ids).take(places)
     met = np.zeros((len(rows), int(ids.max(initial=0)) + 1), bool)
-    met[np.repeat(step, sizes), ids] = True
+    first = np.arange(len(rows)) * met.shape[1]  # of each step, in all of `met`
+    met.reshape(-1)[np.repeat(first, sizes.reshape(rows.shape).sum(axis=1)) + ids] = True
     return max((int(np.count_nonzero(row)) for row in met), default=0) + 2
 
 

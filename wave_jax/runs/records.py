@@ -22,7 +22,7 @@ def append(file: Path, record: Record) -> None:
     """Add a record as the last line of a file."""
     with file.open("a+b") as lines:
         lines.seek(max(0, lines.seek(0, os.SEEK_END) - _LONGEST))
-        *_, last = [b"", *lines.read().splitlines()]
+        last = lines.read().removesuffix(b"\n").rpartition(b"\n")[2]
         before = json.loads(last)["sha256"] if last else ""
         lines.write(_line(record, before).encode())
 

@@ -6,42 +6,38 @@ shape take 200 together: a long search over settings would end in a segmentation
 """
 
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from functools import partial, update_wrapper
 from typing import Any
 
 import jax
-import numpy as np
 
 from wave_jax.training import programs
 
 __all__ = ["Few", "check_process", "few"]
 
-_ARRAYS = (jax.Array, np.ndarray, np.generic)
 _process: int | None = None  # the one that JAX was started in
 
 
 class Few:
-    """`jax.jit(function)` that starts anew, with all of JAX, if it would keep more than `most` programs.
+    """`jax.jit(function)` that starts anew, with all of JAX, when it keeps more than `most` programs.
 
-    `jax.clear_caches` forgets the small programs too. What is needed again is compiled or loaded anew.
+    `jax.clear_caches` forgets the small programs too. What is needed again is compiled or loaded anew. A
+    program counts twice if it is called with NumPy's arrays and with JAX's.
     """
 
     def __init__(self, function: Callable[..., Any], most: int, **options: Any):
         self.jitted: Any = jax.jit(function, **options)
-        self.most, self.known = most, set[Hashable]()
+        self.most = most
         update_wrapper(self, function)
 
     def __call__(self, *args: Any) -> Any:
         check_process()
         programs.keep()
-        kind = _kind(args)
-        if kind not in self.known:
-            if len(self.known) >= self.most:
-                jax.clear_caches()
-                self.known.clear()
-            self.known.add(kind)
-        return self.jitted(*args)
+        result = self.jitted(*args)
+        if self.jitted._cache_size() > self.most:
+            jax.clear_caches()
+        return result
 
 
 def few(most: int, **options: Any) -> Callable[[Callable[..., Any]], Few]:
@@ -58,9 +54,3 @@ def check_process() -> None:
             "This process was forked after JAX had started, and JAX cannot compute here: start processes by"
             ' spawn (multiprocessing.get_context("spawn")), or answer from an exported file.'
         )
-
-
-def _kind(args: Any) -> Hashable:
-    """Return what a program depends on: structure, shapes and types of arrays, and all other values."""
-    leaves, structure = jax.tree.flatten(args)
-    return structure, tuple((x.shape, x.dtype) if isinstance(x, _ARRAYS) else x for x in leaves)

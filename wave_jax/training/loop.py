@@ -236,7 +236,8 @@ def _epoch(
     done, begun = int(state.step), epoch * course.per_epoch
     end = min(course.steps, begun + course.per_epoch)
     on_device = devices.place(batches.to_device(tokens, room=len(course.train.ids)), course.mesh)
-    sums, clock = NOTHING, time.perf_counter()
+    nothing = devices.place(jax.tree.map(jnp.asarray, NOTHING), course.mesh)
+    sums, clock = nothing, time.perf_counter()
     pieces = course.prepared(plan.after(done - begun), tokens, done, end)
     piece = next(pieces, None)
     while piece is not None:
@@ -254,7 +255,7 @@ def _epoch(
             score = evaluate(state.network, course.valid, mesh=course.mesh).score
             state, record = _validated(state, score, course.mesh), record._replace(valid=score)
         yield state, record
-        sums, clock = NOTHING, time.perf_counter()
+        sums, clock = nothing, time.perf_counter()
 
 
 def _record(total: Sums, done: int, epoch: int, course: _Course, seconds: float) -> Record:

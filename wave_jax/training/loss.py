@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Real
 
 from wave_jax.data.batches import Batch
@@ -41,12 +42,19 @@ class Score(NamedTuple):
     @property
     def mean_loss(self) -> Any:
         """The mean of the texts' losses."""
-        return self.loss / jnp.maximum(self.count, 1)
+        return _over(self.loss, self.count)
 
     @property
     def accuracy(self) -> Any:
         """The share of texts that are answered right."""
-        return self.correct / jnp.maximum(self.count, 1)
+        return _over(self.correct, self.count)
+
+
+def _over(total: Any, count: Any) -> Any:
+    """Divide a total by the number of texts, in float32: what is on the host stays there."""
+    if isinstance(count, jax.Array):
+        return total / jnp.maximum(count, 1)
+    return np.float32(total) / np.float32(np.maximum(count, 1))
 
 
 def score_of_logits(

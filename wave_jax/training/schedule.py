@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -23,6 +24,7 @@ __all__ = ["decay", "drop_tokens", "lengths", "most_distinct", "of_a_step", "pac
 _BATCHES_FOR_A_LENGTH = 32  # in an epoch, before one more length pays for its program
 
 
+@lru_cache(16)
 def of_a_step(config: TrainConfig) -> TrainConfig:
     """Return the settings that one step is compiled for; runs that differ in others share it."""
     names = ("weight_decay", "decay_spares", "clip", "smoothing", "dtype")
@@ -93,13 +95,15 @@ def drop_tokens(tokens: TokenArrays, share: float, seed: int, epoch: int) -> Tok
     """
     if share == 0:
         return tokens
-    total = len(tokens.ids)
-    raw = np.random.PCG64([seed, epoch, 2]).random_raw(-(-total // 4)).astype("<u8").view("<u2")[:total]
-    kept = raw >= round(share * 2**16)
-    kept[np.asarray(tokens.offsets)[:-1]] = True
-    offsets = np.concatenate([[0], np.cumsum(kept)])[tokens.offsets]
-    segments = None if tokens.segments is None else _dense(np.asarray(tokens.segments)[kept], offsets)
-    return tokens._replace(ids=np.asarray(tokens.ids)[kept], offsets=offsets, segments=segments)
+    total, begin = len(tokens.ids), np.asarray(tokens.offsets)
+    raw = np.random.PCG64([seed, epoch, 2]).random_raw(-(-total // 4)).astype("<u8", copy=False)
+    kept = raw.view("<u2")[:total] >= round(share * 2**16)
+    kept[begin[:-1]] = True
+    places = np.flatnonzero(kept)
+    offsets = np.searchsorted(places, begin)
+    ids, segments = np.asarray(tokens.ids).take(places), tokens.segments
+    segments = None if segments is None else _dense(np.asarray(segments).take(places), offsets)
+    return tokens._replace(ids=ids, offsets=offsets, segments=segments)
 
 
 def _dense(segments: np.ndarray, offsets: np.ndarray) -> np.ndarray:
