@@ -24,8 +24,14 @@ from wave_jax.data import datasets
 from wave_jax.runs import presets
 
 
-def measured(command: Sequence[str], **variables: str) -> dict[str, float]:
-    """Run a process; return its seconds, the seconds of its cores, and its largest memory."""
+def measured(command: Sequence[str], exits: int = 0, **variables: str) -> dict[str, float]:
+    """Run a process; return its seconds, the seconds of its cores, and its largest memory.
+
+    Args:
+      command: the program and its arguments.
+      exits: exit status that is expected.
+      **variables: of its environment.
+    """
     start = time.perf_counter()
     with open(os.devnull, "w") as nowhere:
         child = os.posix_spawn(
@@ -35,8 +41,8 @@ def measured(command: Sequence[str], **variables: str) -> dict[str, float]:
             file_actions=[(os.POSIX_SPAWN_DUP2, nowhere.fileno(), 1)],
         )
         _, status, usage = os.wait4(child, 0)
-    if status:
-        raise RuntimeError(f"{' '.join(command)} failed.")
+    if os.waitstatus_to_exitcode(status) != exits:
+        raise RuntimeError(f"{' '.join(command)} did not exit with {exits}.")
     return {
         "s": time.perf_counter() - start,
         "CPU s": usage.ru_utime + usage.ru_stime,

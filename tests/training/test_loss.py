@@ -104,13 +104,16 @@ def test_in_training_every_voice_learns_the_labels_by_itself():
 
 
 @pytest.mark.parametrize("c", [3, 4])
-def test_voices_narrower_than_the_number_of_several_labels_learn_them_together(c):
+@pytest.mark.parametrize("several", [False, True])
+def test_voices_narrower_than_the_number_of_classes_learn_together(several, c):
     network, key = build(CONFIGS["voices"], c=c), jax.random.key(0)  # two voices of three numbers
     targets = np.arange(2 * c).reshape(2, c) % 3 == 0
+    by_one = several_by_hand if several else lambda z, _, smoothing: by_hand(z, [1, 2], smoothing)
     voices = np.asarray(network.voices(*BATCH[:2]), float)
-    losses = [several_by_hand(voice, targets, 0.1).sum() for voice in voices]
-    together = several_by_hand(voices.mean(axis=0), targets, 0.1).sum()
-    got = score(network, BATCH._replace(targets=jnp.asarray(targets)), key, 0.1).loss
+    losses = [np.sum(by_one(voice, targets, 0.1)) for voice in voices]
+    together = np.sum(by_one(voices.mean(axis=0), targets, 0.1))
+    batch = BATCH._replace(targets=jnp.asarray(targets) if several else None)
+    got = score(network, batch, key, 0.1).loss
     assert got == pytest.approx(together if c > 3 else np.mean(losses), rel=1e-5)
     assert together != pytest.approx(np.mean(losses), rel=1e-2)
 

@@ -111,8 +111,8 @@ def score(network: Network, batch: Batch, key: PRNGKeyArray | None = None, smoot
     """Score a network on a batch; with a key, as in training.
 
     In training each voice of an ensemble learns the labels by itself: the loss is the mean of the voices'
-    losses. But of several labels a text, a voice narrower than their number cannot tell each from the others:
-    then the loss is that of the voices' mean.
+    losses. But a voice narrower than the number of classes cannot tell each from the others: then they learn
+    together, and the loss is that of their mean.
 
     Args:
       network: the network.
@@ -129,7 +129,7 @@ def score(network: Network, batch: Batch, key: PRNGKeyArray | None = None, smoot
         return of(network(*inputs))
     voices = network.voices(*inputs, key)
     width, c = network.classifier.in_features // len(voices), voices.shape[-1]
-    if is_several(batch.targets) and width < c:
+    if width < c:
         return of(jnp.mean(voices, axis=0))
     return of(jnp.mean(voices, axis=0))._replace(loss=jnp.mean(jax.vmap(of)(voices).loss))
 
