@@ -140,6 +140,8 @@ class WaveNetwork(Network):
     ) -> Float[Array, "voices *batch c"]:
         """Return the logits of every voice by itself; the call returns their mean.
 
+        A voice narrower than the number of classes cannot tell each from the others: then all are one voice.
+
         Args:
           ids: tokens.
           mask: True at tokens, False at padding.
@@ -147,6 +149,8 @@ class WaveNetwork(Network):
           key: key of dropout; without one there is none.
         """
         h = self._text(ids, mask, segments, key)
+        if self.config.d // self.config.voices < self.classifier.out_features:
+            return self.answer(h)[None]
         voices = jnp.arange(self.config.voices).reshape(-1, *[1] * h.ndim)
         own = jnp.arange(self.config.d) * self.config.voices // self.config.d == voices
         return self.classifier(jnp.where(own, h, 0))

@@ -110,9 +110,8 @@ def _losses(logits: Array, labels: Array, smoothing: Array | float, targets: Arr
 def score(network: Network, batch: Batch, key: PRNGKeyArray | None = None, smoothing: float = 0.0) -> Score:
     """Score a network on a batch; with a key, as in training.
 
-    In training each voice of an ensemble learns the labels by itself: the loss is the mean of the voices'
-    losses. But a voice narrower than the number of classes cannot tell each from the others: then they learn
-    together, and the loss is that of their mean.
+    In training each voice of an ensemble (`Network.voices`) learns the labels by itself: the loss is the mean
+    of the voices' losses.
 
     Args:
       network: the network.
@@ -128,9 +127,6 @@ def score(network: Network, batch: Batch, key: PRNGKeyArray | None = None, smoot
     if key is None:
         return of(network(*inputs))
     voices = network.voices(*inputs, key)
-    width, c = network.classifier.in_features // len(voices), voices.shape[-1]
-    if width < c:
-        return of(jnp.mean(voices, axis=0))
     return of(jnp.mean(voices, axis=0))._replace(loss=jnp.mean(jax.vmap(of)(voices).loss))
 
 
