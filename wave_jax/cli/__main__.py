@@ -4,6 +4,8 @@ A command is a dataclass whose fields are its options. What it needs is imported
 exported file need no JAX.
 """
 
+import atexit
+import gc
 import io
 import json as _json
 import logging
@@ -181,6 +183,8 @@ _LIGHT = {"evaluate": Evaluate, "predict": Predict, "explain": Explain, "export"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command: return 0 if its work is done, 1 if an error ended it, 2 if the command was wrong."""
+    gc.set_threshold(50_000)  # of what is imported and compiled here, hardly anything is garbage
+    atexit.register(gc.freeze)  # a process that ends need not search through it once more
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     logging.basicConfig(format="wave-jax: %(message)s", level=logging.WARNING)

@@ -3,6 +3,8 @@
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from threading import Thread
 from typing import Any
 
 from wave_jax.networks.layers import count_parameters
@@ -28,10 +30,13 @@ def head(prepared: Prepared) -> str:
 
 def train(prepared: Prepared, folder: RunFolder, *, lines: bool = True) -> int | None:
     """Train to the end, or to the step at which a signal asked to stop, with a line for every validation."""
+    figures = Thread(target=import_module, args=("wave_jax.study.plots",))  # of the report; slow to load
     with stopping() as asked, progress.bar(prepared.steps) as bar:
         for turn in run.train(prepared, folder):
             record = turn.record
             bar.show(record)
+            if 2 * record.step >= prepared.steps and figures.ident is None:
+                figures.start()  # while the device works
             if lines and record.valid is not None:
                 valid = f"valid {100 * float(record.valid.accuracy):.2f} %"
                 bar.write(f"epoch {record.epoch:>2}  step {record.step:>6,}  loss {record.loss:.3f}  {valid}")
