@@ -162,7 +162,9 @@ def row(name: str, share: float, folder: Path) -> dict[str, Any]:
     """Start a life and return what became of it."""
     life, count = LIVES[name], max(PARTS, round(LIVES[name].times * share))
     command = [sys.executable, "-W", "ignore:os.fork", "-m", "benchmarks.lives", "--life", name, str(count)]
-    setting = os.environ | {"WAVE_JAX_PROGRAMS": str(folder / "programs" / name)}  # all are compiled anew
+    # All programs are compiled anew, the short way: nothing here is timed.
+    short = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    setting = os.environ | {"WAVE_JAX_PROGRAMS": str(folder / "programs" / name), "XLA_FLAGS": short}
     output = subprocess.check_output([*command, str(folder / "a.wave")], text=True, env=setting)
     told = json.loads(output.splitlines()[-1])
     fifth = PARTS // 5
