@@ -93,3 +93,13 @@ def test_pairs_that_are_there_are_not_chosen_again():
     labels = np.array([0, 0, 1, 1])
     assert pairs.choose(ids, offsets, labels, most=1, besides=np.array([[1, 2]])).tolist() == [[2, 1]]
     assert len(pairs.choose(ids, offsets, labels, most=9, besides=np.array([[2, 1], [1, 2]]))) == 0
+
+
+@settings(deadline=None)
+@given(TEXTS)
+def test_occurrences_come_in_the_plain_order_whether_or_not_one_number_holds_them(texts):
+    keys, places = pairs._keys(*flat(texts))
+    order = np.lexsort([places, keys])
+    for v in (4, 2**32):
+        found = pairs._in_order(keys, places, v, len(texts))
+        np.testing.assert_array_equal(found, (keys[order], places[order]))

@@ -24,7 +24,7 @@ def without_lone_surrogates(text: str) -> str:
     >>> without_lone_surrogates("a\\ud800b")
     'a\ufffdb'
     """
-    return _LONE.sub("\ufffd", text)
+    return text if text.isascii() else _LONE.sub("\ufffd", text)
 
 
 class Words:
