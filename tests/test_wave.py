@@ -19,7 +19,7 @@ COMBINES, READ_OUTS = ("interfere", "modulate"), ("real", "magnitude", "real_ima
 FORMS = [(combine, kind) for combine in COMBINES for kind in READ_OUTS]
 numbers = st.floats(-100, 100, width=32).filter(lambda x: x == 0 or abs(x) > 1e-3)
 texts = arrays(np.float32, (4, 3), elements=numbers)  # one shape: one compilation
-encode = jax.jit(wave.encode)
+encode = jax.jit(wave.encode, static_argnames="rows")
 
 
 def normal(*shape, seed=0):
@@ -73,8 +73,8 @@ def test_magnitude_and_phase_are_the_papers_G_and_alpha():
 def test_sentence_level_takes_the_norm_of_the_tokens_own_sentence():
     w, segments = normal(9, 3), np.array([0, 0, 1, 1, 1, 2, 0, 2, 5])
     want = paper.encode_sentences(w, segments)
-    np.testing.assert_allclose(wave.encode(jnp.float32(w), segments=jnp.asarray(segments)), want, rtol=1e-5)
-    rows = wave.encode(jnp.float32(w), segments=jnp.asarray(segments), rows=(0, 4, 8))
+    np.testing.assert_allclose(encode(np.float32(w), segments=segments), want, rtol=1e-5)
+    rows = encode(np.float32(w), segments=segments, rows=(0, 4, 8))
     np.testing.assert_allclose(rows, want[[0, 4, 8]], rtol=1e-5)
 
 
@@ -128,8 +128,10 @@ def test_encode_and_combine_have_a_jacobian_diagonal_in_the_dimension():
     """Dimensions never talk to each other: ∂Z_jk/∂w_ml is exactly 0 for l ≠ k."""
     w = jnp.float32(normal(4, 3))
     for combine in wave.COMBINE.values():
-        J = jax.jacfwd(
-            lambda w, f=combine: wave.read_out(f(wave.encode(w), wave.encode(2 * w - 1)), "real_imag")
+        J = jax.jit(
+            jax.jacfwd(
+                lambda w, f=combine: wave.read_out(f(wave.encode(w), wave.encode(2 * w - 1)), "real_imag")
+            )
         )(w)
         J = np.asarray(J).reshape(4, 2, 3, 4, 3)  # (j, real or imaginary, k, m, l)
         for k in range(3):
@@ -149,7 +151,7 @@ def by_phase(combine, kind, alpha):
 @pytest.mark.parametrize(("combine", "kind"), FORMS)
 def test_only_the_magnitude_of_a_modulation_has_no_phase_gradient(combine, kind):
     alpha = jnp.float32([[0.4, 1.1, 2.0, 2.9], [1.7, 0.2, 2.2, 0.9]])
-    slope = np.abs(jax.jacobian(partial(by_phase, combine, kind))(alpha)).max()
+    slope = np.abs(jax.jit(jax.jacobian(partial(by_phase, combine, kind)))(alpha)).max()
     assert (slope < 1e-6) == ((combine, kind) == ("modulate", "magnitude"))
 
 
@@ -157,7 +159,7 @@ def test_only_the_magnitude_of_a_modulation_has_no_phase_gradient(combine, kind)
 def test_only_the_real_part_of_an_interference_does_not_see_the_other_tokens(combine, kind):
     w = jnp.float32(normal(5, 4))
     at_cls = lambda w: wave.mix(w, 2 * w + 1, rows=(0,), combine=combine, read_out=kind)
-    from_others = np.abs(jax.jacobian(at_cls)(w))[..., 1:, :].max()
+    from_others = np.abs(jax.jit(jax.jacobian(at_cls))(w))[..., 1:, :].max()
     assert (from_others == 0) == ((combine, kind) == ("interfere", "real"))
 
 
@@ -175,10 +177,15 @@ def test_closed_form_derivatives():
     """∂Re Z_jk/∂w_jk = 1, ∂Im Z_jk/∂w_jk = 0, ∂Im Z_jk/∂w_mk = w_mk/s_jk, ∂G_k/∂w_mk = w_mk/G_k."""
     w = normal(5, 3)
     s, G = leave_one_out(w), np.sqrt((w**2).sum(0))
+
+    @jax.jit
+    @jax.jacobian
+    def derivatives(w):
+        Z = wave.encode(w)
+        return Z.real, Z.imag, wave.magnitude(Z)
+
     with jax.enable_x64(True):
-        real = jax.jacobian(lambda w: wave.encode(w).real)(jnp.asarray(w))
-        imag = jax.jacobian(lambda w: wave.encode(w).imag)(jnp.asarray(w))
-        norm = jax.jacobian(lambda w: wave.magnitude(wave.encode(w)))(jnp.asarray(w))
+        real, imag, norm = jax.device_get(derivatives(w))
     j, k = np.ogrid[:5, :3]
     np.testing.assert_array_equal(real[j, k, j, k], np.ones((5, 3)))
     assert np.count_nonzero(real) == 15
@@ -191,7 +198,7 @@ def test_gradient_at_other_tokens_is_their_own_value_scaled_by_a_common_factor()
     """With [CLS] alone read, dL/dw_mk = w_mk·c_k, c_k = (dL/ds_k)/s_k, for every m: the directional bias."""
     w, a = normal(6, 3), normal(3)
     with jax.enable_x64(True):
-        g = jax.grad(lambda w: (wave.encode(w, rows=(0,)).imag[0] * a).sum())(jnp.asarray(w))
+        g = jax.jit(jax.grad(lambda w: (wave.encode(w, rows=(0,)).imag[0] * a).sum()))(w)
     c = a / np.sqrt((w[1:] ** 2).sum(0))
     np.testing.assert_allclose(g[1:], w[1:] * c, rtol=1e-12)
     np.testing.assert_array_equal(g[0], np.zeros(3))
@@ -199,11 +206,14 @@ def test_gradient_at_other_tokens_is_their_own_value_scaled_by_a_common_factor()
 
 @pytest.mark.parametrize("rows", [None, (0, 3)])
 def test_segments_are_for_the_first_wave_alone(rows):
-    w1, w2, segments = normal(5, 3), normal(5, 3, seed=1), np.array([0, 0, 1, 1, 1])
+    w1, w2, segments = normal(5, 3), normal(5, 3, seed=1), jnp.array([0, 0, 1, 1, 1])
     Z1, Z2 = paper.encode_sentences(w1, segments), paper.encode(w2)
-    given = jnp.float32(w1), jnp.float32(w2), None, jnp.asarray(segments), rows
-    for combine, kind in FORMS:
-        found = wave.mix(*given, combine=combine, read_out=kind)
+
+    @jax.jit
+    def every_form(w1, w2):
+        return [wave.mix(w1, w2, None, segments, rows, combine=c, read_out=r) for c, r in FORMS]
+
+    for (combine, kind), found in zip(FORMS, every_form(np.float32(w1), np.float32(w2)), strict=True):
         want = paper.READ_OUT[kind](paper.COMBINE[combine](Z1, Z2))
         np.testing.assert_allclose(found, want if rows is None else want[[*rows]], rtol=1e-5, atol=1e-5)
 
@@ -292,21 +302,29 @@ def test_a_single_token_is_real_and_has_no_imaginary_gradient():
     np.testing.assert_array_equal(jax.grad(lambda w: wave.encode(w).imag.sum())(w), [[0, 0]])
 
 
+@jax.jit
+def phase_with_derivatives(part):
+    """α, its first and second derivative, and the second one along (1, 1) in forward mode."""
+    f = lambda part: wave.phase(jax.lax.complex(part[0], part[1]))
+    along = jax.jvp(jax.grad(f), (part,), (jnp.ones(2),))[1]
+    return f(part), jax.grad(f)(part), jax.hessian(f)(part), along
+
+
 @pytest.mark.parametrize("size", [1e-30, 1e-20, 1e-18, 1e-15, 1e-8, 1.0, 1e10, 1e17])
 def test_phase_has_derivatives_wherever_they_are_numbers(size):
     """α is the same for Z and size·Z, so its first and second derivative go as 1/size and 1/size²."""
-    f = lambda part: wave.phase(jax.lax.complex(part[0], part[1]))
-    part = jnp.array([3.0, 4.0], jnp.float32)
-    here, there = size * part, part
-    np.testing.assert_allclose(f(here), f(there), rtol=1e-6)
-    first, second = jax.grad(f)(here) * size, jax.hessian(f)(here) * size * size
+    there = np.float32([3.0, 4.0])
+    alpha, slope, curve, along = jax.device_get(phase_with_derivatives(np.float32(size) * there))
+    want_alpha, want_slope, want_curve, _ = jax.device_get(phase_with_derivatives(there))
+    np.testing.assert_allclose(alpha, want_alpha, rtol=1e-6)
+    first, second = slope * np.float32(size), curve * np.float32(size) * np.float32(size)
     if size < 1e-19:
         assert not np.any(first)
         assert not np.any(second)
     else:
-        np.testing.assert_allclose(first, jax.grad(f)(there), rtol=1e-5)
-        np.testing.assert_allclose(second, jax.hessian(f)(there), rtol=1e-4)
-    assert np.isfinite(jax.jvp(jax.grad(f), (here,), (jnp.ones(2),))[1]).all()
+        np.testing.assert_allclose(first, want_slope, rtol=1e-5)
+        np.testing.assert_allclose(second, want_curve, rtol=1e-4)
+    assert np.isfinite(along).all()
 
 
 def test_phase_of_nothing_is_zero_with_zero_gradient():
@@ -317,14 +335,15 @@ def test_phase_of_nothing_is_zero_with_zero_gradient():
 
 @pytest.mark.parametrize("segments", [None, [0, 0, 1, 1, 1, 1, 1]])
 def test_padding_changes_neither_values_nor_gradients(segments):
-    w, rest = jnp.float32(normal(5, 3)), jnp.full((2, 3), jnp.nan)
-    padded, mask = jnp.concatenate([w, rest]), jnp.arange(7) < 5
+    w, rest = np.float32(normal(5, 3)), np.full((2, 3), np.float32(np.nan))
+    padded, mask = np.concatenate([w, rest]), jnp.array([True] * 5 + [False] * 2)
     segments = None if segments is None else jnp.array(segments)
     short = lambda w: wave.encode(w, None, None if segments is None else segments[:5])
     long = lambda w: wave.encode(w, mask, segments)
-    np.testing.assert_array_equal(long(padded)[:5], short(w))
-    loss = lambda f, w: jnp.sum(jnp.sin(wave.magnitude(f(w)[:5] + 1)))
-    g, g_padded = jax.grad(partial(loss, short))(w), jax.grad(partial(loss, long))(padded)
+    loss = lambda f, w: (jnp.sum(jnp.sin(wave.magnitude((Z := f(w)[:5]) + 1))), Z)
+    both = [jax.jit(jax.grad(partial(loss, f), has_aux=True)) for f in (short, long)]
+    (g, Z), (g_padded, Z_padded) = both[0](w), both[1](padded)
+    np.testing.assert_array_equal(Z_padded, Z)
     np.testing.assert_array_equal(g_padded[:5], g)
     np.testing.assert_array_equal(g_padded[5:], np.zeros((2, 3)))
 
@@ -353,14 +372,14 @@ def test_jit_vmap_and_strict_promotion_change_nothing():
         for combine in COMBINES:
             for kind in READ_OUTS:
                 f = lambda w, c=combine, r=kind: wave.mix(w, w, mask, combine=c, read_out=r).sum()
-                jax.value_and_grad(f)(w)
+                jax.eval_shape(jax.value_and_grad(f), w)
         wave.phase(Z)
 
 
 def test_vmap_over_sentences():
     w, segments = jnp.float32(normal(3, 5, 4)), jnp.array([[0, 0, 0, 1, 1], [0, 1, 2, 3, 4], [0, 0, 0, 0, 0]])
-    batch = wave.encode(w, segments=segments)
-    each = jax.vmap(lambda w, s: wave.encode(w, segments=s))(w, segments)
+    batch = encode(w, segments=segments)
+    each = jax.jit(jax.vmap(lambda w, s: wave.encode(w, segments=s)))(w, segments)
     np.testing.assert_allclose(each, batch, rtol=1e-6)
 
 

@@ -38,7 +38,7 @@ CONFIGS = {
 
 BATCH = Batch(
     ids=jnp.array([[2, 5, 7, 5, 3, 1], [2, 9, 4, 0, 0, 0]]),
-    mask=jnp.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]]) == 1,
+    mask=jnp.array([[True] * 6, [True] * 3 + [False] * 3]),
     labels=jnp.array([1, 2]),
     segments=jnp.array([[0, 0, 0, 1, 1, 1], [0, 1, 1, 0, 0, 0]]),
 )
@@ -48,11 +48,12 @@ def build(config, v=11, c=3, seed=0):
     """A network whose every parameter is random: zero biases and unit scales would hide mistakes."""
     network = jax.eval_shape(lambda: config.build(v=v, c=c, rngs=nnx.Rngs(0)))
     rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape), x.dtype), network)
+    return jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape).astype(x.dtype)), network)
 
 
 def in_float64(tree):
-    return jax.tree.map(lambda x: x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
+    wide = lambda x: jnp.asarray(np.float64(x)) if jnp.issubdtype(x.dtype, jnp.floating) else x
+    return jax.tree.map(wide, tree)
 
 
 PRESET = Preset(WaveConfig(d=4, max_length=16), TrainConfig(epochs=3, batch=4, rate=0.01), v=60)

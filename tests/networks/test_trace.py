@@ -29,11 +29,11 @@ call = jax.jit(logits)
 
 def padded(batch, more=3):
     """The same texts with more padding, under other ids: the padding must not matter."""
-    wider = [(0, 0), (0, more)]
+    wider, batch = [(0, 0), (0, more)], jax.device_get(batch)
     return batch._replace(
-        ids=jnp.pad(jnp.where(batch.mask, batch.ids, 7), wider, constant_values=9),
-        mask=jnp.pad(batch.mask, wider),
-        segments=jnp.pad(jnp.where(batch.mask, batch.segments, 3), wider, constant_values=1),
+        ids=np.pad(np.where(batch.mask, batch.ids, 7), wider, constant_values=9),
+        mask=np.pad(batch.mask, wider),
+        segments=np.pad(np.where(batch.mask, batch.segments, 3), wider, constant_values=1),
     )
 
 
@@ -41,13 +41,11 @@ def test_padding_changes_neither_values_nor_gradients(model):
     """To the last bits of float64, in which the order of a sum is all that may differ."""
     with jax.enable_x64(True):
         model = in_float64(model)
-        np.testing.assert_allclose(call(model, padded(BATCH)), call(model, BATCH), rtol=1e-12, atol=1e-13)
-        derivative = jax.jit(lambda m, b: (gradients.by_parameter(m, b), gradients.by_token(m, b)))
-        (parameters, tokens), (parameters_padded, tokens_padded) = (
-            derivative(model, BATCH),
-            derivative(model, padded(BATCH)),
-        )
+        of = jax.jit(lambda m, b: (logits(m, b), gradients.by_parameter(m, b), gradients.by_token(m, b)))
+        values, parameters, tokens = of(model, BATCH)
+        values_padded, parameters_padded, tokens_padded = of(model, padded(BATCH))
     n = BATCH.ids.shape[1]
+    np.testing.assert_allclose(values_padded, values, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(tokens_padded[:, :n], tokens, rtol=1e-11, atol=1e-13)
     assert np.all(np.asarray(tokens_padded)[~np.asarray(padded(BATCH).mask)] == 0)
     # Rows of position tables exist whatever the length, so all leaves have equal shapes.
@@ -66,7 +64,7 @@ def test_jit_changes_nothing(model):
 
 
 def test_vmap_equals_batch_and_a_single_text_needs_no_batch_axis(model):
-    each = jax.vmap(logits, in_axes=(None, 0))(model, BATCH)
+    each = jax.jit(jax.vmap(logits, in_axes=(None, 0)))(model, BATCH)
     np.testing.assert_allclose(each, call(model, BATCH), rtol=2e-5, atol=1e-5)
     alone = call(model, jax.tree.map(lambda x: x[0], BATCH))
     np.testing.assert_allclose(alone, call(model, BATCH)[0], rtol=2e-5, atol=1e-5)
@@ -143,9 +141,9 @@ def test_edits_work_under_jit_and_vmap_and_have_a_derivative():
 def test_layers_are_edited_alike_or_each_by_its_own():
     model = build(CONFIGS["two layers"])
     half = lambda Z: Z / 2
-    alike, own = traced(model, Trace(Z=half)), traced(model, Trace(Z=(half, half)))
+    edits = Trace(Z=half), Trace(Z=(half, half)), Trace(Z=(half, None)), None
+    alike, own, first, plain = jax.jit(lambda model: [traced(model, edit) for edit in edits])(model)
     np.testing.assert_array_equal(alike.logits, own.logits)
-    first, plain = traced(model, Trace(Z=(half, None))), traced(model)
     np.testing.assert_allclose(first.Z[0], plain.Z[0] / 2)
     assert np.abs(first.Z[1] - plain.Z[1]).max() > 1e-3
     with pytest.raises(ValueError, match="edit has 1 for the stage Z, whose network has 2 layers"):
@@ -174,7 +172,8 @@ def test_what_no_stage_can_become_is_refused(model):
 
 
 def test_what_a_network_says_that_its_trace_holds_is_there(model):
-    assert {name for name, stage in traced(model)._asdict().items() if stage is not None} == set(model.stages)
+    found = jax.eval_shape(traced, model)
+    assert {name for name, stage in found._asdict().items() if stage is not None} == set(model.stages)
 
 
 def test_a_call_of_ones_own_with_the_trace_of_another_is_refused():

@@ -10,7 +10,7 @@ import paper
 import pytest
 from conftest import unchecked
 from flax import nnx
-from tiny import BATCH, TINY, build
+from tiny import BATCH, TINY, build, in_float64
 
 from wave_jax.networks.layers import Embedding, count_parameters
 from wave_jax.networks.trace import Trace
@@ -50,7 +50,7 @@ def test_logits_against_the_oracle(combine, read_out, pool, positions):
     )
     np.testing.assert_allclose(call(network, IDS, MASK), want, rtol=2e-4, atol=2e-4)
     with jax.enable_x64(True):
-        network = jax.tree.map(lambda x: x.astype(jnp.float64), network)
+        network = in_float64(network)
         np.testing.assert_allclose(call(network, IDS, MASK), want, rtol=2e-7)  # sinusoids are float32
 
 
@@ -111,7 +111,8 @@ def voice(network, k):
     """The k-th voice as a network of its own, by cutting its numbers out."""
     config = network.config
     width = config.d // config.voices
-    alone = build(replace(config, d=width, voice_width=None))
+    alone = jax.tree.map(np.array, build(replace(config, d=width, voice_width=None)))
+    network = jax.device_get(network)
     mine = slice(k * width, (k + 1) * width)
 
     def take(one, of, where):
@@ -139,23 +140,24 @@ def voice(network, k):
 def test_voices_are_narrow_networks_side_by_side_and_their_mean_answers(config):
     network = build(config)
     each = [call(voice(network, k), IDS, MASK) for k in range(config.voices)]
-    np.testing.assert_allclose(network.voices(IDS, MASK), each, rtol=2e-4, atol=2e-4)
+    voices = jax.jit(lambda network: network.voices(IDS, MASK))(network)
+    np.testing.assert_allclose(voices, each, rtol=2e-4, atol=2e-4)
     np.testing.assert_allclose(call(network, IDS, MASK), np.mean(each, axis=0), rtol=2e-4, atol=2e-4)
 
 
 def test_in_training_every_voice_is_to_know_the_labels_by_itself():
     network, key = build(replace(TINY, voice_width=3)), jax.random.key(0)
-    each = [score(voice(network, k), BATCH, key, 0.1) for k in range(2)]
-    got = score(network, BATCH, key, 0.1)
-    np.testing.assert_allclose(got.loss, np.mean([one.loss for one in each]), rtol=1e-4)
-    assert got.correct == score(network, BATCH).correct
-    only = jax.grad(lambda network: loss(network, BATCH, key))(network)
-    np.testing.assert_allclose(
-        only.embedding[:, 3:] * 2,
-        jax.grad(lambda one: loss(one, BATCH, key))(voice(network, 1)).embedding[...],
-        rtol=1e-3,
-        atol=1e-6,
-    )
+
+    @jax.jit
+    def of(network):
+        slope = jax.grad(loss)(network, BATCH, key).embedding[...]
+        return score(network, BATCH, key, 0.1), score(network, BATCH), slope
+
+    each = [jax.device_get(of(voice(network, k))) for k in range(2)]
+    got, without_key, slope = jax.device_get(of(network))
+    np.testing.assert_allclose(got.loss, np.mean([one.loss for one, *_ in each]), rtol=1e-4)
+    assert got.correct == without_key.correct
+    np.testing.assert_allclose(slope[:, 3:] * 2, each[1][2], rtol=1e-3, atol=1e-6)
 
 
 def test_a_voice_is_at_least_as_wide_as_asked_for():
@@ -229,27 +231,30 @@ def test_a_trace_names_every_stage_and_layers_become_tuples():
 
 def test_several_layers_follow_equation_8():
     """W_{n+1} = W_n + g(f(W_n)), and one layer is without the sum."""
-    network = build(replace(TINY, layers=2, pool="mean"))
-    stages = network.trace(IDS, MASK)
-    w = stages.w
-    for layer in network.layers:
-        w = w + layer(w, MASK, None, None)
-    np.testing.assert_allclose(stages.h[0], w[0].mean(0), rtol=1e-5)
-    single = build(replace(TINY, pool="mean"))
-    stages = single.trace(IDS, MASK)
-    output = single.layers[0](stages.w, MASK, None, None)
-    np.testing.assert_allclose(stages.h[0], output[0].mean(0), rtol=1e-5)
+
+    @jax.jit
+    def layer_by_layer(network, w):
+        for layer in network.layers:
+            output = layer(w, MASK, None, None)
+            w = w + output
+        return w if len(network.layers) > 1 else output
+
+    for layers in (1, 2):
+        network = build(replace(TINY, layers=layers, pool="mean"))
+        stages = trace(network, IDS, MASK)
+        outputs = np.asarray(layer_by_layer(network, stages.w))
+        np.testing.assert_allclose(stages.h[0], outputs[0].mean(0), rtol=1e-5)
 
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("positions", ["none", "sinusoidal", "learned"])
 def test_mapping_the_rows_of_a_narrowed_table_is_mapping_the_tokens(positions, layers):
     config = replace(TINY, positions=positions, layers=layers, voice_width=3)
-    network, rows = build(config), jnp.unique(IDS)
+    network, rows = jax.device_get(build(config)), np.unique(IDS)
     small = jax.tree.map(lambda x: x, network)
     small.embedding = Embedding(network.embedding[...][rows])
-    fewer = BATCH._replace(ids=jnp.searchsorted(rows, IDS))
-    value, slope = jax.jit(jax.value_and_grad(loss))(network, BATCH)
+    fewer = BATCH._replace(ids=np.searchsorted(rows, IDS))
+    value, slope = jax.device_get(jax.jit(jax.value_and_grad(loss))(network, BATCH))
     short, short_slope = jax.jit(jax.value_and_grad(loss))(small, fewer)
     np.testing.assert_allclose(short, value, rtol=1e-6)
     slope.embedding = Embedding(slope.embedding[...][rows])
@@ -295,9 +300,9 @@ def test_magnitude_of_a_modulation_reads_the_same_at_cls_and_on_average():
 def test_dropout_keeps_the_mean():
     network = build(replace(TINY, dropout=0.5))
     keys = jax.random.split(jax.random.key(0), 4000)
-    h = jax.vmap(lambda key: network.trace(IDS, MASK, key=key).h)(keys)
-    plain = network.trace(IDS, MASK).h
-    assert np.mean(np.asarray(h) == 0) == pytest.approx(0.5, abs=0.02)
+    h = np.asarray(jax.jit(jax.vmap(lambda key: network.trace(IDS, MASK, key=key).h))(keys))
+    plain = np.asarray(trace(network, IDS, MASK).h)
+    assert np.mean(h == 0) == pytest.approx(0.5, abs=0.02)
     np.testing.assert_allclose(h.mean(0), plain, atol=0.1 * np.abs(plain).max())
 
 

@@ -50,10 +50,14 @@ def test_the_quick_way_is_taken_where_it_holds_and_only_there(monkeypatch):
         raise AssertionError
 
     monkeypatch.setattr(attribution, "_by_n_passes", refuse)
-    leave_one_out(build(TINY), BATCH)
+
+    def traced(config):
+        jax.eval_shape(lambda network: leave_one_out(network, BATCH), build(config))
+
+    traced(TINY)
     for config in (CONFIGS["two layers"], replace(TINY, pool="mean"), CONFIGS["bag"], CONFIGS["BERT"]):
         with pytest.raises(AssertionError):
-            leave_one_out(build(config), BATCH)
+            traced(config)
 
 
 @pytest.mark.parametrize("name", ["modulation", "Transformer"])
@@ -77,7 +81,7 @@ def test_leaving_a_token_out_is_the_text_without_it(name):
     scores = jax.jit(leave_one_out)(network, BATCH)
     call = jax.jit(lambda b: network(b.ids, b.mask, b.segments)[0, BATCH.labels[0]])
     for j in range(1, 6):
-        shorter = jax.tree.map(lambda x, j=j: jnp.delete(x, j, axis=1) if x.ndim == 2 else x, BATCH)
+        shorter = jax.tree.map(lambda x, j=j: np.delete(x, j, axis=1) if x.ndim == 2 else x, BATCH)
         assert scores[0, j] == pytest.approx(float(call(BATCH) - call(shorter)), rel=1e-3, abs=1e-4)
 
 
@@ -85,9 +89,14 @@ def test_leaving_a_token_out_is_the_text_without_it(name):
 def test_integrated_gradients_add_up_and_say_how_far_they_miss(name):
     network = build(CONFIGS[name])
     few, many = (jax.jit(integrated_gradients, static_argnums=2)(network, BATCH, steps) for steps in (4, 256))
-    logit = lambda nudge: attribution._logit(network, BATCH, nudge)
-    w = network.trace(BATCH.ids, BATCH.mask, BATCH.segments).w
-    gap = logit(jnp.zeros_like(w)) - logit(-w)
+
+    @jax.jit
+    def gap(network):
+        w = network.trace(BATCH.ids, BATCH.mask, BATCH.segments).w
+        logit = lambda nudge: attribution._logit(network, BATCH, nudge)
+        return logit(jnp.zeros_like(w)) - logit(-w)
+
+    few, many, gap = jax.device_get((few, many, gap(network)))
     np.testing.assert_allclose(many.scores.sum(-1) - gap, many.error, rtol=1e-3, atol=1e-4)
     if name not in ("Transformer", "BERT"):  # their first norm jumps at 0, which no rule follows
         assert np.abs(many.error).max() <= max(np.abs(few.error).max(), 1e-4)
@@ -96,10 +105,13 @@ def test_integrated_gradients_add_up_and_say_how_far_they_miss(name):
 
 def test_a_bag_of_embeddings_is_linear_so_both_gradient_ways_are_its_very_parts():
     network = build(CONFIGS["bag"])
-    parts = network.embedding[...][BATCH.ids] @ network.classifier.kernel[...][:, BATCH.labels[0]]
-    want = np.asarray(parts)[0] / 6
-    np.testing.assert_allclose(gradient_x_input(network, BATCH)[0], want, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(integrated_gradients(network, BATCH, 3).scores[0], want, rtol=1e-4, atol=1e-6)
+    table, kernel = np.asarray(network.embedding[...]), np.asarray(network.classifier.kernel[...])
+    want = (table[np.asarray(BATCH.ids)] @ kernel[:, int(BATCH.labels[0])])[0] / 6
+    slope, integrated = jax.jit(lambda n, b: (gradient_x_input(n, b), integrated_gradients(n, b, 3)))(
+        network, BATCH
+    )
+    np.testing.assert_allclose(slope[0], want, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(integrated.scores[0], want, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -108,7 +120,7 @@ def test_padding_gets_nothing_and_changes_nothing(function):
     scores = jax.jit(FUNCTIONS[function])(network, BATCH)
     assert scores.shape == BATCH.ids.shape
     assert np.all(np.asarray(scores)[~np.asarray(BATCH.mask)] == 0)
-    short = jax.tree.map(lambda x: x[1:, :3] if x.ndim == 2 else x[1:], BATCH)
+    short = jax.tree.map(lambda x: x[1:, :3] if x.ndim == 2 else x[1:], jax.device_get(BATCH))
     np.testing.assert_allclose(
         jax.jit(FUNCTIONS[function])(network, short)[0], scores[1, :3], rtol=1e-4, atol=1e-6
     )
@@ -121,7 +133,7 @@ def test_no_steps_are_refused():
 
 def test_without_noise_smooth_grad_is_gradient_x_input_and_with_it_a_mean_of_slopes_nearby():
     network = build(TINY)
-    w = network.trace(*BATCH[:2]).w
+    w = np.asarray(jax.jit(lambda network: network.trace(*BATCH[:2]).w)(network))
     smooth = jax.jit(smooth_grad, static_argnums=3)
     still = smooth(network, BATCH, KEY, 3, 0.0)
     np.testing.assert_allclose(still, jax.jit(gradient_x_input)(network, BATCH), rtol=1e-4, atol=1e-5)
@@ -134,8 +146,8 @@ def test_without_noise_smooth_grad_is_gradient_x_input_and_with_it_a_mean_of_slo
 
         return jax.grad(logit)(w)
 
-    size = [np.sqrt(np.mean(np.square(w[i, : int(m.sum())]))) for i, m in enumerate(BATCH.mask)]
-    noise = [jax.random.normal(key, w.shape) for key in jax.random.split(KEY, 3)]
+    size = [np.sqrt(np.mean(np.square(text[m]))) for text, m in zip(w, np.asarray(BATCH.mask), strict=True)]
+    noise = [np.asarray(jax.random.normal(key, w.shape)) for key in jax.random.split(KEY, 3)]
     slopes = np.mean([slope(w + 0.5 * np.reshape(size, (2, 1, 1)) * x) for x in noise], axis=0)
     want = np.where(BATCH.mask, np.sum(w * slopes, axis=-1), 0)
     np.testing.assert_allclose(smooth(network, BATCH, KEY, 3, 0.5), want, rtol=1e-3, atol=1e-4)

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import unchecked
-from flax import nnx
 from jax.flatten_util import ravel_pytree
 from tiny import BATCH, CONFIGS, TINY, build, in_float64
 
@@ -25,7 +24,8 @@ from wave_jax.study.curvature import (
 from wave_jax.study.gradients import by_parameter
 from wave_jax.training.loss import loss
 
-FILLED = Batch(*(jnp.concatenate([x, x[:1]]) for x in BATCH[:4]))._replace(labels=jnp.array([1, 2, -1]))
+FILLED = Batch(*(jnp.asarray(np.concatenate([x, x[:1]])) for x in map(np.asarray, BATCH[:4])))
+FILLED = FILLED._replace(labels=jnp.array([1, 2, -1]))
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +34,14 @@ def dense():
     with jax.enable_x64(True):
         network = in_float64(build(replace(TINY, d=4)))
         flat, shaped = ravel_pytree(network)
-        H = jax.jit(jax.hessian(lambda flat: loss(shaped(flat), BATCH)))(flat)
-        J = jax.jit(jax.jacrev(lambda flat: shaped(flat)(*BATCH[:2])))(flat)
-        P = jax.nn.softmax(network(*BATCH[:2]))
-        return network, np.asarray(H), np.asarray(J), np.asarray(P)
+
+        @jax.jit
+        def matrices(flat):
+            H = jax.hessian(lambda flat: loss(shaped(flat), BATCH))(flat)
+            J = jax.jacrev(lambda flat: shaped(flat)(*BATCH[:2]))(flat)
+            return H, J, jax.nn.softmax(shaped(flat)(*BATCH[:2]))
+
+        return network, *map(np.asarray, matrices(flat))
 
 
 def gauss_newton(J, P):
@@ -50,16 +54,15 @@ def test_products_are_those_of_the_dense_matrix(dense, product):
     network, H, J, P = dense
     want = H if product is hessian_product else gauss_newton(J, P).mean(axis=0)
     with jax.enable_x64(True):
-        v = np.random.default_rng(0).normal(size=len(H))
-        direction = ravel_pytree(network)[1](jnp.asarray(v))
-        found = ravel_pytree(jax.jit(product)(network, FILLED, direction))[0]
+        v, shaped = np.random.default_rng(0).normal(size=len(H)), ravel_pytree(network)[1]
+        found = jax.jit(lambda v: ravel_pytree(product(network, FILLED, shaped(v)))[0])(v)
     np.testing.assert_allclose(found, want @ v, rtol=1e-8, atol=1e-10)
 
 
 def test_a_loss_of_ones_own_has_its_own_hessian():
     network = build(CONFIGS["bag"])
     squares = lambda network, batch: 1.5 * jnp.sum(network.classifier.kernel[...] ** 2)
-    found = hessian_product(network, BATCH, network, squares)
+    found = jax.jit(lambda network: hessian_product(network, BATCH, network, squares))(network)
     kernel = network.classifier.kernel[...]
     np.testing.assert_allclose(found.classifier.kernel[...], 3 * kernel, rtol=1e-6)
     np.testing.assert_array_equal(found.embedding[...], 0)
@@ -152,7 +155,7 @@ def classified():
     """A bag whose classifier is at its minimum on twenty texts, with these and three test texts."""
     rng = np.random.default_rng(1)
     with jax.enable_x64(True):
-        network = in_float64(BagConfig(d=3).build(v=11, c=3, rngs=nnx.Rngs(0)))
+        network = in_float64(build(BagConfig(d=3)))
         network.embedding[...] = jnp.asarray(rng.normal(size=(11, 3)))
         train, test = (
             Batch(
@@ -160,9 +163,8 @@ def classified():
             )
             for n in (20, 3)
         )
-        A, A_test = (
-            np.c_[network.trace(*batch[:2]).h, np.ones(len(batch.labels))] for batch in (train, test)
-        )
+        pooled = jax.jit(lambda network, batch: network.trace(*batch[:2]).h)
+        A, A_test = (np.c_[pooled(network, batch), np.ones(len(batch.labels))] for batch in (train, test))
         W = trained(A, np.asarray(train.labels), np.full(20, 1 / 20))
         network.classifier.kernel[...], network.classifier.bias[...] = jnp.asarray(W[:-1]), jnp.asarray(W[-1])
         return network, train, test, A, A_test
@@ -188,8 +190,8 @@ def test_influence_is_what_less_weight_of_a_text_does_to_a_classifier_that_is_tr
 def test_filler_has_no_influence_and_changes_none(classified):
     network, train, test, *_ = classified
     with jax.enable_x64(True):
-        filled = Batch(*(jnp.concatenate([x, x[:2]]) for x in train[:3]))
-        filled = filled._replace(labels=filled.labels.at[20:].set(-1))
+        filled = Batch(*(jnp.asarray(np.concatenate([x, x[:2]])) for x in map(np.asarray, train[:3])))
+        filled = filled._replace(labels=jnp.asarray(np.r_[train.labels, -1, -1]))
         alone, found = (influence(network, batch, test, DAMPING) for batch in (train, filled))
     np.testing.assert_allclose(found[:, :20], alone, rtol=1e-10)
     np.testing.assert_array_equal(found[:, 20:], 0)

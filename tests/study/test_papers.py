@@ -26,20 +26,20 @@ def widened(batch, n, filler=0):
     return wide
 
 
+@jax.jit
+def token_and_classifier_gradients(model, batch):
+    def losses(nudge):
+        logits = model.trace(batch.ids, batch.mask, batch.segments, nudge=Trace(w=nudge)).logits
+        return score_of_logits(logits, batch.labels).loss
+
+    w = jax.eval_shape(lambda: model.trace(batch.ids, batch.mask, batch.segments).w)
+    return jax.grad(losses)(jnp.zeros(w.shape, w.dtype)), jax.grad(loss)(model, batch).classifier
+
+
 def plain_gradients(model, batch):
     """The gradient of each text's tokens, without padding, by its own loss; and the classifier's."""
-
-    @jax.jit
-    def of_texts(model, batch):
-        def losses(nudge):
-            logits = model.trace(batch.ids, batch.mask, batch.segments, nudge=Trace(w=nudge)).logits
-            return score_of_logits(logits, batch.labels).loss
-
-        w = model.trace(batch.ids, batch.mask, batch.segments).w
-        return jax.grad(losses)(jnp.zeros_like(w)), jax.grad(loss)(model, batch).classifier
-
-    tokens, classifier = of_texts(model, batch)
-    texts = [np.asarray(g, float)[m] for g, m in zip(tokens, np.asarray(batch.mask), strict=True)]
+    tokens, classifier = jax.device_get(token_and_classifier_gradients(model, batch))
+    texts = [g[m].astype(float) for g, m in zip(tokens, np.asarray(batch.mask), strict=True)]
     return texts, np.concatenate([np.ravel(x) for x in jax.tree.leaves(classifier)]).astype(float)
 
 
@@ -101,7 +101,8 @@ def test_padding_and_filler_change_nothing(model):
 
 
 def test_the_classifiers_resultant_is_how_far_the_texts_pull_together(model):
-    alone = [plain_gradients(model, jax.tree.map(lambda x, i=i: x[i : i + 1], BATCH))[1] for i in (0, 1)]
+    texts = [jax.tree.map(lambda x, i=i: np.asarray(x)[i : i + 1], BATCH) for i in (0, 1)]
+    alone = [plain_gradients(model, text)[1] for text in texts]
     cosine = pair_cosine(*alone)
     got = float(gradient_study(model, BATCH).classifier.resultant)
     assert got**2 == pytest.approx((1 + cosine) / 2, rel=1e-3, abs=1e-5)
