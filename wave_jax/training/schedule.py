@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array
 
 from wave_jax.data.batches import TokenArrays
 from wave_jax.data.plan import Plan, buckets, coarse, distinct
@@ -31,18 +30,25 @@ def of_a_step(config: TrainConfig) -> TrainConfig:
     return TrainConfig(**{name: getattr(config, name) for name in names})
 
 
-def rate(config: TrainConfig, step: Any, steps: int) -> Array:
-    """Compute the learning rate of a step, counted from 0, in a run of `steps`.
+def rate(config: TrainConfig, step: Any, steps: int) -> np.ndarray:
+    """Compute the learning rate of a step, counted from 0, or of many, in a run of `steps`.
+
+    By NumPy: JAX would compile every line anew for every number of steps. Its cosine is its own.
 
     >>> config = TrainConfig(rate=1.0, warm_up=0.5, schedule="linear")
     >>> [float(rate(config, step, 4)) for step in range(4)]
     [0.5, 1.0, 1.0, 0.5]
     """
-    warm_up = round(config.warm_up * steps)
-    rising = jnp.minimum(1.0, (step + 1) / max(warm_up, 1))
-    past = jnp.clip((step - warm_up) / max(steps - warm_up, 1), 0.0, 1.0)
-    falling = {"constant": 1.0, "linear": 1 - past, "cosine": (1 + jnp.cos(jnp.pi * past)) / 2}
-    return config.rate * rising * falling[config.schedule]
+    real, warm_up = jnp.result_type(float).type, round(config.warm_up * steps)
+    step = np.asarray(step, real)
+    rising = np.minimum(real(1), (step + real(1)) / real(max(warm_up, 1)))
+    past = np.clip((step - real(warm_up)) / real(max(steps - warm_up, 1)), real(0), real(1))
+    falling = {
+        "constant": lambda: real(1),
+        "linear": lambda: real(1) - past,
+        "cosine": lambda: (real(1) + np.asarray(jnp.cos(real(np.pi) * past))) / real(2),
+    }
+    return np.asarray(real(config.rate) * rising * falling[config.schedule]())
 
 
 def paces(config: TrainConfig, steps: int) -> adam.Pace:
