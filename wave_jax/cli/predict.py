@@ -83,11 +83,10 @@ def _of_table(table: Table, text_column: str | None, file: Path) -> Source:
     taken = next((name for name in _ANSWER if name in table.names), None)
     if taken is not None:
         raise DataError(f"{file} has a column {taken!r}, as the answers are to be called: rename it.")
-    at = columns.text_column(table, text_column, file)
-    where = f"{file}, {table.unit}"
+    at, where = columns.text_column(table, text_column, file), (file, table.unit)
     return Source(
         table.names,
-        _blocks((columns.text_of(fields[at], f"{where} {place}"), fields) for place, fields in table.rows),
+        _blocks((columns.text_of(fields[at], (*where, place)), fields) for place, fields in table.rows),
         table.schema,
     )
 

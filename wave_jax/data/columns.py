@@ -17,6 +17,8 @@ TEXTS += ("body", "tweet", "post", "utterance", "query", "description", "title",
 LABELS = ("label", "labels", "class", "category", "target", "sentiment", "topic", "intent", "tag", "rating")
 """Usual names of the columns, the first that is there wins; upper and lower case are the same."""
 
+Where = tuple[Path, str, int]  # of a row: the file, its unit, and which of them, as in "x.csv, line 7"
+
 _log = logging.getLogger(__name__)
 
 
@@ -29,12 +31,12 @@ def read(path: Path, columns: Columns = FIND) -> Rows:
     with table_files.opened(path) as table:
         text, label = _places(table, columns, path)
         read_label = _labels_of if columns.several else _label_of
+        names, unit = table.names, table.unit
         for place, fields in table.rows:
-            where = f"{path}, {table.unit} {place}"
+            where = path, unit, place
             values.append(read_label(fields[label], where))
             texts.append(" ".join(fields[1:]) if text is None else text_of(fields[text], where))
             places.append(place)
-        names, unit = table.names, table.unit
     if not texts:
         raise DataError(f"{path}, line 2: there is a header but no row: add rows below it.")
     empty = sum(not text.strip() for text in texts)
@@ -122,36 +124,42 @@ def _missing(names: Sequence[str], what: str, given: str | None, path: Path) -> 
     )
 
 
-def text_of(field: Any, where: str) -> str:
+def text_of(field: Any, where: Where) -> str:
     """Return a field as a text; an empty one if there is none."""
+    if isinstance(field, str) and (field.isascii() or field.encode(errors="ignore").decode() == field):
+        return field
     if field is None or field != field:
         return ""
-    if not isinstance(field, str) or field.encode(errors="ignore").decode() != field:
-        raise DataError(
-            f"{where}: the text is {field!r:.40}, no text that UTF-8 can hold: name another column."
-        )
-    return field
+    raise DataError(
+        f"{_said(where)}: the text is {field!r:.40}, no text that UTF-8 can hold: name another column."
+    )
 
 
-def _label_of(field: Any, where: str) -> str:
+def _said(where: Where) -> str:
+    path, unit, place = where
+    return f"{path}, {unit} {place}"
+
+
+def _label_of(field: Any, where: Where) -> str:
     """Return a label as it is written."""
     if isinstance(field, list | tuple):
         if len(field) > 1:
             raise DataError(
-                f"{where}: {len(field)} labels, where one belongs: leave one of them, or read several"
+                f"{_said(where)}: {len(field)} labels, where one belongs: leave one of them, or read several"
                 " (--labels several)."
             )
         field = field[0] if field else ""
     label = "" if field is None or field != field else str(field).strip()
     if not label:
-        raise DataError(f"{where}: the label is empty: give the row a label, or remove it.")
+        raise DataError(f"{_said(where)}: the label is empty: give the row a label, or remove it.")
     return label
 
 
-def _labels_of(field: Any, where: str) -> tuple[str, ...]:
+def _labels_of(field: Any, where: Where) -> tuple[str, ...]:
     """Return the labels in a field, none if it is empty: those of a list, or those between bars.
 
-    >>> _labels_of("a | b", "line 2"), _labels_of(["a|b"], "line 2"), _labels_of(None, "line 2")
+    >>> where = Path("x.csv"), "line", 2
+    >>> _labels_of("a | b", where), _labels_of(["a|b"], where), _labels_of(None, where)
     (('a', 'b'), ('a|b',), ())
     """
     if field is None or field != field or (isinstance(field, str) and not field.strip()):

@@ -88,8 +88,8 @@ def _bytes_of(path: Path) -> Iterator[Any]:
         if path.suffix != ".gz":
             yield file
             return
-        with gzip.GzipFile(fileobj=file) as unpacked:
-            yield unpacked
+        with gzip.GzipFile(fileobj=file) as unpacked, io.BufferedReader(unpacked) as buffered:
+            yield buffered  # whose lines cost a tenth
 
 
 def _csv(file: Any, path: Path) -> Table:
