@@ -14,6 +14,7 @@ docs/checkpoints.md says what is in the folder and what is promised.
 import os
 import shutil
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,8 @@ class RunFolder:
     def create(cls, path: str | os.PathLike[str], settings: Settings, tokenizer: Tokenizer) -> "RunFolder":
         """Create a new run folder, open for one run."""
         if (settings.tokenizer, settings.v) != (tokenizer.digest, max(settings.v, tokenizer.v)):
-            raise CheckpointError(
-                f"The settings are of another tokenizer: give them tokenizer=tokenizer.digest and"
-                f" v={tokenizer.v} or more."
-            )
+            cure = f"give them tokenizer=tokenizer.digest and v={tokenizer.v} or more"
+            raise CheckpointError(f"The settings are of another tokenizer: {cure}.")
         folder = cls(Path(path), settings)
         folder._begin(tokenizer)
         return folder
@@ -160,7 +159,7 @@ class RunFolder:
 
         `like`, of arrays or shapes, says which devices hold what; without it all is on the first one.
         """
-        return self._checkpoints.load(step, self._like(like))
+        return self._checkpoints.load(step, self._shapes if like is None else like)
 
     # going on
 
@@ -179,10 +178,11 @@ class RunFolder:
         A newer step that is damaged is reported as a warning and put aside as `<step>.damaged`: training from
         an older one leads to the same numbers. Records of later steps are dropped, for they will come again.
         """
+        if self._lock is None:  # else `create` wrote it a moment ago
+            self.tokenizer()
         self._claim()
         try:
-            self.tokenizer()
-            state = self._checkpoints.newest_intact(self._like(like))
+            state = self._checkpoints.newest_intact(self._shapes if like is None else like)
             if is_first():
                 records.forget_after(self._lines, 0 if state is None else int(state.step))
             together("resume")
@@ -274,7 +274,7 @@ class RunFolder:
 
     def _check_room(self) -> None:
         """Check that the disk has room for all steps that exist at one time: kept, best, being written."""
-        leaves = jax.tree.leaves(abstract_state(self.settings))
+        leaves = jax.tree.leaves(self._shapes)
         count = max(1, KEPT + 2 - len(self.steps))
         needed = count * sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
         free = shutil.disk_usage(self.path).free
@@ -288,8 +288,9 @@ class RunFolder:
         if self._lock is None and is_first():
             raise CheckpointError(f"{self.path} is open for reading: call `resume()` before writing to it.")
 
-    def _like(self, like: TrainState | None) -> TrainState:
-        return abstract_state(self.settings) if like is None else like
+    @cached_property
+    def _shapes(self) -> TrainState:
+        return abstract_state(self.settings)
 
     def _unwritable(self, error: OSError) -> CheckpointError:
         return CheckpointError(

@@ -13,7 +13,9 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +38,7 @@ from wave_jax.runs.condition import condition, occupied
 from wave_jax.runs.continued import Start
 from wave_jax.runs.folder import RunFolder, Settings
 from wave_jax.runs.presets import Preset, max_length, most_rows, rows_of, within
-from wave_jax.runs.trained import Trained
+from wave_jax.runs.trained import Trained, tokens_of
 from wave_jax.training import compiled, programs, progress
 from wave_jax.training.loop import NonFinite, Record, fit
 from wave_jax.training.step import TrainState
@@ -130,15 +132,21 @@ def prepare(
     if few := preset.training.starves(dataset.train.asked):
         _log.warning(few)
     counts = weights.of_texts(dataset.train, dataset.classes, preset.training.class_weight)
-    if start is None:
-        before = _fresh(settings, preset)
-        if is_several(dataset.train.targets):  # from even odds, most steps would be spent on saying no
-            before.classifier.bias[...] = jax.numpy.asarray(weights.log_odds(dataset.train.asked, counts))
-    else:
-        before = continued.network(start, settings, tokenizer)
+    read = partial(
+        tokens_of, network=settings.network, tokenizer=tokenizer, max_length=settings.max_length, cache=cache
+    )
+    with ThreadPoolExecutor(1) as beside:  # by NumPy, while XLA compiles what makes the network
+        train, valid = beside.submit(read, dataset.train), beside.submit(read, dataset.valid)
+        if start is None:
+            before = _fresh(settings, preset)
+            if is_several(dataset.train.targets):  # from even odds, most steps would be spent on saying no
+                before.classifier.bias[...] = jax.numpy.asarray(weights.log_odds(dataset.train.asked, counts))
+        else:
+            before = continued.network(start, settings, tokenizer)
     trained = Trained.of(settings, before, tokenizer)
-    train = trained.tokens(dataset.train, cache)._replace(weights=counts)
-    return Prepared(settings, trained, train, trained.tokens(dataset.valid, cache), preset.calibrates)
+    return Prepared(
+        settings, trained, train.result()._replace(weights=counts), valid.result(), preset.calibrates
+    )
 
 
 def _check_labels(train: Split, preset: Preset) -> None:

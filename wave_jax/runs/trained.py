@@ -9,13 +9,14 @@ import jax
 from wave_jax.data.batches import TokenArrays, tokenize
 from wave_jax.data.splits import Split
 from wave_jax.data.tokenizer import Tokenizer
+from wave_jax.networks.configs import Config
 from wave_jax.networks.trace import Network
 from wave_jax.runs.settings import Settings
 from wave_jax.study.explain import explain
 from wave_jax.study.explanation import Explanation, Method
 from wave_jax.training.evaluate import Evaluation, evaluate
 
-__all__ = ["Trained"]
+__all__ = ["Trained", "tokens_of"]
 
 
 class Trained(NamedTuple):
@@ -54,9 +55,7 @@ class Trained(NamedTuple):
 
     def tokens(self, split: Split, cache: str | os.PathLike[str] | None = None) -> TokenArrays:
         """Tokenize a split as the network reads it, from the folder `cache` if it is there already."""
-        by_sentence = getattr(self.network.config, "levels", "input") == "sentence"
-        tokens = tokenize(split.texts, split.labels, self.tokenizer, self.max_length, cache, by_sentence)
-        return tokens._replace(targets=split.targets)
+        return tokens_of(split, self.network.config, self.tokenizer, self.max_length, cache)
 
     def evaluate(self, split: Split) -> Evaluation:
         """Compute loss, accuracy and confusion over the labelled texts of a split."""
@@ -77,6 +76,27 @@ class Trained(NamedTuple):
             max_length=self.max_length,
             threshold=self.threshold,
         )
+
+
+def tokens_of(
+    split: Split,
+    network: Config,
+    tokenizer: Tokenizer,
+    max_length: int,
+    cache: str | os.PathLike[str] | None = None,
+) -> TokenArrays:
+    """Tokenize a split as a network of these settings reads it.
+
+    Args:
+      split: the texts.
+      network: settings of the network, which needs not be there yet.
+      tokenizer: its tokenizer.
+      max_length: tokens of a text that it reads.
+      cache: folder where the tokens are, or are put; none if not given.
+    """
+    by_sentence = getattr(network, "levels", "input") == "sentence"
+    tokens = tokenize(split.texts, split.labels, tokenizer, max_length, cache, by_sentence)
+    return tokens._replace(targets=split.targets)
 
 
 def _tempered(network: Network, temperature: float | None) -> Network:
