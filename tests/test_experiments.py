@@ -736,6 +736,7 @@ def test_what_carries_the_accuracy_is_what_costs_some_where_it_is_taken_away():
 
 
 def test_what_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(what_is_left, "CHUNK", 16)
     page = run("what_is_left", tmp_path, monkeypatch)
     rows = table(page, "What is left: planted")
     assert [row["scaled away"] for row in rows[::2]] == [*what_is_left.PARTS]
