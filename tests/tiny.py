@@ -48,11 +48,11 @@ def build(config, v=11, c=3, seed=0):
     """A network whose every parameter is random: zero biases and unit scales would hide mistakes."""
     network = jax.eval_shape(lambda: config.build(v=v, c=c, rngs=nnx.Rngs(0)))
     rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape).astype(x.dtype)), network)
+    return jax.tree.map(lambda x: jax.device_put(rng.normal(size=x.shape).astype(x.dtype)), network)
 
 
 def in_float64(tree):
-    wide = lambda x: jnp.asarray(np.float64(x)) if jnp.issubdtype(x.dtype, jnp.floating) else x
+    wide = lambda x: jax.device_put(np.float64(x)) if jnp.issubdtype(x.dtype, jnp.floating) else x
     return jax.tree.map(wide, tree)
 
 
