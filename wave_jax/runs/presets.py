@@ -4,6 +4,7 @@ A preset says all of a run but its texts. A variation of it is `dataclasses.repl
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,7 @@ def _of_width(network: WaveConfig | TransformerConfig | BagConfig, d: int) -> Ne
     return replace(network, d=d)
 
 
+@lru_cache(256)
 def _parameters(network: NetworkConfig, v: int, c: int) -> int:
     from flax import nnx  # here alone: options and settings need no JAX
 

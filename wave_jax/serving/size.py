@@ -11,7 +11,6 @@ import os
 from dataclasses import replace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -40,7 +39,7 @@ def bytes_of(dataset: Dataset, preset: Preset, tokenizer: Tokenizer) -> int:
     """
     v, c, several = tokenizer.v, len(dataset.classes), preset.training.labels == "several"
     network = jax.tree.map(
-        lambda x: jnp.asarray(np.zeros(x.shape, x.dtype)),
+        lambda x: jax.device_put(np.zeros(x.shape, x.dtype)),
         nnx.eval_shape(lambda: within(preset, v, c).build(v=v, c=c, rngs=nnx.Rngs(0))),
     )
     threshold = _THRESHOLD if several else None
@@ -105,6 +104,7 @@ class _Room:
     def __init__(self, dataset: Dataset, preset: Preset, folder: str | os.PathLike[str] | None):
         self._dataset, self._preset, self._folder = dataset, preset, folder
         self._tokenizers: dict[tuple[int, int, int], Tokenizer] = {}
+        self._bytes: dict[tuple[int, int], int] = {}
         whole = self._tokenizer(preset)
         self._full, self.rows = filled(preset, whole), whole.v
         self.least = min(_ROWS, self.rows)
@@ -122,8 +122,10 @@ class _Room:
 
     def bytes(self, d: int, rows: int) -> int:
         """Return the bytes of the file of this width with so many rows."""
-        preset = self.preset(d, rows) if d else self._preset
-        return bytes_of(self._dataset, preset, self._tokenizer(preset))
+        if (d, rows) not in self._bytes:
+            preset = self.preset(d, rows) if d else self._preset
+            self._bytes[d, rows] = bytes_of(self._dataset, preset, self._tokenizer(preset))
+        return self._bytes[d, rows]
 
     def estimate(self, d: int, most: int) -> int:
         """Estimate how many rows fit: every row is taken to need as many bytes as another; 0 if none do."""
