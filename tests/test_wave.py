@@ -341,7 +341,8 @@ def test_padding_changes_neither_values_nor_gradients(segments):
     short = lambda w: wave.encode(w, None, None if segments is None else segments[:5])
     long = lambda w: wave.encode(w, mask, segments)
     loss = lambda f, w: (jnp.sum(jnp.sin(wave.magnitude((Z := f(w)[:5]) + 1))), Z)
-    both = [jax.jit(jax.grad(partial(loss, f), has_aux=True)) for f in (short, long)]
+    # Operation by operation: compiled as a whole, XLA may add up another length in another order.
+    both = [jax.grad(partial(loss, f), has_aux=True) for f in (short, long)]
     (g, Z), (g_padded, Z_padded) = both[0](w), both[1](padded)
     np.testing.assert_array_equal(Z_padded, Z)
     np.testing.assert_array_equal(g_padded[:5], g)
