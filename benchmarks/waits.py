@@ -52,7 +52,7 @@ def one_round() -> dict[str, dict[str, float]]:
         variables = {"WAVE_JAX_DATA": f"{caches}/data", "WAVE_JAX_PROGRAMS": f"{caches}/programs"}
         for caches_are in ("empty", "full"):
             for name, (exits, command) in processes().items():
-                costs = measured(command, exits, **variables)
+                costs = measured(command, variables, exits)
                 found.setdefault(name, {}).update(
                     {f"CPU s, caches {caches_are}": costs["CPU s"], f"s, caches {caches_are}": costs["s"]}
                 )

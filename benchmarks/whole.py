@@ -24,20 +24,20 @@ from wave_jax.data import datasets
 from wave_jax.runs import presets
 
 
-def measured(command: Sequence[str], exits: int = 0, **variables: str) -> dict[str, float]:
+def measured(command: Sequence[str], variables: Mapping[str, str], exits: int = 0) -> dict[str, float]:
     """Run a process; return its seconds, the seconds of its cores, and its largest memory.
 
     Args:
       command: the program and its arguments.
+      variables: what is added to its environment.
       exits: exit status that is expected.
-      **variables: of its environment.
     """
     start = time.perf_counter()
     with open(os.devnull, "w") as nowhere:
         child = os.posix_spawn(
             command[0],
             list(command),
-            os.environ | variables,
+            {**os.environ, **variables},
             file_actions=[(os.POSIX_SPAWN_DUP2, nowhere.fileno(), 1)],
         )
         _, status, usage = os.wait4(child, 0)
@@ -59,13 +59,13 @@ def one_round(folder: str) -> dict[str, dict[str, float]]:
             out = Path(place, name)
             options = ["--preset", "small", "--data", folder, "--out", str(out), "--test"]
             command = [sys.executable, "-m", "wave_jax.cli", "train", *options]
-            found[name] = measured(command, **caches)
+            found[name] = measured(command, caches)
             metrics = json.loads((out / "metrics.json").read_text())
             found[name] |= {"accuracy": metrics["test_accuracy"]}
         if find_spec("fasttext"):
             out = Path(place, "fastText")
             found["fastText"] = measured(
-                [sys.executable, "-m", "benchmarks.whole", "--peer", folder, str(out)]
+                [sys.executable, "-m", "benchmarks.whole", "--peer", folder, str(out)], {}
             )
             found["fastText"] |= {"accuracy": float(out.read_text())}
     return found
