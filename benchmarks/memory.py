@@ -22,7 +22,9 @@ def nbytes(tree: Any) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def kept(form: Form, function: Any, texts: Any) -> int:
+def kept(name: str, form: Form, texts: Any) -> int:
+    """Count the bytes that the loss of the form of this name keeps for its backward pass."""
+    function = polar_loss if name == PRINTED else loss
     _, vjp = jax.eval_shape(
         lambda network: jax.vjp(lambda network: function(network, texts), network), form.network
     )
@@ -42,7 +44,7 @@ def main() -> None:
             "temporary MB": f"{temporary[name] / 1e6:.1f}",
             "of as printed": f"{temporary[name] / temporary[PRINTED]:.0%}",
             "less than BERT": f"{1 - temporary[name] / temporary['BERT base']:.2%}",
-            "kept for backward MB": f"{kept(form, polar_loss if name == PRINTED else loss, texts) / 1e6:.1f}",
+            "kept for backward MB": f"{kept(name, form, texts) / 1e6:.1f}",
         }
         for name, form in all_forms.items()
     ]

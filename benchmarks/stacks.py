@@ -20,11 +20,10 @@ ROUNDS, RUNS = 3, 3
 
 def measured() -> dict[str, Any]:
     """Measure every form with the versions of this process."""
-    from benchmarks.forms import batch, compiled, forms, polar_loss
-    from benchmarks.memory import PRINTED, kept
+    from benchmarks.forms import batch, compiled, forms
+    from benchmarks.memory import kept
     from benchmarks.report import interleaved
     from wave_jax.runs.environment import versions
-    from wave_jax.training.loss import loss
 
     texts, all_forms = batch(), forms()
     steps = {name: compiled(form, texts) for name, form in all_forms.items()}
@@ -35,7 +34,7 @@ def measured() -> dict[str, Any]:
         name: {
             "ms": 1e3 * seconds[name],
             "temporary MB": step.memory_analysis().temp_size_in_bytes / 1e6,
-            "kept MB": kept(all_forms[name], polar_loss if name == PRINTED else loss, texts) / 1e6,
+            "kept MB": kept(name, all_forms[name], texts) / 1e6,
         }
         for name, step in steps.items()
     }

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -83,10 +84,10 @@ def _of_table(table: Table, text_column: str | None, file: Path) -> Source:
     taken = next((name for name in _ANSWER if name in table.names), None)
     if taken is not None:
         raise DataError(f"{file} has a column {taken!r}, as the answers are to be called: rename it.")
-    at, where = columns.text_column(table, text_column, file), (file, table.unit)
+    at, where = columns.text_column(table, text_column, file), partial(columns.Where, file, table.unit)
     return Source(
         table.names,
-        _blocks((columns.text_of(fields[at], (*where, place)), fields) for place, fields in table.rows),
+        _blocks((columns.text_of(fields[at], where(place)), fields) for place, fields in table.rows),
         table.schema,
     )
 

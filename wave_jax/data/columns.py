@@ -3,23 +3,32 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from wave_jax.data import table_files
 from wave_jax.data.rows import FIND, Columns, Rows
 from wave_jax.data.table_files import Table
 from wave_jax.errors import DataError
 
-__all__ = ["LABELS", "TEXTS", "read", "text_column", "text_of"]
+__all__ = ["LABELS", "TEXTS", "Where", "read", "text_column", "text_of"]
 
 TEXTS = ("text", "texts", "sentence", "content", "review", "comment", "message", "question", "document")
 TEXTS += ("body", "tweet", "post", "utterance", "query", "description", "title", "headline")
 LABELS = ("label", "labels", "class", "category", "target", "sentiment", "topic", "intent", "tag", "rating")
 """Usual names of the columns, the first that is there wins; upper and lower case are the same."""
 
-Where = tuple[Path, str, int]  # of a row: the file, its unit, and which of them, as in "x.csv, line 7"
-
 _log = logging.getLogger(__name__)
+
+
+class Where(NamedTuple):
+    """Where a row is: it is written, as "x.csv, line 7", only if something is wrong there."""
+
+    path: Path
+    unit: str
+    place: int
+
+    def __str__(self) -> str:
+        return f"{self.path}, {self.unit} {self.place}"
 
 
 def read(path: Path, columns: Columns = FIND) -> Rows:
@@ -33,7 +42,7 @@ def read(path: Path, columns: Columns = FIND) -> Rows:
         read_label = _labels_of if columns.several else _label_of
         names, unit = table.names, table.unit
         for place, fields in table.rows:
-            where = path, unit, place
+            where = Where(path, unit, place)
             values.append(read_label(fields[label], where))
             texts.append(" ".join(fields[1:]) if text is None else text_of(fields[text], where))
             places.append(place)
@@ -130,14 +139,7 @@ def text_of(field: Any, where: Where) -> str:
         return field
     if field is None or field != field:
         return ""
-    raise DataError(
-        f"{_said(where)}: the text is {field!r:.40}, no text that UTF-8 can hold: name another column."
-    )
-
-
-def _said(where: Where) -> str:
-    path, unit, place = where
-    return f"{path}, {unit} {place}"
+    raise DataError(f"{where}: the text is {field!r:.40}, no text that UTF-8 can hold: name another column.")
 
 
 def _label_of(field: Any, where: Where) -> str:
@@ -145,20 +147,20 @@ def _label_of(field: Any, where: Where) -> str:
     if isinstance(field, list | tuple):
         if len(field) > 1:
             raise DataError(
-                f"{_said(where)}: {len(field)} labels, where one belongs: leave one of them, or read several"
+                f"{where}: {len(field)} labels, where one belongs: leave one of them, or read several"
                 " (--labels several)."
             )
         field = field[0] if field else ""
     label = "" if field is None or field != field else str(field).strip()
     if not label:
-        raise DataError(f"{_said(where)}: the label is empty: give the row a label, or remove it.")
+        raise DataError(f"{where}: the label is empty: give the row a label, or remove it.")
     return label
 
 
 def _labels_of(field: Any, where: Where) -> tuple[str, ...]:
     """Return the labels in a field, none if it is empty: those of a list, or those between bars.
 
-    >>> where = Path("x.csv"), "line", 2
+    >>> where = Where(Path("x.csv"), "line", 2)
     >>> _labels_of("a | b", where), _labels_of(["a|b"], where), _labels_of(None, where)
     (('a', 'b'), ('a|b',), ())
     """

@@ -89,7 +89,7 @@ def tokens_of(
 
     Args:
       split: the texts.
-      network: settings of the network, which needs not be there yet.
+      network: settings of the network, which need not be there yet.
       tokenizer: its tokenizer.
       max_length: tokens of a text that it reads.
       cache: folder where the tokens are, or are put; none if not given.
