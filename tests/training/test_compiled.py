@@ -2,6 +2,7 @@
 
 import gc
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,25 @@ def test_what_a_forgotten_program_held_is_given_back():
 
     kept = held(jax.jit(powers, static_argnames="power"))
     assert held(few(4, static_argnames="power")(powers)) < kept / 4
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library is known to keep it")
+def test_free_memory_goes_back_to_the_system():
+    def held():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    function = few(1, static_argnames="power")(powers)
+    for power in range(2):  # what it needs for itself
+        function(np.float32(2), power)
+    parts = [bytearray(2000) for _ in range(50_000)]
+    last = bytearray(2000)  # memory is given back unasked from the end alone
+    full = held()
+    del parts
+    kept = held()
+    for power in range(2, 4):
+        function(np.float32(2), power)
+    assert kept > full - 50e6 > held()
+    assert len(last) == 2000
 
 
 def test_small_programs_beside_them_are_forgotten_too():
