@@ -82,10 +82,11 @@ def numbers(classifier: Any) -> bytes:
 
 
 def fits(count: int, _: str) -> Iterator[bool]:
-    """Fit networks of other shapes; every tenth is the first one again."""
-    first = numbers(fitted(0))
+    """Fit networks of other shapes; every tenth is the first again, and the last fifth as the second."""
+    first, fifth = numbers(fitted(0)), count // 5
     for i in range(1, count + 1):
-        yield numbers(fitted(0 if i % 10 == 0 else i)) == first or i % 10 > 0
+        shape = i if i <= 4 * fifth else i - 3 * fifth
+        yield numbers(fitted(0 if i % 10 == 0 else shape)) == first or i % 10 > 0
 
 
 def fits_of_threads(count: int, _: str) -> Iterator[bool]:
@@ -163,9 +164,9 @@ def row(name: str, share: float, folder: Path) -> dict[str, Any]:
     """Start a life and return what became of it."""
     life, count = LIVES[name], max(PARTS, round(LIVES[name].times * share))
     command = [sys.executable, "-W", "ignore:os.fork", "-m", "benchmarks.lives", "--life", name, str(count)]
-    # All programs are compiled anew, the short way: nothing here is timed.
+    # Every program is compiled, the short way: nothing here is timed.
     short = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    setting = os.environ | {"WAVE_JAX_PROGRAMS": str(folder / "programs" / name), "XLA_FLAGS": short}
+    setting = os.environ | {"WAVE_JAX_PROGRAMS": "off", "XLA_FLAGS": short}
     output = subprocess.check_output([*command, str(folder / "a.wave")], text=True, env=setting)
     told = json.loads(output.splitlines()[-1])
     fifth = PARTS // 5

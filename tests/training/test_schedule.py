@@ -22,11 +22,11 @@ from wave_jax.training.schedule import (
 )
 
 
-def tokens(texts, segments=False):
-    rng = np.random.default_rng(0)
+def tokens(texts, segments=False, v=11, seed=0):
+    rng = np.random.default_rng(seed)
     sizes = rng.integers(2, 9, texts)
     offsets = np.concatenate([[0], np.cumsum(sizes)])
-    ids = rng.integers(4, 11, offsets[-1]).astype(np.uint16)
+    ids = rng.integers(4, v, offsets[-1]).astype(np.uint16)
     ids[offsets[:-1]] = 2
     numbers = np.concatenate([np.arange(n) // 2 for n in sizes]).astype(np.uint16) if segments else None
     return TokenArrays(ids, offsets, np.zeros(texts, np.int32), 0, numbers)
@@ -111,13 +111,21 @@ def test_sentences_are_numbered_anew(ordered):
         assert not ordered or (np.diff(numbers.astype(int)) >= 0).all()
 
 
-def test_a_batch_has_room_for_a_twentieth_more_distinct_tokens_than_the_first_epoch_needs():
-    train, config = tokens(texts=300), TrainConfig(batch=8)
+@pytest.mark.parametrize(("batch", "coarse"), [(8, 3 / 2), (4, 9 / 8)], ids=["few batches", "many batches"])
+def test_a_batch_has_room_for_a_twentieth_more_distinct_tokens_than_the_first_epoch_needs(batch, coarse):
+    train, config = tokens(texts=300), TrainConfig(batch=batch)
     most = most_distinct(train, config, (8,))
-    plan = Plan.of_epoch(train, 8, 0, 0, (8,))
+    plan = Plan.of_epoch(train, batch, 0, 0, (8,))
     found = [len({0, 2, *gather(train, row, 8).ids.ravel().tolist()}) for row in plan[0].rows]
     assert set(most) == {8}
-    assert 1.05 * max(found) <= most[8] <= 9 / 8 * 1.05 * (max(found) + 3)
+    assert 1.05 * max(found) <= most[8] <= coarse * 1.05 * (max(found) + 3)
+
+
+@pytest.mark.parametrize(("texts", "same"), [(300, True), (600, False)], ids=["few", "many"])
+def test_folds_of_few_texts_have_the_same_room(texts, same):
+    folds = [tokens(texts, v=100, seed=seed) for seed in range(5)]
+    rooms = {most_distinct(fold, TrainConfig(batch=8), (8,))[8] for fold in folds}
+    assert (len(rooms) == 1) == same
 
 
 def test_lengths_to_pad_to_cover_every_text_of_every_epoch():

@@ -38,6 +38,7 @@ from wave_jax.training.step import (
     Sums,
     TrainState,
     Work,
+    copied,
     gradient,
     init,
     train_block,
@@ -207,7 +208,7 @@ def fit(
     if not len(train.labels):
         raise ValueError("There are no texts to train on.")
     devices.check_batch(config.batch, mesh)
-    state = jax.tree.map(jnp.copy, start) if isinstance(start, TrainState) else init(start, optimizer)
+    state = copied(start) if isinstance(start, TrainState) else init(start, optimizer)
     check_state(state.optimizer, jax.eval_shape(lambda: init(state.parameters, optimizer).optimizer))
     if loss is not None:
         check_loss(loss, state.network, train)

@@ -143,11 +143,13 @@ def lengths(train: TokenArrays, config: TrainConfig, positions: int | None = Non
 def most_distinct(train: TokenArrays, config: TrainConfig, shapes: Sequence[int]) -> dict[int, int]:
     """Return for each padded length how many distinct tokens a batch is to have room for.
 
-    That is as many as a batch of the first epoch has, and a twentieth more; so it depends on the texts and
-    the settings alone.
+    That is as many as a batch of the first epoch has, and a twentieth more, rounded up; so it depends on the
+    texts and the settings alone. Below 64 batches an epoch a program costs more than idle room, and it is
+    rounded up coarsely: the folds of a cross-validation share it.
     """
     tokens = drop_tokens(train, share_dropped(train, config), config.seed, epoch=0)
     most: dict[int, int] = {}
     for n, rows in Plan.of_epoch(tokens, config.batch, config.seed, 0, shapes, together=16):
         most[n] = max(most.get(n, 0), distinct(tokens, rows))
-    return {n: rounded_up(-(-count * 21 // 20)) for n, count in most.items()}
+    steps = 8 if len(train.labels) // config.batch >= 2 * _BATCHES_FOR_A_LENGTH else 2
+    return {n: rounded_up(-(-count * 21 // 20), steps) for n, count in most.items()}

@@ -27,6 +27,7 @@ __all__ = [
     "Sums",
     "TrainState",
     "Work",
+    "copied",
     "gradient",
     "init",
     "step",
@@ -115,9 +116,15 @@ class Sums(NamedTuple):
 NOTHING = Sums(Score(np.float32(0), np.int32(0), np.int32(0)), np.float32(0), np.int32(0), np.bool_(True))
 
 
+@few(32)
+def copied(tree: Any) -> Any:
+    """Return a copy of all arrays of a tree, made by one program."""
+    return jax.tree.map(jnp.copy, tree)
+
+
 def init(network: Network, optimizer: optax.GradientTransformation | None = None) -> TrainState:
     """Return the state before the first step. The arrays are copied: training leaves the network alone."""
-    network = jax.tree.map(jnp.copy, network)
+    network = copied(network)
     moments = adam.init(network) if optimizer is None else optimizer.init(network)  # pyright: ignore[reportArgumentType]
     return TrainState(jnp.int32(0), network, moments, jnp.float32(-1), jnp.int32(0))
 
