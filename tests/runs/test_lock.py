@@ -25,8 +25,8 @@ def test_a_forked_child_does_not_keep_the_lock(tmp_path):
     code = (
         "import os, sys, time; from pathlib import Path; from wave_jax.runs.lock import locked\n"
         "locked(Path(sys.argv[1]))\n"
-        "if os.fork() == 0: time.sleep(60); os._exit(0)\n"
-        "print('forked', flush=True); time.sleep(60)"
+        "if os.fork() == 0: print('forked', flush=True)\n"  # the child, once its lock is closed
+        "time.sleep(60)"
     )
     command = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path / ".lock")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
