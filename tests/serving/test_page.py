@@ -251,9 +251,10 @@ READ = (
 def test_shades_are_those_of_explain(name, tokenizer, tab, tmp_path):
     network = build(WAYS[name], v=tokenizer.v)
     load(tab, tmp_path, network, tokenizer)
-    want = explain(network, tokenizer, TEXT, CLASSES, label=1, max_length=N).tokens
+    with jax.enable_x64(True):
+        want = explain(in_float64(network), tokenizer, TEXT, CLASSES, label=1, max_length=N).tokens
     found = tab.ask(f"(text) => {{ {READ} return [...scored(other, reading, answer, out, 1)] }}", TEXT)
-    agree(found, np.array([token.score for token in want]))
+    agree(found, np.array([token.score for token in want]), 1e-5)
 
 
 def through(moved, network, ids, label):
