@@ -130,7 +130,7 @@ def forks(count: int, file: str) -> Iterator[bool]:
 LIVES = {
     "fits of other shapes": Life(fits, 500, 100),
     "fits, 8 threads": Life(fits_of_threads, 80, 100),
-    "estimator, 1 thread": Life(by_estimator(1), 5000, 20),
+    "estimator, 1 thread": Life(by_estimator(1), 10_000, 20),
     "estimator, 8 threads": Life(by_estimator(THREADS), 5000, 50),  # each thread has an arena of memory
     "file, 1 thread": Life(by_file(1), 5000, 20),
     "file, 8 threads": Life(by_file(THREADS), 5000, 20),

@@ -116,7 +116,7 @@ class Sums(NamedTuple):
 NOTHING = Sums(Score(np.float32(0), np.int32(0), np.int32(0)), np.float32(0), np.int32(0), np.bool_(True))
 
 
-@few(32)
+@jax.jit
 def copied(tree: Any) -> Any:
     """Return a copy of all arrays of a tree, made by one program."""
     return jax.tree.map(jnp.copy, tree)
