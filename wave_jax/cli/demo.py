@@ -43,7 +43,7 @@ _WAVE = WaveConfig(d=64, dropout=0.2, max_length=64)
 NETWORKS = {
     "interference": replace(_WAVE, combine="interfere"),
     "modulation": _WAVE,
-    "transformer": TransformerConfig(32, 2, width=64, dropout=0.1, max_length=64),
+    "transformer": TransformerConfig(32, 2, width=64, max_length=64),
 }
 TRAINING = TrainConfig(epochs=6, rate=5e-3, weight_decay=0.01, smoothing=0.1, drop_tokens=0.1, lengths=2)
 _V = 4_000  # all the words there are
