@@ -114,7 +114,7 @@ def test_a_run_goes_on_from_any_step_as_if_nothing_had_been(done):
 
 
 def test_who_looks_at_the_network_on_the_way_changes_no_bit():
-    seen = [copied(state.network) for state, _ in fit(NETWORK, TOKENS, CONFIG, every=3)]
+    seen = [state.network for state, _ in fit(NETWORK, TOKENS, CONFIG, every=3)]
     *_, (state, _) = fit(NETWORK, TOKENS, CONFIG, every=3)
     assert_same_bits(state, run(every=3)[0])
     assert_same_bits(seen[-1], state.network)
@@ -124,6 +124,12 @@ def test_who_looks_at_the_network_on_the_way_changes_no_bit():
         if not np.array_equal(seen[-1].embedding[row], state.parameters.embedding[row])
     ]
     assert idle
+
+
+@pytest.mark.parametrize("own", [{}, {"optimizer": optax.adam(1e-2)}], ids=["Adam", "own optimizer"])
+def test_a_network_stays_when_its_state_is_used_up(own):
+    seen = [state.network for state, _ in fit(NETWORK, TOKENS, CONFIG, every=3, **own)]
+    assert not any(array.is_deleted() for network in seen for array in jax.tree.leaves(network))
 
 
 def test_a_state_goes_on_under_another_schedule_as_adam_does():

@@ -41,7 +41,7 @@ from wave_jax.runs.presets import Preset, max_length, most_rows, rows_of, within
 from wave_jax.runs.trained import Trained, tokens_of
 from wave_jax.training import compiled, programs, progress
 from wave_jax.training.loop import NonFinite, Record, fit
-from wave_jax.training.step import TrainState, copied
+from wave_jax.training.step import TrainState
 
 __all__ = ["Prepared", "Turn", "followed", "prepare", "run_folder", "texts_of", "tokenizer_of", "train"]
 
@@ -262,7 +262,7 @@ def train(
     for state, record in _saving_the_last(turns, folder):
         whole = record.valid is not None or (valid is None and record.step == prepared.steps)
         if whole and (not best or int(state.stale) == 0):
-            kept = copied(state.network)
+            kept = state.network
         if folder is not None:
             folder.append(record)
             if whole or time.monotonic() - saved > _SAVE_AFTER:

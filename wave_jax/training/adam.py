@@ -168,8 +168,8 @@ def put(
 
 @jax.jit
 def caught_up(network: Any, state: AdamState) -> Any:
-    """Return the network with every row of its table caught up."""
-    return settled(network, state, state.now)[0]
+    """Return a copy of the network with every row of its table caught up."""
+    return jax.tree.map(jnp.copy, settled(network, state, state.now)[0])
 
 
 @jax.jit

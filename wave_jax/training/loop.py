@@ -182,9 +182,9 @@ def fit(
 ) -> Iterator[tuple[TrainState, Record]]:
     """Train a network, or go on from a state, and yield the state with a record every few steps.
 
-    The state is valid until the next turn of the loop, which uses it up: save it or copy it there, or its
-    `network`, in which every row of the table is caught up. What is given is copied first, and a state may go
-    on under another schedule. Raises `NonFinite` if a loss or gradient is NaN or infinite.
+    The state is valid until the next turn of the loop, which uses it up: save it or copy it there. Its
+    `network` is a copy, in which every row of the table is caught up. What is given is copied first, and a
+    state may go on under another schedule. Raises `NonFinite` if a loss or gradient is NaN or infinite.
 
     An optimizer or a loss of your own is slower: each step makes the gradient of the whole table. With an
     optimizer the rate and weight decay of the settings are not used, and a record's rate is 0. With a loss

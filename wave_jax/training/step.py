@@ -53,9 +53,9 @@ class TrainState(NamedTuple):
 
     @property
     def network(self) -> Network:
-        """The network after these steps, made anew at each call: every row of the table caught up."""
+        """The network after these steps, a copy at each call: every row of the table caught up."""
         lazy = isinstance(self.optimizer, adam.AdamState)
-        return adam.caught_up(self.parameters, self.optimizer) if lazy else self.parameters
+        return adam.caught_up(self.parameters, self.optimizer) if lazy else copied(self.parameters)
 
 
 class Program(NamedTuple):
