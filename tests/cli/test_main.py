@@ -1,6 +1,7 @@
 """The installed command, as a user runs it: in a pipe, in a terminal of 80 columns, stopped by Ctrl-C."""
 
 import fcntl
+import gc
 import json
 import os
 import pty
@@ -461,6 +462,12 @@ def test_help_info_and_the_refusal_of_bad_texts_load_no_jax(arguments, code, tra
     )
     assert run.stdout.splitlines()[-1] == f"{code} False"
     assert ("train.csv, line 3" in run.stderr) == ("bad" in arguments)
+
+
+def test_a_program_that_calls_a_command_keeps_its_way_to_search_garbage():
+    before = gc.get_threshold()
+    assert main(["--version"]) == 0
+    assert gc.get_threshold() == before
 
 
 @pytest.mark.parametrize(

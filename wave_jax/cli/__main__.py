@@ -183,8 +183,9 @@ _LIGHT = {"evaluate": Evaluate, "predict": Predict, "explain": Explain, "export"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command: return 0 if its work is done, 1 if an error ended it, 2 if the command was wrong."""
-    gc.set_threshold(50_000)  # of what is imported and compiled here, hardly anything is garbage
-    atexit.register(gc.freeze)  # a process that ends need not search through it once more
+    if arguments is None:  # the process is ours: of what it imports and compiles, hardly anything is garbage
+        gc.set_threshold(50_000)
+        atexit.register(gc.freeze)  # at its end there is no need to search through it once more
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     logging.basicConfig(format="wave-jax: %(message)s", level=logging.WARNING)
