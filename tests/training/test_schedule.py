@@ -111,7 +111,7 @@ def test_sentences_are_numbered_anew(ordered):
         assert not ordered or (np.diff(numbers.astype(int)) >= 0).all()
 
 
-@pytest.mark.parametrize(("batch", "coarse"), [(8, 3 / 2), (4, 9 / 8)], ids=["few batches", "many batches"])
+@pytest.mark.parametrize(("batch", "coarse"), [(8, 3 / 2), (4, 17 / 16)], ids=["few batches", "many batches"])
 def test_a_batch_has_room_for_a_twentieth_more_distinct_tokens_than_the_first_epoch_needs(batch, coarse):
     train, config = tokens(texts=300), TrainConfig(batch=batch)
     most = most_distinct(train, config, (8,))

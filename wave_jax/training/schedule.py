@@ -151,5 +151,5 @@ def most_distinct(train: TokenArrays, config: TrainConfig, shapes: Sequence[int]
     most: dict[int, int] = {}
     for n, rows in Plan.of_epoch(tokens, config.batch, config.seed, 0, shapes, together=16):
         most[n] = max(most.get(n, 0), distinct(tokens, rows))
-    steps = 8 if len(train.labels) // config.batch >= 2 * _BATCHES_FOR_A_LENGTH else 2
+    steps = 16 if len(train.labels) // config.batch >= 2 * _BATCHES_FOR_A_LENGTH else 2
     return {n: rounded_up(-(-count * 21 // 20), steps) for n, count in most.items()}
