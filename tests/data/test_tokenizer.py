@@ -1,12 +1,14 @@
 """The tokenizer: BERT's ids exactly, the same on every run, back from any file, and back to the text."""
 
 import copy
+import gc
 import importlib.util
 import json
 import logging
 import pickle
 import subprocess
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -196,6 +198,18 @@ def test_what_is_remembered_is_bounded_and_changes_nothing(monkeypatch):
     with ThreadPoolExecutor(4) as pool:
         for tokens in pool.map(lambda _: tokenizer.encode(lines, 64), range(16)):
             assert np.array_equal(tokens.ids, expected.ids)
+
+
+def test_what_is_remembered_goes_with_the_tokenizer():
+    tokenizer = Tokenizer(UNCASED.vocabulary, UNCASED.rules)
+    tokenizer.encode([*CORPUS, "naïve"], 64)
+    remembered = [weakref.ref(tokenizer.words), weakref.ref(tokenizer.words._met)]
+    gc.disable()
+    try:
+        del tokenizer
+        assert [each() for each in remembered] == [None, None], "a cycle waits for Python to look for garbage"
+    finally:
+        gc.enable()
 
 
 def test_long_words_are_not_kept():

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from threading import Lock
+from weakref import WeakMethod
 
 import numpy as np
 
@@ -38,8 +39,8 @@ class Words:
         self.vocabulary, self.rules = vocabulary, rules
         rows, size = np.array([*vocabulary.values()], dtype).tobytes(), dtype.itemsize
         self.token_bytes = {token: rows[i * size : i * size + size] for i, token in enumerate(vocabulary)}
-        self.known = _Known(self._tokenize)
-        self._met, self._dtype = _Met(self._of_plain, dtype), dtype
+        self.known = _Known(_weakly(self._tokenize))
+        self._met, self._dtype = _Met(_weakly(self._of_plain), dtype), dtype
         self._table, self._longest = blocks.Table(vocabulary), min(blocks.KEY, rules.max_input_chars_per_word)
         self._rust = model(vocabulary, rules)
 
@@ -57,7 +58,7 @@ class Words:
     def _in_pieces(self, block: blocks.Block) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids of a block's words, and how many each word has: one, or those of its pieces."""
         if len(self._met.index.words) > _KEPT_WORDS:
-            self._met = _Met(self._of_plain, self._dtype)
+            self._met = _Met(_weakly(self._of_plain), self._dtype)
         rows, counts = self._own(block, blocks.keys(*block[:3])), np.ones(len(block.text), np.int64)
         known, rest = rows >= 0, np.flatnonzero(rows < 0)
         pieces, counts[rest] = self._met(blocks.Block(block.raw, *(x[rest] for x in block[1:])))
@@ -168,6 +169,18 @@ class Words:
 def _look(word: str) -> str:
     """Return the token of what an unknown word looks like."""
     return "[UNK-A]" if word[:1].isupper() else "[UNK-1]" if word[:1].isdigit() else "[UNK]"
+
+
+def _weakly(method: Callable[[str], bytes]) -> Callable[[str], bytes]:
+    """Return a method that does not keep its object: what the object owns can ask it, and is no cycle."""
+    of = WeakMethod(method)
+
+    def ask(word: str) -> bytes:
+        bound = of()
+        assert bound is not None, "whoever asks belongs to the object"
+        return bound(word)
+
+    return ask
 
 
 class _Known(dict[str, bytes]):
