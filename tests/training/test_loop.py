@@ -25,7 +25,7 @@ from wave_jax.training.config import TrainConfig
 from wave_jax.training.loop import NonFinite, fit
 from wave_jax.training.loss import loss as cross_entropy
 from wave_jax.training.schedule import drop_tokens, lengths, of_a_step, paces, rate
-from wave_jax.training.step import NOTHING, TOGETHER, Program, TrainState, Work, init, train_block
+from wave_jax.training.step import NOTHING, TOGETHER, Program, TrainState, Work, copied, init, train_block
 
 
 def tokens(texts=26, seed=0, v=11):
@@ -42,10 +42,6 @@ TOKENS = tokens()  # 7 steps of 4 texts, the last with filler
 CONFIG = TrainConfig(
     epochs=3, batch=4, rate=1e-2, schedule="cosine", weight_decay=0.1, smoothing=0.1, drop_tokens=0.3, seed=5
 )
-
-
-def copied(state):
-    return jax.tree.map(jnp.copy, state)
 
 
 def run(start=NETWORK, config=CONFIG, until=None, **settings):

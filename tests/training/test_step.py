@@ -14,7 +14,7 @@ from wave_jax.data.batches import TokenArrays
 from wave_jax.training.config import TrainConfig
 from wave_jax.training.loop import fit
 from wave_jax.training.loss import loss
-from wave_jax.training.step import init, step
+from wave_jax.training.step import copied, init, step
 
 
 def tokens(texts=26, seed=0, v=11):
@@ -37,10 +37,6 @@ TOKENS = tokens()  # 7 steps of 4 texts, the last with filler
 CONFIG = TrainConfig(
     epochs=3, batch=4, rate=1e-2, schedule="cosine", weight_decay=0.1, smoothing=0.1, drop_tokens=0.3, seed=5
 )
-
-
-def copied(state):
-    return jax.tree.map(jnp.copy, state)
 
 
 def run(start=NETWORK, config=CONFIG, until=None, **settings):

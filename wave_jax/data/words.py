@@ -39,8 +39,8 @@ class Words:
         self.vocabulary, self.rules = vocabulary, rules
         rows, size = np.array([*vocabulary.values()], dtype).tobytes(), dtype.itemsize
         self.token_bytes = {token: rows[i * size : i * size + size] for i, token in enumerate(vocabulary)}
-        self.known = _Known(_weakly(self._tokenize))
-        self._met, self._dtype = _Met(_weakly(self._of_plain), dtype), dtype
+        self.known = _Known(self._tokenize)
+        self._met, self._dtype = _Met(self._of_plain, dtype), dtype
         self._table, self._longest = blocks.Table(vocabulary), min(blocks.KEY, rules.max_input_chars_per_word)
         self._rust = model(vocabulary, rules)
 
@@ -58,7 +58,7 @@ class Words:
     def _in_pieces(self, block: blocks.Block) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids of a block's words, and how many each word has: one, or those of its pieces."""
         if len(self._met.index.words) > _KEPT_WORDS:
-            self._met = _Met(_weakly(self._of_plain), self._dtype)
+            self._met = _Met(self._of_plain, self._dtype)
         rows, counts = self._own(block, blocks.keys(*block[:3])), np.ones(len(block.text), np.int64)
         known, rest = rows >= 0, np.flatnonzero(rows < 0)
         pieces, counts[rest] = self._met(blocks.Block(block.raw, *(x[rest] for x in block[1:])))
@@ -188,7 +188,7 @@ class _Known(dict[str, bytes]):
 
     def __init__(self, ask: Callable[[str], bytes]):
         super().__init__()
-        self.ask = ask
+        self.ask = _weakly(ask)
 
     def __missing__(self, word: str) -> bytes:
         ids = self.ask(word)
@@ -204,7 +204,7 @@ class _Met:
 
     def __init__(self, ask: Callable[[str], bytes], dtype: np.dtype):
         self.index = blocks.Index()
-        self._ask, self._lock = ask, Lock()
+        self._ask, self._lock = _weakly(ask), Lock()
         self._ids, self._ends = np.zeros(0, dtype), np.zeros(1, np.int64)
 
     def __call__(self, block: blocks.Block) -> tuple[np.ndarray, np.ndarray]:

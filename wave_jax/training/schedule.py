@@ -133,11 +133,16 @@ def lengths(train: TokenArrays, config: TrainConfig, positions: int | None = Non
       positions: number of positions that the network has learned; None if it reads any.
     """
     longest, share = int(train.lengths.max()), share_dropped(train, config)
-    most = min(config.lengths, max(1, len(train.labels) // config.batch // _BATCHES_FOR_A_LENGTH))
+    most = min(config.lengths, max(1, _paying(train, config)))
     left = longest * (1 - share) + 4 * math.sqrt(longest * share * (1 - share))
     some = drop_tokens(train, share, seed=0, epoch=0).lengths
     *shorter, last = buckets(some, most=most)
     return coarse((*shorter, max(last, min(longest, math.ceil(left))), longest), positions)
+
+
+def _paying(train: TokenArrays, config: TrainConfig) -> int:
+    """Return how many lengths have batches enough in an epoch to pay for their programs."""
+    return len(train.labels) // config.batch // _BATCHES_FOR_A_LENGTH
 
 
 def most_distinct(train: TokenArrays, config: TrainConfig, shapes: Sequence[int]) -> dict[int, int]:
@@ -151,5 +156,5 @@ def most_distinct(train: TokenArrays, config: TrainConfig, shapes: Sequence[int]
     most: dict[int, int] = {}
     for n, rows in Plan.of_epoch(tokens, config.batch, config.seed, 0, shapes, together=16):
         most[n] = max(most.get(n, 0), distinct(tokens, rows))
-    steps = 16 if len(train.labels) // config.batch >= 2 * _BATCHES_FOR_A_LENGTH else 2
+    steps = 16 if _paying(train, config) > 1 else 2
     return {n: rounded_up(-(-count * 21 // 20), steps) for n, count in most.items()}
