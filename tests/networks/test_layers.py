@@ -46,6 +46,15 @@ def test_lookup_gradient_adds_up_over_repeated_tokens():
     np.testing.assert_array_equal(g[...], [[0, 0], [2, 2], [0, 0], [1, 1]])
 
 
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_gradients_of_rows_and_places_add_up_over_many_texts(dtype):
+    w, table, ids = jnp.zeros((1024, 3, 2), dtype), jnp.ones((3, 2), dtype), jnp.ones((1024, 3), int)
+    in_places = jax.grad(lambda p: layers.at_places(w, p).astype(jnp.float32).sum())(table)
+    np.testing.assert_array_equal(in_places, np.full((3, 2), 1024))
+    in_rows = jax.grad(lambda t: layers.lookup(t, ids).astype(jnp.float32).sum())(layers.Embedding(table))
+    np.testing.assert_array_equal(in_rows[...], [[0, 0], [3072, 3072], [0, 0]])
+
+
 def normal(*shape, seed=0):
     return jnp.float32(np.random.default_rng(seed).normal(size=shape))
 

@@ -17,6 +17,7 @@ from wave_jax.networks.layers import (
     Embedding,
     LayerNorm,
     Linear,
+    at_places,
     attend,
     dropout,
     fold,
@@ -118,7 +119,7 @@ class Bert(Network):
 
     def _embed(self, ids: Array) -> Array:
         places = learned_positions(self.positions, ids.shape[-1], "max_position_embeddings")
-        return lookup(self.embedding, ids) + places + self.types[0]
+        return at_places(lookup(self.embedding, ids), places) + self.types[0]
 
 
 def _linear(config: BertConfig, rngs: nnx.Rngs) -> partial[Linear]:
