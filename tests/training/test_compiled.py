@@ -34,6 +34,20 @@ def test_the_same_kind_of_call_is_compiled_once():
     assert compiled == [2, 2]  # a number, and four of them
 
 
+@pytest.mark.parametrize(
+    ("flags", "backend", "level"),
+    [("", "cpu", 2), ("--xla_backend_optimization_level=0", "cpu", None), ("", "gpu", None)],
+)
+def test_a_cpu_compiles_by_the_second_level_unless_flags_name_one(flags, backend, level, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", flags)
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    options = []
+    with monkeypatch.context() as context:
+        context.setattr(jax, "jit", lambda f, **given: options.append(given["compiler_options"]) or f)
+        assert few(1)(lambda x: x + 1).jitted(1) == 2
+    assert options == [level and {"xla_backend_optimization_level": level}]
+
+
 def test_never_more_programs_than_said():
     function = few(3, static_argnames="power")(powers)
     for power in [*range(9), *range(9)]:

@@ -215,7 +215,7 @@ def to_device(tokens: TokenArrays, room: int = 0) -> TokenArrays:
         weights=_padded(tokens.weights, without),
         targets=_padded(tokens.targets, without),
     )
-    return jax.tree.map(jnp.asarray, roomy)
+    return jax.device_put(roomy)
 
 
 def _padded(rows: Array | None, without: int) -> np.ndarray | None:
@@ -279,4 +279,4 @@ def of_texts(
     if not len(texts):
         raise ValueError("A batch needs one text at least.")
     tokens = tokenize(texts, labels, tokenizer, max_length, segments=segments)
-    return jax.tree.map(jnp.asarray, gather(tokens, np.arange(len(texts)), int(tokens.lengths.max())))
+    return jax.device_put(gather(tokens, np.arange(len(texts)), int(tokens.lengths.max())))

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from safetensors import SafetensorError
@@ -140,7 +139,7 @@ def _filled(settings: Settings, arrays: Mapping[str, np.ndarray], file: Path) ->
     wrong = [name for name in {**wanted, **found} if wanted.get(name) != found.get(name)]
     if wrong:
         raise CheckpointError(f"{file} is of another network than config.json: {first_few(wrong)} differ.")
-    return jax.tree.unflatten(jax.tree.structure(empty), [jnp.asarray(arrays[name]) for name in wanted])
+    return jax.tree.unflatten(jax.tree.structure(empty), [jax.device_put(arrays[name]) for name in wanted])
 
 
 @contextmanager

@@ -75,9 +75,7 @@ def explain(
     batch = batches.gather(split, np.array([0]), n)
     more = len(split.ids) > len(words)
     shares = _shares(tokenizer, np.asarray(split.ids), len(words), n) if more else None
-    logits, label_, scores, error = jax.device_get(
-        _explain(network, jax.tree.map(jnp.asarray, batch), shares, method)
-    )
+    logits, label_, scores, error = jax.device_get(_explain(network, jax.device_put(batch), shares, method))
     scores = scores[: len(words)].tolist()
     return Explanation(
         text,

@@ -237,7 +237,7 @@ def _epoch(
     done, begun = int(state.step), epoch * course.per_epoch
     end = min(course.steps, begun + course.per_epoch)
     on_device = devices.place(batches.to_device(tokens, room=len(course.train.ids)), course.mesh)
-    nothing = devices.place(jax.tree.map(jnp.asarray, NOTHING), course.mesh)
+    nothing = devices.place(jax.device_put(NOTHING), course.mesh)
     sums, clock = nothing, time.perf_counter()
     pieces = course.prepared(plan.after(done - begun), tokens, done, end)
     piece = next(pieces, None)
@@ -279,7 +279,7 @@ def _validated(state: TrainState, score: Score, mesh: Mesh | None) -> TrainState
     best = accuracy if better else np.asarray(state.best)
     stale = np.int32(0 if better else np.asarray(state.stale) + 1)
     # Placed as all the rest: an array bound to a device would have every program compiled again.
-    best, stale = devices.place((jnp.asarray(best), jnp.asarray(stale)), mesh)
+    best, stale = devices.place(jax.device_put((best, stale)), mesh)
     return state._replace(best=best, stale=stale)
 
 
