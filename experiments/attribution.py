@@ -77,7 +77,7 @@ class Config:
     """Tokens that are masked."""
 
 
-PRESETS = {"full": Config(), "smoke": Config(seeds=1, texts=8, size=100, epochs=1, most=2)}
+PRESETS = {"full": Config(), "smoke": Config(seeds=1, texts=4, size=100, epochs=1, most=2)}
 
 
 def main(config: Config, out: Path) -> None:
