@@ -133,7 +133,7 @@ class Outputs(NamedTuple):
 def evaluate(
     network: Network,
     tokens: TokenArrays,
-    batch: int = 256,
+    batch: int = 64,
     mesh: Mesh | None = None,
     threshold: float | None = None,
 ) -> Evaluation:
@@ -172,7 +172,7 @@ def probabilities(logits: Any, several: bool) -> Array:
     return jax.nn.sigmoid(logits) if several else jax.nn.softmax(logits)
 
 
-def predict(network: Network, tokens: TokenArrays, batch: int = 256, mesh: Mesh | None = None) -> np.ndarray:
+def predict(network: Network, tokens: TokenArrays, batch: int = 64, mesh: Mesh | None = None) -> np.ndarray:
     """Compute the logits of every text, (texts, c) float32, in the order of the split.
 
     Args:
@@ -184,7 +184,7 @@ def predict(network: Network, tokens: TokenArrays, batch: int = 256, mesh: Mesh 
     return outputs(network, tokens, batch, mesh).logits
 
 
-def outputs(network: Network, tokens: TokenArrays, batch: int = 256, mesh: Mesh | None = None) -> Outputs:
+def outputs(network: Network, tokens: TokenArrays, batch: int = 64, mesh: Mesh | None = None) -> Outputs:
     """Compute logits and loss of every text: all numbers of a split are made of these.
 
     Args:
