@@ -40,8 +40,10 @@ def test_a_fault_is_noticed_or_survives_and_the_copy_is_then_as_it_was(tmp_path)
     ):
         path.parent.mkdir()
         path.write_text(text)
+    written = room.stat().st_mtime
     door = Fault("a door too many", "house/room.py", "DOORS = 2", "DOORS = 3")
     window = Fault("a window too many", "house/room.py", "WINDOWS = 3", "WINDOWS = 4")
     assert noticed(tmp_path, door) == "tests/test_room.py::test_doors"
     assert noticed(tmp_path, window) is None
     assert room.read_text() == "DOORS = 2\nWINDOWS = 3\n"
+    assert room.stat().st_mtime > written + 7, "four texts of one length, each with a second of its own"
